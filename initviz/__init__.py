@@ -1,0 +1,37 @@
+"""initviz: see what weight initialization does to a neural network.
+
+    import initviz as iv
+    iv.explore()                                              # sliders, in a notebook
+    net = iv.mlp(30, 256, "relu", "he_normal")                # or any nn.Module of your own
+    report = iv.probe(net, x, y)                              # one pass, every layer measured
+    print(iv.verdict(report))                                 # stable, vanishing, exploding, ... and why
+    iv.plots.flow(report)                                     # the picture
+"""
+
+import importlib
+
+from initviz.activations import ACTIVATIONS, Activation
+from initviz.datasets import DATASETS, dataset, digits, gaussian, mnist1d
+from initviz.measure import Measurement, Settings, measure, predict
+from initviz.networks import mlp
+from initviz.presets import PRESETS
+from initviz.probe import probe
+from initviz.report import LayerStats, Report, TensorStats
+from initviz.schemes import SCHEMES, Scheme, init_
+from initviz.verdict import Verdict, verdict
+
+__version__ = "0.1.0"
+__all__ = [
+    "ACTIVATIONS", "Activation", "DATASETS", "LayerStats", "Measurement", "PRESETS", "Report", "SCHEMES", "Scheme", "Settings",
+    "TensorStats", "Verdict", "dataset", "digits", "explore", "gaussian", "init_", "measure", "mlp", "mnist1d", "plots",
+    "predict", "probe", "theory", "verdict", "widgets",
+]  # fmt: skip
+
+
+def __getattr__(name: str):
+    """Load what draws (matplotlib, ipywidgets) only when it is asked for."""
+    if name in ("plots", "widgets", "theory"):
+        return importlib.import_module(f"initviz.{name}")
+    if name == "explore":
+        return importlib.import_module("initviz.widgets").explore
+    raise AttributeError(f"module 'initviz' has no attribute {name!r}")

@@ -1,0 +1,60 @@
+"""Looking a name up in a table, and the one error for a name that is not there."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def look_up(argument: str, name: object, table: Mapping[str, T], aliases: Mapping[str, str] | None = None) -> T:
+    """The entry of `table` called `name` (or by one of its `aliases`).
+
+    Raises:
+        TypeError: `name` is not a string.
+        ValueError: no such entry; the message lists the near ones, or all of them when none is near.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"{argument}: got {type(name).__name__} {name!r}; it takes a name, one of {', '.join(table)}")
+    aliases = aliases or {}
+    key = name if name in table else aliases.get(name, "")
+    if key in table:
+        return table[key]
+    near = difflib.get_close_matches(name.lower(), [*table, *aliases], n=4, cutoff=0.5)
+    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"it takes one of {', '.join(table)}"
+    raise ValueError(f"{argument}: {name!r} is unknown; {hint}")
+
+
+def whole_number(argument: str, value: object, least: int = 1) -> int:
+    """`value` as an int of at least `least` (numpy's integers will do; bool and float will not).
+
+    Raises:
+        TypeError: not a whole number.
+        ValueError: below `least`.
+    """
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{argument}: got {type(value).__name__} {value!r}; it takes a whole number of at least {least}")
+    number = int(value.__index__())
+    if number < least:
+        raise ValueError(f"{argument}: got {number}; it takes a whole number of at least {least}")
+    return number
+
+
+def real_number(argument: str, value: object, least: float = 0.0) -> float:
+    """`value` as a finite float of at least `least`.
+
+    Raises:
+        TypeError: not a number.
+        ValueError: NaN, infinite or below `least`.
+    """
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"{argument}: got {type(value).__name__} {value!r}; it takes a finite number of at least {least:g}"
+        ) from None
+    if not (least <= number < float("inf")):
+        raise ValueError(f"{argument}: got {number:g}; it takes a finite number of at least {least:g}")
+    return number

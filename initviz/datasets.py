@@ -1,0 +1,113 @@
+"""Data that needs no download: scikit-learn's digits, procedural MNIST-1D, and Gaussian noise with learnable labels."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from initviz._arguments import look_up, whole_number
+
+
+@dataclass(frozen=True)
+class Data:
+    """A classification task, split for training and testing.
+
+    Attributes:
+        name: the key in DATASETS.
+        x_train, x_test: shape (n, n_in), float32, standardized with the mean and standard deviation of all training values
+            (one number each, so that the shape of an image is kept).
+        y_train, y_test: shape (n,), int64, classes 0 to n_classes - 1.
+        n_classes: number of classes.
+    """
+
+    name: str
+    x_train: Tensor
+    y_train: Tensor
+    x_test: Tensor
+    y_test: Tensor
+    n_classes: int
+
+    @property
+    def n_in(self) -> int:
+        """Number of features."""
+        return self.x_train.shape[1]
+
+    def batch(self, size: int = 256, seed: int = 0) -> tuple[Tensor, Tensor]:
+        """`size` training samples without repetition: x of shape (size, n_in) and y of shape (size,).
+
+        Raises:
+            TypeError, ValueError: a size that is not a whole number from 1 to the number of training samples, a negative seed.
+        """
+        size, seed = whole_number("size", size), whole_number("seed", seed, least=0)
+        if size > len(self.x_train):
+            raise ValueError(f"size: got {size}; {self.name} has {len(self.x_train)} training samples")
+        order = torch.randperm(len(self.x_train), generator=torch.Generator().manual_seed(seed))[:size]
+        return self.x_train[order], self.y_train[order]
+
+
+@lru_cache(maxsize=4)
+def digits(seed: int = 0) -> Data:
+    """1,797 images of handwritten digits, 8 x 8 pixels: 1,437 to train, 360 to test, each class in proportion.
+
+    Source: Alpaydin & Kaynak 1998, as scikit-learn ships them. `seed` draws the split.
+    """
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    x, y = load_digits(return_X_y=True)
+    split = train_test_split(x, y, test_size=0.2, stratify=y, random_state=whole_number("seed", seed, least=0))
+    return _data("digits", *split, n_classes=10)
+
+
+@lru_cache(maxsize=4)
+def mnist1d(seed: int = 0) -> Data:
+    """MNIST-1D: 4,000 training and 1,000 test signals of 40 steps in 10 classes, made by procedure.
+
+    Source: Greydanus & Kobak 2024. `seed` draws the signals. The global random states are left as they were.
+    """
+    from mnist1d.data import get_dataset_args, make_dataset
+
+    arguments = get_dataset_args()
+    arguments.seed = whole_number("seed", seed, least=0)
+    states = random.getstate(), np.random.get_state()
+    try:
+        made = make_dataset(arguments)
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+    return _data("mnist1d", made["x"], made["x_test"], made["y"], made["y_test"], n_classes=10)
+
+
+@lru_cache(maxsize=4)
+def gaussian(n_in: int = 256, n_classes: int = 10, n: int = 2000, seed: int = 0) -> Data:
+    """`n` samples of independent standard normal features, a fifth of them to test; the label is the largest of `n_classes`
+    fixed random linear functions, so that it can be learned."""
+    n_in, n_classes = whole_number("n_in", n_in), whole_number("n_classes", n_classes, least=2)
+    n = whole_number("n", n, least=5)
+    generator = torch.Generator().manual_seed(whole_number("seed", seed, least=0))
+    x = torch.randn(n, n_in, generator=generator).numpy()
+    y = (x @ torch.randn(n_in, n_classes, generator=generator).numpy()).argmax(axis=1)
+    test = n // 5
+    return _data("gaussian", x[test:], x[:test], y[test:], y[:test], n_classes=n_classes)
+
+
+DATASETS: dict[str, Callable[..., Data]] = {"digits": digits, "gaussian": gaussian, "mnist1d": mnist1d}
+"""Every data set by name."""
+
+
+def dataset(name: str, seed: int = 0) -> Data:
+    """The data set called `name`; an unknown one raises ValueError and lists the near ones."""
+    return look_up("data", name, DATASETS)(seed=seed)
+
+
+def _data(name: str, x_train, x_test, y_train, y_test, n_classes: int) -> Data:
+    x_train, x_test = (torch.as_tensor(np.asarray(x), dtype=torch.float32) for x in (x_train, x_test))
+    mean, std = x_train.mean(), x_train.std()
+    y_train, y_test = (torch.as_tensor(np.asarray(y), dtype=torch.int64) for y in (y_train, y_test))
+    return Data(name, (x_train - mean) / std, y_train, (x_test - mean) / std, y_test, n_classes)

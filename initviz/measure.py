@@ -1,0 +1,192 @@
+"""One run of the explorer: settings in, numbers out. Widgets, benchmarks and tests all come through here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, fields
+
+import numpy as np
+from torch import Tensor
+
+from initviz import theory
+from initviz._arguments import look_up, real_number, whole_number
+from initviz.activations import activation
+from initviz.datasets import DATASETS, dataset
+from initviz.networks import MLP, NORMALIZATIONS, PRECISIONS, Workbench, mlp
+from initviz.probe import probe
+from initviz.report import QUANTITIES, Report
+from initviz.schemes import Scheme, scheme
+from initviz.verdict import Verdict, verdict
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A network and the batch it is shown. Every field is a control of the explorer.
+
+    Attributes:
+        depth, width: hidden layers, and units in each.
+        activation, scheme: names in ACTIVATIONS and SCHEMES.
+        scale: factor on the scheme's weights.
+        bias_std: standard deviation of a normal draw added to each bias.
+        normalization: "none", "batch" or "layer".
+        skip: skip connections from pre-activation to pre-activation.
+        precision: "float32", "bfloat16", "float16" or "float64".
+        data: "digits", "gaussian" or "mnist1d".
+        seed: of the weights and of the batch.
+        batch: samples in the batch.
+    Raises:
+        TypeError, ValueError: a field that is not as above; the message names it.
+    """
+
+    depth: int = 30
+    width: int = 256
+    activation: str = "tanh"
+    scheme: str = "xavier_normal"
+    scale: float = 1.0
+    bias_std: float = 0.0
+    normalization: str = "none"
+    skip: bool = False
+    precision: str = "float32"
+    data: str = "digits"
+    seed: int = 0
+    batch: int = 256
+
+    def __post_init__(self) -> None:
+        for name in ("depth", "width", "batch"):
+            whole_number(name, getattr(self, name))
+        whole_number("seed", self.seed, least=0)
+        real_number("scale", self.scale)
+        real_number("bias_std", self.bias_std)
+        look_up("normalization", self.normalization, NORMALIZATIONS)
+        look_up("precision", self.precision, PRECISIONS)
+        look_up("data", self.data, DATASETS)
+        object.__setattr__(self, "activation", activation(self.activation).name)
+        object.__setattr__(self, "scheme", scheme(self.scheme).name)
+
+    @property
+    def label(self) -> str:
+        """The settings in a line, defaults left out."""
+        parts = [activation(self.activation).label, scheme(self.scheme).label]
+        parts += [f"{self.depth} layers of {self.width}"]
+        parts += [f"scale {self.scale:.3g}"] if self.scale != 1 else []
+        parts += [f"bias std {self.bias_std:g}"] if self.bias_std else []
+        parts += [f"{self.normalization} norm"] if self.normalization != "none" else []
+        parts += ["skips"] if self.skip else []
+        parts += [self.precision] if self.precision != "float32" else []
+        return ", ".join([*parts, self.data, f"seed {self.seed}"])
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What `measure` found: the settings, the `Report`, the theory's `Prediction` (None where there is none) and the `Verdict`."""
+
+    settings: Settings
+    report: Report
+    prediction: theory.Prediction | None
+    verdict: Verdict
+
+
+def measure(settings: Settings | None = None, *, quantities: Collection[str] = tuple(QUANTITIES), workbench: Workbench | None = None, **changes) -> Measurement:
+    """Build the network, probe it on its batch, predict and judge.
+
+    Args:
+        settings: a `Settings`; `changes` are fields to set on it (or on the defaults): `measure(depth=50, activation="relu")`.
+        quantities: see `probe`; the activations and the gradients of pre-activations, which the verdict reads, always come too.
+        workbench: a `Workbench` to build on, for one update after another.
+    Raises:
+        TypeError, ValueError: as `Settings`.
+    """
+    settings = changed(settings or Settings(), **changes)
+    data = dataset(settings.data)
+    x, y = data.batch(settings.batch, seed=settings.seed)
+    net = _network(settings, data.n_in, data.n_classes, workbench)
+    report = probe(net, x, y, quantities={"activation", "preactivation_gradient", *quantities})
+    prediction = predict(net, x, report, scheme=settings.scheme, scale=settings.scale, bias_std=settings.bias_std)
+    return Measurement(settings, report, prediction, verdict(report))
+
+
+def changed(settings: Settings, **changes) -> Settings:
+    """`settings` with some fields changed; an unknown field raises TypeError."""
+    known = {field.name: field for field in fields(Settings)}
+    for name in changes:
+        look_up("settings", name, known)
+    return Settings(**(asdict(settings) | changes))
+
+
+def _network(settings: Settings, n_in: int, n_out: int, workbench: Workbench | None = None) -> MLP:
+    return mlp(
+        settings.depth,
+        settings.width,
+        settings.activation,
+        settings.scheme,
+        n_in=n_in,
+        n_out=n_out,
+        scale=settings.scale,
+        bias_std=settings.bias_std,
+        normalization=settings.normalization,
+        skip=settings.skip,
+        dtype=settings.precision,
+        seed=settings.seed,
+        workbench=workbench,
+    )
+
+
+def predict(
+    net: MLP, x: Tensor, report: Report, *, scheme: str | Scheme, scale: float = 1.0, bias_std: float = 0.0
+) -> theory.Prediction | None:
+    """The mean-field prediction for `net` on the batch `x`, layer by layer beside `report`.
+
+    It starts forward from the samples' second moments, and backward from the measured gradient of the last hidden layer.
+
+    Args:
+        net: from `mlp`.
+        x: shape (batch, n_in), float.
+        report: what `probe` measured of them.
+        scheme, scale, bias_std: how `net` was initialized.
+    Returns:
+        A `theory.Prediction`, or None where there is no theory here: constant weights, batch normalization.
+    """
+    rule = _scheme_named(scheme)
+    if rule.distribution == "constant" and rule.std_rule(1, 1) != 0:
+        return None
+    linears = [*net.hidden, net.output]
+    gain = rule.gain(net.activation.activation) * scale
+    widths = [linears[0].in_features, *(linear.out_features for linear in linears)]
+    norm = type(net.norms[0]).__name__
+    gradient = report.values("preactivation_gradient", "rms")[len(net.hidden) - 1]
+    return theory.predict(
+        widths,
+        net.activation.activation,
+        weight_std=[rule.std(n, m, gain) for n, m in zip(widths, widths[1:])],
+        bias_std=[math.hypot(rule.bias_std(n), bias_std) for n in widths[:-1]],
+        input_second_moment=np.square(x.flatten(1).double().cpu().numpy()).mean(axis=1),
+        normalization={"BatchNorm1d": "batch", "LayerNorm": "layer"}.get(norm),
+        skip=net.skip,
+        gradient_rms=gradient if math.isfinite(gradient) else 0.0,
+    )
+
+
+_scheme_named = scheme  # under a second name for functions that have an argument called `scheme`
+
+
+def code(settings: Settings) -> str:
+    """The few lines of Python that do what `measure(settings)` does, and draw it."""
+    defaults = Settings()
+    init = {"scheme": settings.scheme}
+    init |= {k: getattr(settings, k) for k in ("scale", "bias_std") if getattr(settings, k) != getattr(defaults, k)}
+    build = {k: getattr(settings, k) for k in ("normalization", "skip") if getattr(settings, k) != getattr(defaults, k)}
+    build |= {"dtype": settings.precision} if settings.precision != defaults.precision else {}
+    words = lambda d: "".join(f", {k}={v!r}" for k, v in d.items())  # noqa: E731
+    return f"""\
+import initviz as iv
+
+data = iv.dataset({settings.data!r})
+x, y = data.batch({settings.batch}, seed={settings.seed})
+net = iv.mlp({settings.depth}, {settings.width}, {settings.activation!r}{words(init)}{words(build)},
+             n_in=data.n_in, n_out=data.n_classes, seed={settings.seed})
+report = iv.probe(net, x, y)
+theory = iv.predict(net, x, report{words(init)})
+print(iv.verdict(report))
+iv.plots.flow(report, theory, iv.verdict(report))
+""".replace("'", '"')

@@ -1,0 +1,222 @@
+"""The parts of the flow picture. Each draws its artists once and moves them at every update.
+
+What moves is `artists`. What stands still (ticks, words) is named by `still`, a tuple: while it is the same, so is the background.
+`set_limits` and `decorate` bring the axes in line with it.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+
+from initviz.plots.scale import Scale, layer_limit, log_limits, power, symmetric_scale
+from initviz.report import TensorStats
+
+BLUE, ORANGE, GREY, INK = "#0072B2", "#C04A00", "#6E6E6E", "#222222"
+PAPER, PAPER_COLOR = 247, "#F7F7F7"
+FONT = {"fontsize": 11.5, "color": INK}
+ROWS = 160
+"""Cells of a density column."""
+
+Layers = list[TensorStats | None]
+
+
+class DensityPanel:
+    """Histograms side by side: a column a layer, each as dark as it is likely. Exact zeros are in the strip below."""
+
+    def __init__(self, ax: Axes, colors: str) -> None:
+        self.ax = ax
+        bare(ax)
+        self._lut = (colormaps[colors](np.linspace(0, 1, 256)) * 255).astype(np.uint8)
+        self._lut[0] = PAPER
+        blank = np.full((ROWS, 1, 4), PAPER, np.uint8)
+        self.image = ax.imshow(blank, aspect="auto", origin="lower", interpolation="nearest", extent=(0.5, 1.5, -1, 1))
+        self.ghosts = [ax.plot([], [], color=INK, lw=1.6, ls=(0, (4, 2)))[0] for _ in range(2)]
+        self.artists = [self.image, *self.ghosts]
+        self.scale = Scale(1.0, 0.0)
+        self.still: tuple = ()
+
+    def update(self, layers: Layers, title: str, pinned: Layers | None) -> None:
+        self.scale = symmetric_scale([*layers, *(pinned or [])])
+        edges = self.scale.value(np.linspace(self.scale.bottom, 1, ROWS + 1))
+        density = np.zeros((ROWS, len(layers)))
+        for column, stats in enumerate(layers):
+            if stats is not None and stats.hist.any():
+                density[:, column] = stats.mass(edges)
+        peak = density.max(axis=0)
+        shade = np.divide(density, peak, out=np.zeros_like(density), where=peak > 0) ** 0.6
+        self.image.set_data(self._lut[(shade * 255).astype(np.uint8)])
+        self.image.set_extent((0.5, len(layers) + 0.5, self.scale.bottom, 1))
+        for line, share in zip(self.ghosts, (0.05, 0.95)):
+            shown = [(i + 1, _quantile(s, share)) for i, s in enumerate(pinned or []) if s is not None and s.hist.any()]
+            line.set_data([x for x, _ in shown], self.scale.place(np.array([v for _, v in shown])))
+        count = max(len(layers), len(pinned or []))
+        self.still = (title, layer_limit(count), self.scale)
+
+    def set_limits(self) -> None:
+        _, count, scale = self.still
+        self.ax.set(xlim=(0.5, count + 0.5), ylim=(scale.bottom, 1))
+
+    def decorate(self) -> None:
+        title, count, scale = self.still
+        self.ax.set_title(title, loc="left", **(FONT | {"fontsize": 13}))
+        self.ax.set_yticks(*scale.ticks(), **FONT)
+        layer_axis(self.ax, count, labels=False)
+
+
+class StripPanel:
+    """Shares by layer that a density cannot show: exact zeros, saturated, non-finite. A row each, white 0 % to dark 100 %."""
+
+    WORDS = {"zeros": ("exact zeros", "Greys"), "saturated": ("saturated", "Purples"), "nonfinite": ("NaN or inf", "Reds")}
+
+    def __init__(self, ax: Axes, shares: list[str]) -> None:
+        self.ax = ax
+        bare(ax)
+        self._shares = shares
+        self._luts = [(colormaps[self.WORDS[s][1]](np.linspace(0, 1, 256)) * 255).astype(np.uint8) for s in shares]
+        blank = np.full((len(shares), 1, 4), 255, np.uint8)
+        rows = len(shares)
+        self.image = ax.imshow(blank, aspect="auto", interpolation="nearest", extent=(0.5, 1.5, rows, 0))
+        self.notes = [
+            ax.text(1.01, 1 - (row + 0.5) / rows, "", transform=ax.transAxes, va="center", **(FONT | {"fontsize": 10.5}))
+            for row in range(rows)
+        ]
+        self.artists = [self.image, *self.notes]
+        self.still: tuple = ()
+
+    def update(self, layers: Layers, count: int) -> None:
+        shares = np.array([[math.nan if s is None else getattr(s, name) for s in layers] for name in self._shares])
+        cells = (np.nan_to_num(shares) * 255).astype(np.uint8)
+        cells = np.maximum(cells, (shares > 0) * 20)  # a small share is still seen
+        self.image.set_data(np.stack([lut[row] for lut, row in zip(self._luts, cells)]))
+        self.image.set_extent((0.5, len(layers) + 0.5, len(self._shares), 0))
+        for note, row in zip(self.notes, shares):
+            note.set_text(_range_words(row[np.isfinite(row)]))
+        self.still = (layer_limit(count),)
+
+    def set_limits(self) -> None:
+        self.ax.set(xlim=(0.5, self.still[0] + 0.5), ylim=(len(self._shares), 0))
+
+    def decorate(self) -> None:
+        words = [self.WORDS[s][0] for s in self._shares]
+        self.ax.set_yticks(np.arange(len(words)) + 0.5, words, **(FONT | {"fontsize": 10.5}))
+        self.ax.tick_params(axis="y", length=0)
+        layer_axis(self.ax, self.still[0], labels=True)
+
+
+class SpreadPanel:
+    """Root mean squares by layer on a log axis: points measured, dashed lines and bands predicted."""
+
+    def __init__(self, ax: Axes) -> None:
+        self.ax = ax
+        bare(ax)
+        ax.set_facecolor(PAPER_COLOR)
+        self.points, self.lines, self.bands, self.ghosts, self.zeros, self.infinite = [], [], [], [], [], []
+        for color, dark, marker in ((BLUE, "#00263D", "o"), (ORANGE, "#401800", "s")):
+            band = PolyCollection([], facecolor=color, alpha=0.18, lw=0)
+            self.bands.append(ax.add_collection(band, autolim=False))
+            self.ghosts.append(ax.plot([], [], color=GREY, marker=marker, ms=3.5, lw=1.2, alpha=0.7)[0])
+            self.lines.append(ax.plot([], [], color=dark, lw=2, ls=(0, (3, 1.5)))[0])
+            self.points.append(ax.plot([], [], color=color, marker=marker, ms=5, ls="none")[0])
+            self.zeros.append(ax.plot([], [], color=color, marker="v", ms=9, ls="none", clip_on=False)[0])
+            self.infinite.append(ax.plot([], [], color=color, marker="^", ms=9, ls="none", clip_on=False)[0])
+        self.note = ax.text(0.98, 0.03, "", transform=ax.transAxes, ha="right", **FONT)
+        self.artists = [*self.bands, *self.ghosts, *self.points, *self.lines, *self.zeros, *self.infinite, self.note]
+        self.still: tuple = ()
+
+    def update(self, measured: list[Layers], bands: list, pinned: list[Layers] | None, words: list[str]) -> None:
+        """`measured`, `bands` and `pinned` hold the forward and the backward quantity; a band has mid, low and high, or is None."""
+        rms = [_rms(layers) for layers in measured]
+        ghosts = [_rms(layers) for layers in pinned] if pinned else [np.array([]), np.array([])]
+        theory = [np.array([]) if band is None else band.mid for band in bands]
+        low, high = log_limits(np.concatenate([*rms, *ghosts, *theory]))
+        low = max(low, -60)
+        count = max(len(rms[0]), len(ghosts[0]))
+        for i in range(2):
+            layers = np.arange(1, len(rms[i]) + 1)
+            self.points[i].set_data(layers, _log10(rms[i]))
+            self.points[i].set_markersize(6 if count <= 60 else 3.5)
+            self.ghosts[i].set_data(np.arange(1, len(ghosts[i]) + 1), _log10(ghosts[i]))
+            self.zeros[i].set_data(layers[rms[i] == 0], np.full((rms[i] == 0).sum(), low))
+            broken = np.array([s is not None and s.nonfinite > 0 for s in measured[i]], dtype=bool)
+            self.infinite[i].set_data(layers[broken], np.full(broken.sum(), high))
+            self._move_band(i, bands[i], low - 1, high + 1)
+        marks = ["▼ exactly 0"] if any((r == 0).any() for r in rms) else []
+        marks += ["▲ has NaN or inf"] if any(len(line.get_xdata()) for line in self.infinite) else []
+        self.note.set_text("   ".join(marks))
+        self.still = (layer_limit(count), low, high, *words, any(band is not None for band in bands), pinned is not None)
+
+    def _move_band(self, i: int, band, low: float, high: float) -> None:
+        if band is None:
+            self.lines[i].set_data([], [])
+            self.bands[i].set_verts([])
+            return
+        layers = np.arange(1, len(band.mid) + 1)
+        self.lines[i].set_data(layers, _log10(band.mid))
+        known = np.isfinite(band.mid) & (band.mid > 0)
+        bottom = np.clip(_log10(np.maximum(band.low[known], 1e-300)), low, high)
+        top = np.clip(_log10(band.high[known]), low, high)
+        x = layers[known]
+        self.bands[i].set_verts([np.column_stack([np.r_[x, x[::-1]], np.r_[bottom, top[::-1]]])] if len(x) else [])
+
+    def set_limits(self) -> None:
+        count, low, high, *_ = self.still
+        self.ax.set(xlim=(0.5, count + 0.5), ylim=(low, high))
+
+    def decorate(self) -> None:
+        count, low, high, forward, backward, theory, pinned = self.still
+        self.ax.set_title("Spread (rms) by layer", loc="left", **(FONT | {"fontsize": 13}))
+        step = max(1, math.ceil((high - low) / 6))
+        ticks = list(range(high, low - 1, -step))
+        self.ax.set_yticks(ticks, [power(t) for t in ticks], **FONT)
+        self.ax.grid(axis="y", color="#D8D8D8", lw=0.8)
+        self.ax.set_axisbelow(True)
+        layer_axis(self.ax, count, labels=True)
+        for text in list(self.ax.texts):
+            if text is not self.note:
+                text.remove()
+        key = [(f"● {forward}", BLUE), (f"■ {backward}", ORANGE)]
+        key += [("– – theory, 95 % band", INK)] if theory else []
+        key += [("● ■ pinned", GREY)] if pinned else []
+        for row, (words, color) in enumerate(key):
+            self.ax.text(0.0, -0.2 - 0.09 * row, words, transform=self.ax.transAxes, va="top", fontsize=11.5, color=color)
+
+
+def bare(ax: Axes) -> None:
+    """Take away the frame, which the moving artists would paint over."""
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+
+
+def layer_axis(ax: Axes, count: int, labels: bool) -> None:
+    """Ticks of a horizontal axis over layers 1 to `count`."""
+    step = next(s for s in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 10**9) if count / s <= 6)
+    ticks = [1, *range(step if step > 1 else 2, count + 1, step)]
+    ax.set_xticks(ticks, ticks if labels else [], **FONT)
+    if labels:
+        ax.set_xlabel("layer", labelpad=1, **FONT)
+
+
+def _quantile(stats: TensorStats, share: float) -> float:
+    return float(np.interp(share, np.concatenate([[0], np.cumsum(stats.hist)]), stats.edges))
+
+
+def _rms(layers: Layers) -> np.ndarray:
+    return np.array([math.nan if s is None else s.rms for s in layers], dtype=float)
+
+
+def _log10(values: np.ndarray) -> np.ndarray:
+    values = np.asarray(values, dtype=float)
+    return np.log10(values, out=np.full_like(values, np.nan), where=values > 0)
+
+
+def _range_words(shares: np.ndarray) -> str:
+    low, high = shares.min(initial=1), shares.max(initial=0)
+    if high == 0:
+        return "0 %"
+    words = [f"{100 * v:.0f}" if v >= 0.01 or v == 0 else "<1" for v in (low, high)]
+    return f"{words[1]} %" if words[0] == words[1] else f"{words[0]}–{words[1]} %"

@@ -1,0 +1,167 @@
+"""What a probe measured: frozen records of plain numpy numbers, one `LayerStats` a layer, one `TensorStats` a tensor."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+QUANTITIES = {
+    "preactivation": "pre-activations",
+    "activation": "activations",
+    "preactivation_gradient": "gradients of pre-activations",
+    "activation_gradient": "gradients of activations",
+    "weight": "weights",
+    "weight_gradient": "gradients of weights",
+}
+"""The tensors measured in every layer: attribute name of `LayerStats` -> words for a label."""
+
+
+@dataclass(frozen=True)
+class TensorStats:
+    """Statistics of one tensor. Moments are exact, taken in float64 over its finite values.
+
+    Attributes:
+        count: number of values.
+        mean, std, second_moment, min, max: over the finite values (NaN when there are none). `std` is the population
+            standard deviation, `second_moment` is E[v^2]: it keeps the mean that a variance takes out.
+        zeros, saturated, nonfinite: shares in [0, 1] of all values: exactly zero; on the flat part of the activation (slope
+            under 5 % of its largest, see `initviz.activations`); NaN or infinite.
+        hist: shape (bins,), how the finite values other than 0 are shared out over `bins` equal cells of [min, max]. It sums
+            to 1, or is all zero when there are none. (Exact zeros, half of a ReLU layer, are in `zeros`: as one tall cell
+            they would hide the rest.) It is counted on an even sample of large tensors.
+    """
+
+    count: int
+    mean: float
+    std: float
+    second_moment: float
+    min: float
+    max: float
+    zeros: float
+    saturated: float
+    nonfinite: float
+    hist: np.ndarray
+
+    @property
+    def rms(self) -> float:
+        """Root mean square, sqrt(E[v^2])."""
+        return math.sqrt(self.second_moment)
+
+    @property
+    def edges(self) -> np.ndarray:
+        """Shape (bins + 1,): where the cells of `hist` begin and end."""
+        return np.linspace(self.min, self.max, len(self.hist) + 1)
+
+    def mass(self, edges: np.ndarray) -> np.ndarray:
+        """Share of the finite nonzero values in each cell of other `edges`, shape (len(edges) - 1,); values outside are left out."""
+        if not self.hist.any():
+            return np.zeros(len(edges) - 1)
+        if self.min == self.max:
+            return np.histogram([self.min], edges)[0].astype(float)
+        cumulative = np.concatenate([[0.0], np.cumsum(self.hist)])
+        return np.diff(np.interp(edges, self.edges, cumulative))
+
+
+@dataclass(frozen=True)
+class LayerStats:
+    """One call of one layer: a module that owns a weight of two or more dimensions.
+
+    Attributes:
+        name: the module's path in the model, with "#2", "#3", ... for later calls of a shared module.
+        kind: the module's class name.
+        weight_shape: shape of its weight (its first parameter of two or more dimensions).
+        fan_in, fan_out: inputs to and outputs of one unit, receptive field counted, as torch.nn.init counts them.
+        reached: whether the batch passed through it.
+        activation_name: the activation function that followed, or None.
+        units, distinct_units: number of units (features or channels), and how many of them differ in what they compute
+            on this batch. None when the layer was not reached or has no such axis.
+        dead_units: share of units whose activation is exactly zero for the whole batch, or None without an activation.
+        preactivation, ..., weight_gradient: a `TensorStats` each, or None where there is no such tensor or it was not asked
+            for. The pre-activation is what enters the activation function (after normalization or a skip connection, if there is
+            one), or the layer's own output if none follows.
+    """
+
+    name: str
+    kind: str
+    weight_shape: tuple[int, ...]
+    fan_in: int
+    fan_out: int
+    reached: bool = True
+    activation_name: str | None = None
+    units: int | None = None
+    distinct_units: int | None = None
+    dead_units: float | None = None
+    preactivation: TensorStats | None = None
+    activation: TensorStats | None = None
+    preactivation_gradient: TensorStats | None = None
+    activation_gradient: TensorStats | None = None
+    weight: TensorStats | None = None
+    weight_gradient: TensorStats | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `initviz.probe` returns: the layers in the order in which the forward pass reached them, then the unreached ones.
+
+    Attributes:
+        layers: a `LayerStats` for each call of each layer.
+        loss: the scalar whose gradients were taken.
+        batch_size: length of the batch's first axis.
+        dtype, device: of the model's first parameter, as words ("float32", "cpu").
+    """
+
+    layers: tuple[LayerStats, ...]
+    loss: float
+    batch_size: int
+    dtype: str
+    device: str
+
+    @property
+    def reached(self) -> tuple[LayerStats, ...]:
+        """The layers that the batch passed through."""
+        return tuple(layer for layer in self.layers if layer.reached)
+
+    def stats(self, quantity: str) -> Sequence[TensorStats | None]:
+        """The `TensorStats` of one of QUANTITIES for each reached layer, None where it has none."""
+        if quantity not in QUANTITIES:
+            raise ValueError(f"quantity: {quantity!r} is unknown; it takes one of {', '.join(QUANTITIES)}")
+        return [getattr(layer, quantity) for layer in self.reached]
+
+    def values(self, quantity: str, statistic: str) -> np.ndarray:
+        """One number a reached layer, shape (len(reached),): `statistic` of `quantity`, NaN where there is none.
+
+        `report.values("activation", "std")`; any attribute of `TensorStats` that is a number will do, `rms` included.
+        """
+        return np.array(
+            [math.nan if s is None else getattr(s, statistic) for s in self.stats(quantity)], dtype=float
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """A tidy table: a row for each layer and quantity."""
+        columns = ["count", "mean", "std", "rms", "min", "max", "zeros", "saturated", "nonfinite"]
+        rows = []
+        for number, layer in enumerate(self.layers, start=1):
+            for quantity in QUANTITIES:
+                stats = getattr(layer, quantity)
+                if stats is not None:
+                    row = {"layer": number, "name": layer.name, "kind": layer.kind, "quantity": quantity}
+                    rows.append(row | {column: getattr(stats, column) for column in columns})
+        return pd.DataFrame(rows)
+
+    def __str__(self) -> str:
+        head = f"{'layer':>5}  {'name':24} {'kind':12} {'activation':>11} {'rms forward':>12} {'rms gradient':>13} {'zeros':>6}"
+        lines = [head]
+        for number, layer in enumerate(self.layers, start=1):
+            forward = layer.activation or layer.preactivation
+            backward = layer.preactivation_gradient or layer.activation_gradient
+            lines.append(
+                f"{number:>5}  {layer.name:24.24} {layer.kind:12.12} {layer.activation_name or '-':>11} "
+                + (f"{forward.rms:>12.3g} " if forward else f"{'-' if layer.reached else 'not reached':>12} ")
+                + (f"{backward.rms:>13.3g} " if backward else f"{'-':>13} ")
+                + (f"{forward.zeros:>6.0%}" if forward else f"{'-':>6}")
+            )
+        return "\n".join(lines)

@@ -1,0 +1,81 @@
+"""The controls that apps share: one for each field of `Settings`, all with a tooltip and all worked by keyboard."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ipywidgets as widgets
+
+from initviz.activations import ACTIVATIONS
+from initviz.datasets import DATASETS
+from initviz.measure import Settings
+from initviz.networks import NORMALIZATIONS, PRECISIONS
+from initviz.schemes import SCHEMES
+
+DEPTHS = (1, 200)
+WIDTHS = (8, 16, 32, 64, 128, 256, 512, 1024)
+LAYOUT = {"width": "320px"}
+STYLE = {"description_width": "96px"}
+
+
+def setting_controls(settings: Settings) -> dict[str, widgets.ValueWidget]:
+    """A control for each field of `Settings` but `batch`, showing its value.
+
+    Raises:
+        ValueError: a value that the control has no place for.
+    """
+    for name, (low, high) in {"depth": DEPTHS, "width": (WIDTHS[0], WIDTHS[-1]), "scale": (0.01, 100), "bias_std": (0, 3)}.items():
+        value = getattr(settings, name)
+        if not low <= value <= high:
+            raise ValueError(f"{name}: got {value:g}; the control takes {low:g} to {high:g} (iv.measure takes any)")
+    widths = sorted({*WIDTHS, settings.width})
+    return {
+        "depth": control(
+            widgets.IntSlider, "Depth", "Number of hidden layers", value=settings.depth, min=DEPTHS[0], max=DEPTHS[1]
+        ),
+        "width": control(widgets.SelectionSlider, "Width", "Units in each hidden layer", options=widths, value=settings.width),
+        "activation": menu("Activation", "The function after each layer", ACTIVATIONS, settings.activation),
+        "scheme": menu("Scheme", "How the weights are drawn", SCHEMES, settings.scheme),
+        "scale": control(
+            widgets.FloatLogSlider, "Scale", "Factor on the scheme's weights, 0.01 to 100",
+            value=settings.scale, min=-2, max=2, step=0.01, readout_format=".3g",
+        ),
+        "bias_std": control(
+            widgets.FloatSlider, "Bias std", "Standard deviation of a normal draw added to the biases",
+            value=settings.bias_std, min=0, max=3, step=0.05,
+        ),
+        "normalization": control(
+            widgets.Dropdown, "Normalization", "Applied to each hidden layer's pre-activation",
+            options=list(NORMALIZATIONS), value=settings.normalization,
+        ),
+        "skip": control(
+            widgets.Checkbox, "Skip connections", "Add each layer's pre-activation to the next one's", value=settings.skip, indent=False
+        ),
+        "precision": control(
+            widgets.Dropdown, "Precision", "The number type of weights, activations and gradients",
+            options=list(PRECISIONS), value=settings.precision,
+        ),
+        "data": control(widgets.Dropdown, "Input", "The batch that goes in", options=list(DATASETS), value=settings.data),
+        "seed": control(
+            widgets.BoundedIntText, "Seed", "The draw of weights and of the batch", value=settings.seed, min=0, max=2**31 - 1
+        ),
+    }  # fmt: skip
+
+
+def control(kind: type, description: str, tooltip: str, **traits: Any) -> widgets.ValueWidget:
+    """A widget of one width with a label and a tooltip; sliders report while they are dragged."""
+    if issubclass(kind, widgets.IntSlider | widgets.FloatSlider | widgets.FloatLogSlider | widgets.SelectionSlider):
+        traits["continuous_update"] = True
+    return kind(description=description, tooltip=tooltip, layout=LAYOUT, style=STYLE, **traits)
+
+
+def menu(description: str, tooltip: str, table: dict[str, Any], value: str) -> widgets.Dropdown:
+    """A menu of the labels in a table such as SCHEMES."""
+    options = [(entry.label, name) for name, entry in table.items()]
+    return control(widgets.Dropdown, description, tooltip, options=options, value=value)
+
+
+def button(description: str, tooltip: str, icon: str = "", toggle: bool = False) -> widgets.DOMWidget:
+    """A button, or one that stays down, with a label and a tooltip."""
+    kind = widgets.ToggleButton if toggle else widgets.Button
+    return kind(description=description, tooltip=tooltip, icon=icon, layout={"width": "auto"})

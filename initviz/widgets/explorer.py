@@ -1,0 +1,142 @@
+"""The explorer: depth, width, activation, scheme, scale, ... in; the histograms of every layer and a verdict out."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import fields
+from pathlib import Path
+
+import ipywidgets as widgets
+
+from initviz.measure import Measurement, Settings, changed, code, measure
+from initviz.networks import Workbench
+from initviz.plots.flow import FlowFigure, flow
+from initviz.presets import PRESETS
+from initviz.report import QUANTITIES
+from initviz.widgets.controls import button, control, setting_controls
+from initviz.widgets.frame import Frame, free_path, picture, verdict_html
+
+FORWARD = {QUANTITIES[q].capitalize(): q for q in ("activation", "preactivation", "weight")}
+BACKWARD = {
+    "w.r.t. pre-activations": "preactivation_gradient",
+    "w.r.t. activations": "activation_gradient",
+    "w.r.t. weights": "weight_gradient",
+}
+
+
+class Explorer(Frame):
+    """The widget that `explore` returns.
+
+    Attributes:
+        controls: name -> widget; `set(name=value)` moves them.
+        measurement: the `Measurement` on screen.
+    """
+
+    measurement: Measurement
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self._batch = settings.batch
+        self._workbench = Workbench()
+        self._figure = FlowFigure()
+        self._pinned: Measurement | None = None
+        self.controls = setting_controls(settings) | {
+            "forward": control(
+                widgets.Dropdown, "Left panel", "The forward quantity to show", options=FORWARD, value="activation"
+            ),
+            "backward": control(
+                widgets.Dropdown, "Gradients", "The gradients to show", options=BACKWARD, value="preactivation_gradient"
+            ),
+        }
+        self.preset = control(
+            widgets.Dropdown, "Preset", "Settings worth a look", value=None,
+            options=[("choose ...", None)] + [(preset.label, name) for name, preset in PRESETS.items()],
+        )  # fmt: skip
+        self.new_seed = button("New seed", "Draw other weights and another batch", "random")
+        self.pin = button("Pin this run", "Keep this run as a grey ghost behind the next ones", "thumb-tack", toggle=True)
+        self.show_code = button("Show code", "The lines of Python that do this", "code", toggle=True)
+        self.save = button("Save picture", "Write this picture as a PNG beside the notebook", "download")
+        self.words, self.code, self.message = widgets.HTML(), widgets.HTML(), widgets.HTML()
+        self.picture = picture()
+        self.preset.observe(self._choose_preset, names="value")
+        self.new_seed.on_click(lambda _: self.set(seed=self.controls["seed"].value + 1))
+        self.pin.observe(self._toggle_pin, names="value")
+        self.show_code.observe(lambda _: self._write_code(), names="value")
+        self.save.on_click(lambda _: self._save_picture())
+        self.start(self._layout())
+
+    def _layout(self) -> list[widgets.Widget]:
+        c = self.controls
+        columns = [
+            [self.preset, c["depth"], c["width"], c["activation"]],
+            [c["scheme"], c["scale"], c["bias_std"], c["seed"]],
+            [c["normalization"], c["precision"], c["data"], c["skip"]],
+            [c["forward"], c["backward"], widgets.HBox([self.new_seed, self.pin]), widgets.HBox([self.show_code, self.save])],
+        ]
+        rows = widgets.HBox([widgets.VBox(column) for column in columns], layout={"flex_flow": "row wrap"})
+        return [rows, self.words, self.picture, self.message, self.code]
+
+    @property
+    def settings(self) -> Settings:
+        """What the controls say."""
+        values = {f.name: self.controls[f.name].value for f in fields(Settings) if f.name in self.controls}
+        return Settings(**values, batch=self._batch)
+
+    def refresh(self) -> None:
+        """Measure the network that the controls describe, and move the picture."""
+        forward, backward = self.controls["forward"].value, self.controls["backward"].value
+        self.measurement = measure(self.settings, quantities=(forward, backward), workbench=self._workbench)
+        self._draw()
+        self._write_code()
+
+    def _draw(self) -> None:
+        shown, pinned = self.measurement, self._pinned
+        self._figure.update(
+            shown.report,
+            shown.prediction,
+            pinned=None if pinned is None else (pinned.report, pinned.settings.label),
+            forward=self.controls["forward"].value,
+            backward=self.controls["backward"].value,
+        )
+        self.picture.value = self._figure.png()
+        self.words.value = verdict_html(shown.verdict)
+
+    def summary(self) -> str:
+        return f"Explorer: {self.measurement.settings.label}; {self.measurement.verdict.kind}"
+
+    def _choose_preset(self, change: dict) -> None:
+        if change["new"] is None:
+            return
+        settings = changed(Settings(batch=self._batch, seed=self.controls["seed"].value), **PRESETS[change["new"]].changes)
+        self.set(**{f.name: getattr(settings, f.name) for f in fields(settings) if f.name in self.controls})
+
+    def _toggle_pin(self, change: dict) -> None:
+        self._pinned = self.measurement if change["new"] else None
+        self.pin.description = "Unpin" if change["new"] else "Pin this run"
+        self._draw()
+
+    def _write_code(self) -> None:
+        shown = self.show_code.value
+        self.code.value = f'<pre class="initviz-code">{html.escape(code(self.settings))}</pre>' if shown else ""
+
+    def _save_picture(self) -> None:
+        shown = self.measurement
+        forward, backward = self.controls["forward"].value, self.controls["backward"].value
+        figure = flow(
+            shown.report, shown.prediction, shown.verdict, title=shown.settings.label, forward=forward, backward=backward
+        )
+        s = shown.settings
+        path = free_path(Path(f"initviz-{s.activation}-{s.scheme}-{s.depth}x{s.width}.png"))
+        figure.savefig(path, dpi=200)
+        self.message.value = f"Saved <code>{html.escape(str(path.resolve()))}</code>"
+
+
+def explore(**settings) -> Explorer:
+    """The explorer, as a widget to be shown in a notebook.
+
+    Args:
+        **settings: fields of `Settings`, each a control: `explore(depth=50, activation="relu", scheme="he_normal")`.
+    Raises:
+        TypeError, ValueError: an unknown setting or value; the message names it and lists the near ones.
+    """
+    return Explorer(changed(Settings(), **settings))

@@ -1,0 +1,98 @@
+"""What every app is made of: controls in rows, one picture, words beside it, and a picture for pages without a kernel."""
+
+from __future__ import annotations
+
+import base64
+import html
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as widgets
+
+from initviz.verdict import KINDS, Verdict
+from initviz.widgets.latest import Latest
+
+
+class Frame(widgets.VBox):
+    """A box whose picture follows its controls.
+
+    A subclass makes `self.controls` (name -> widget) and `self.picture`, and defines `refresh()`, which brings the picture up to
+    date with the controls, and `summary()`, the app in a line of plain text. `start()` then draws the first picture.
+
+    A notebook page without a kernel shows the picture as it was when the box was displayed: its mime bundle carries the PNG.
+    """
+
+    def start(self, children: list[widgets.Widget]) -> None:
+        """Show `children`, draw, and follow every control from now on."""
+        self._latest = Latest(self.refresh)
+        self.children = children
+        self.refresh()
+        for widget in self.controls.values():
+            widget.observe(lambda _: self._latest.request(), names="value")
+
+    def refresh(self) -> None:
+        raise NotImplementedError
+
+    def summary(self) -> str:
+        raise NotImplementedError
+
+    def set(self, **values: Any) -> None:
+        """Move controls by name, all together, and draw at once: `app.set(depth=50, scale=2)`.
+
+        Raises:
+            ValueError: a name that is no control, or a value that it does not take; no control has then moved.
+        """
+        before = {name: widget.value for name, widget in self.controls.items()}
+        try:
+            for name, value in values.items():
+                if name not in self.controls:
+                    raise ValueError(f"settings: {name!r} is unknown; it takes one of {', '.join(self.controls)}")
+                self._set_one(name, value)
+        except ValueError:
+            for name, value in before.items():
+                self.controls[name].value = value
+            self._latest.flush()
+            raise
+        self._latest.request()
+        self._latest.flush()
+
+    def _set_one(self, name: str, value: Any) -> None:
+        widget = self.controls[name]
+        try:
+            widget.value = value
+        except Exception as error:  # traitlets' own TraitError, worded for the reader of a traceback
+            raise ValueError(f"{name}: {value!r} is not a value of this control ({error})") from error
+        if widget.value != value:  # a slider clamps in silence
+            raise ValueError(f"{name}: got {value!r}; the control takes {widget.min:g} to {widget.max:g}")
+
+    def __repr__(self) -> str:
+        return self.summary()
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+        bundle = super()._repr_mimebundle_(**kwargs) or {}
+        bundle["text/plain"] = self.summary()
+        bundle["image/png"] = base64.b64encode(self.picture.value).decode()
+        return bundle
+
+
+def picture() -> widgets.Image:
+    """The place of a PNG, as wide as the page."""
+    return widgets.Image(format="png", layout={"width": "100%", "max_width": "1600px"})
+
+
+def verdict_html(verdict: Verdict) -> str:
+    """A verdict as a line of HTML that a screen reader reads out when it changes."""
+    return (
+        '<div role="status" aria-live="polite" class="initviz-verdict" style="font-size:17px; line-height:1.4; padding:4px 8px; '
+        f'border-left:8px solid {KINDS[verdict.kind]}"><b>{verdict.kind.upper()}</b> &nbsp;{html.escape(verdict.why)}'
+        f" <i>{html.escape(verdict.remedy)}</i></div>"
+    )
+
+
+def free_path(path: Path) -> Path:
+    """`path`, or with -2, -3, ... before its ending if there is such a file already."""
+    number, candidate = 1, path
+    while candidate.exists():
+        number += 1
+        candidate = path.with_stem(f"{path.stem}-{number}")
+    return candidate

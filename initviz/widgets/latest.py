@@ -1,0 +1,44 @@
+"""Only the newest value counts: a slider that is dragged asks for many updates and gets the last of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+PAUSE = 0.005
+"""Seconds in which messages that wait for the kernel are let in before the next update starts."""
+
+
+class Latest:
+    """Runs `action` after `request()`, once for all the requests that came while it was busy.
+
+    In a notebook's kernel the action runs as a task of the event loop. Each message of a slider then only notes that there is
+    something to do, so no queue builds up behind a slow picture. Without a running event loop the action runs at once.
+    """
+
+    def __init__(self, action: Callable[[], None]) -> None:
+        self._action = action
+        self._wanted = False
+        self._task: asyncio.Task | None = None
+
+    def request(self) -> None:
+        """Ask for the action: soon in an event loop, at once without one."""
+        self._wanted = True
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self.flush()
+            return
+        if self._task is None or self._task.done():
+            self._task = loop.create_task(self._run())
+
+    def flush(self) -> None:
+        """Run the action now, if it is wanted."""
+        if self._wanted:
+            self._wanted = False
+            self._action()
+
+    async def _run(self) -> None:
+        while self._wanted:
+            await asyncio.sleep(PAUSE)
+            self.flush()

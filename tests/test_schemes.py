@@ -1,0 +1,182 @@
+"""Every scheme against its formula, against torch.nn.init, and in place on any model."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import initviz as iv
+from initviz.schemes import ALIASES, SCHEMES, fans, scheme, unit_noise
+
+SHAPES = {"square": (400, 400), "wide": (100, 900), "tall": (900, 100), "conv": (64, 32, 5, 5), "conv1d": (96, 48, 7)}
+RANDOM = [name for name, s in SCHEMES.items() if s.distribution != "constant"]
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+@pytest.mark.parametrize("name", RANDOM)
+def test_empirical_variance_matches_the_formula_within_its_sampling_error(name, shape):
+    rule = SCHEMES[name]
+    weight = torch.empty(shape)
+    variances = []
+    for seed in range(5):
+        rule.fill_(weight, seed=seed)
+        values = weight.double().numpy()
+        variances.append(np.mean(values**2))
+        assert abs(values.mean()) < 5 * values.std() / math.sqrt(values.size)
+    expected = rule.weight_std(weight) ** 2
+    # the relative standard error of a variance estimate is sqrt((kurtosis - 1) / n): 2 for a normal, 0.8 for a uniform
+    excess = {"normal": 2.0, "uniform": 0.8, "orthogonal": 2.0}[rule.distribution]
+    error = math.sqrt(excess / (weight.numel() * len(variances)))
+    assert np.mean(variances) == pytest.approx(expected, rel=5 * error)
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_formulas_are_those_of_torch(shape):
+    weight = torch.empty(shape)
+    fan_in, fan_out = fans(weight)
+    assert (fan_in, fan_out) == nn.init._calculate_fan_in_and_fan_out(weight)
+    for name, call, distribution in [
+        ("xavier_normal", nn.init.xavier_normal_, "normal"),
+        ("xavier_uniform", nn.init.xavier_uniform_, "uniform"),
+        ("he_normal", lambda w: nn.init.kaiming_normal_(w, nonlinearity="relu"), "normal"),
+        ("he_uniform", lambda w: nn.init.kaiming_uniform_(w, nonlinearity="relu"), "uniform"),
+        ("pytorch_default", lambda w: nn.init.kaiming_uniform_(w, a=math.sqrt(5)), "uniform"),
+    ]:
+        torch.manual_seed(0)
+        call(weight)
+        std = SCHEMES[name].std(fan_in, fan_out)
+        if distribution == "uniform":
+            assert weight.abs().max().item() == pytest.approx(std * math.sqrt(3), rel=1e-3)
+        assert weight.std().item() == pytest.approx(std, rel=0.01)
+        assert SCHEMES[name].distribution == distribution
+
+
+def test_known_values():
+    assert SCHEMES["xavier_normal"].std(300, 100) == pytest.approx(math.sqrt(2 / 400))
+    assert SCHEMES["he_normal"].std(50, 7) == pytest.approx(math.sqrt(2 / 50))
+    assert SCHEMES["lecun_normal"].std(50, 7) == pytest.approx(math.sqrt(1 / 50))
+    assert SCHEMES["pytorch_default"].std(12, 7) == pytest.approx(1 / 6)
+    assert SCHEMES["he_normal"].gain("leaky_relu") == pytest.approx(nn.init.calculate_gain("leaky_relu", 0.01))
+    assert SCHEMES["he_normal"].gain("prelu") == pytest.approx(math.sqrt(2 / (1 + 0.25**2)))
+    assert SCHEMES["he_normal"].gain("tanh") == SCHEMES["he_normal"].gain() == math.sqrt(2)
+    assert SCHEMES["xavier_normal"].std(4, 4, gain=5 / 3) == pytest.approx(5 / 3 / 2)
+    assert SCHEMES["zeros"].std(4, 4) == SCHEMES["zeros"].value(4, 4) == SCHEMES["constant"].std(4, 4) == 0
+    assert SCHEMES["constant"].value(8, 4) == 1 / 8
+
+
+@pytest.mark.parametrize("shape", [(30, 30), (20, 50), (50, 20), (16, 3, 3, 3)])
+def test_orthogonal_is_orthogonal(shape):
+    weight = SCHEMES["orthogonal"].fill_(torch.empty(shape), seed=3, gain=2).flatten(1).double()
+    rows, columns = weight.shape
+    gram = weight @ weight.T if rows <= columns else weight.T @ weight
+    torch.testing.assert_close(gram, 4 * torch.eye(len(gram), dtype=torch.float64), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("distribution", ["normal", "uniform", "orthogonal"])
+def test_draws_depend_on_seed_and_index_alone(distribution):
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    draw = unit_noise((40, 40), distribution, 1, 2)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(draw, unit_noise((40, 40), distribution, 1, 2))
+    assert not torch.equal(draw, unit_noise((40, 40), distribution, 1, 3))
+    assert not torch.equal(draw, unit_noise((40, 40), distribution, 2, 2))
+
+
+@pytest.mark.parametrize("name", SCHEMES)
+def test_entries_are_complete(name):
+    entry = SCHEMES[name]
+    assert entry.name == name
+    assert entry.label and entry.latex and entry.best_for and entry.source
+    net = iv.mlp(2, 16, scheme=name)
+    assert all(torch.isfinite(p).all() for p in net.parameters())
+
+
+def test_aliases_name_schemes():
+    assert set(ALIASES.values()) <= set(SCHEMES)
+    assert scheme("glorot_uniform") is SCHEMES["xavier_uniform"]
+    assert scheme("kaiming_normal") is SCHEMES["he_normal"]
+
+
+# init_ -------------------------------------------------------------------------------------------------------------------
+
+
+def make_model():
+    return nn.ModuleDict(
+        {
+            "conv": nn.Conv2d(3, 8, 3),
+            "norm": nn.BatchNorm2d(8),
+            "linear": nn.Linear(8, 16),
+            "rnn": nn.LSTM(16, 16),
+            "attention": nn.MultiheadAttention(16, 4),
+            "embedding": nn.Embedding(5, 16),
+        }
+    )
+
+
+def test_init_fills_every_layer_and_leaves_the_rest():
+    model = make_model()
+    kept = {n: p.clone() for n, p in model.named_parameters() if n.startswith(("norm", "embedding"))}
+    assert iv.init_(model, "xavier_uniform", seed=1) is model
+    state = dict(model.named_parameters())
+    for name, value in kept.items():
+        assert torch.equal(state[name], value), name
+    for name, parameter in state.items():
+        if name not in kept and "bias" in name:
+            assert (parameter == 0).all(), name
+    for name in ("conv.weight", "linear.weight", "rnn.weight_hh_l0", "attention.in_proj_weight", "attention.out_proj.weight"):
+        weight = state[name]
+        assert weight.std().item() == pytest.approx(SCHEMES["xavier_uniform"].weight_std(weight), rel=0.15), name
+    other = iv.init_(make_model(), "xavier_uniform", seed=1)
+    assert all(torch.equal(p, dict(other.named_parameters())[n]) for n, p in state.items() if n not in kept)
+
+
+def test_init_leaves_the_global_random_state_and_trainability():
+    model = make_model()
+    model["linear"].weight.requires_grad_(False)
+    before = torch.get_rng_state()
+    iv.init_(model, "he_normal", bias_std=0.1)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert not model["linear"].weight.requires_grad and model["conv"].weight.requires_grad
+
+
+def test_bias_rules():
+    net = iv.mlp(3, 300, scheme="pytorch_default", n_in=300)
+    assert net.hidden[1].bias.std().item() == pytest.approx(1 / math.sqrt(900), rel=0.1)
+    assert net.hidden[1].bias.abs().max().item() <= 1 / math.sqrt(300)
+    net = iv.mlp(3, 300, scheme="he_normal", bias_std=0.5)
+    assert net.hidden[1].bias.std().item() == pytest.approx(0.5, rel=0.2)
+
+
+def test_a_deeper_network_begins_as_the_shallower_one():
+    shallow, deep = iv.mlp(3, 20, seed=5), iv.mlp(9, 20, seed=5)
+    assert all(torch.equal(a.weight, b.weight) for a, b in zip(shallow.hidden, deep.hidden))
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "message"),
+    [
+        (lambda m: iv.init_(m, "xavir_normal"), ValueError, "^scheme: 'xavir_normal' is unknown; did you mean .*'xavier_normal'"),
+        (lambda m: iv.init_(m, "???"), ValueError, "^scheme: .*it takes one of zeros, constant"),
+        (lambda m: iv.init_(m, 3), TypeError, "^scheme: got int 3"),
+        (lambda m: iv.init_("net", "zeros"), TypeError, "^model: got str"),
+        (lambda m: iv.init_(nn.ReLU(), "zeros"), ValueError, "^model: has no linear"),
+        (lambda m: iv.init_(m, "zeros", scale=float("nan")), ValueError, "^scale: got nan"),
+        (lambda m: iv.init_(m, "zeros", scale=float("inf")), ValueError, "^scale: got inf"),
+        (lambda m: iv.init_(m, "zeros", scale="big"), TypeError, "^scale: got str"),
+        (lambda m: iv.init_(m, "zeros", gain=-1), ValueError, "^gain: got -1"),
+        (lambda m: iv.init_(m, "zeros", bias_std=-0.1), ValueError, "^bias_std: got -0.1"),
+        (lambda m: iv.init_(m, "zeros", seed=-1), ValueError, "^seed: got -1"),
+        (lambda m: iv.init_(m, "zeros", seed=1.5), TypeError, "^seed: got float"),
+        (lambda m: iv.init_(m, "zeros", activation="rulu"), ValueError, "^activation: 'rulu' is unknown; did you mean 'relu'"),
+        (lambda m: iv.init_(nn.Sequential(nn.Linear(2, 2), nn.LazyLinear(2)), "zeros"), ValueError, "^model: LazyLinear is lazy"),
+    ],
+)
+def test_bad_input_changes_nothing(call, kind, message):
+    model = make_model()
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    with pytest.raises(kind, match=message):
+        call(model)
+    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
