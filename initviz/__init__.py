@@ -1,5 +1,7 @@
 """initviz: see what weight initialization does to a neural network.
 
+In short:
+
     import initviz as iv
     iv.explore()                                              # sliders, in a notebook
     net = iv.mlp(30, 256, "relu", "he_normal")                # or any nn.Module of your own
@@ -22,7 +24,7 @@ from initviz.verdict import Verdict, verdict
 
 __version__ = "0.1.0"
 __all__ = [
-    "ACTIVATIONS", "Activation", "DATASETS", "LayerStats", "Measurement", "PRESETS", "Report", "SCHEMES", "Scheme", "Settings",
+    "ACTIVATIONS", "DATASETS", "PRESETS", "SCHEMES", "Activation", "LayerStats", "Measurement", "Report", "Scheme", "Settings",
     "TensorStats", "Verdict", "dataset", "digits", "explore", "gaussian", "init_", "measure", "mlp", "mnist1d", "plots",
     "predict", "probe", "theory", "verdict", "widgets",
 ]  # fmt: skip

@@ -35,7 +35,9 @@ def whole_number(argument: str, value: object, least: int = 1) -> int:
         ValueError: below `least`.
     """
     if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"{argument}: got {type(value).__name__} {value!r}; it takes a whole number of at least {least}")
+        raise TypeError(
+            f"{argument}: got {type(value).__name__} {value!r}; it takes a whole number of at least {least}"
+        )
     number = int(value.__index__())
     if number < least:
         raise ValueError(f"{argument}: got {number}; it takes a whole number of at least {least}")

@@ -21,7 +21,7 @@ class Data:
     Attributes:
         name: the key in DATASETS.
         x_train, x_test: shape (n, n_in), float32, standardized with the mean and standard deviation of all training values
-            (one number each, so that the shape of an image is kept).
+            (one number each, so that the shape of an image is kept): unitless, mean 0 and standard deviation 1 in training.
         y_train, y_test: shape (n,), int64, classes 0 to n_classes - 1.
         n_classes: number of classes.
     """
@@ -51,46 +51,66 @@ class Data:
         return self.x_train[order], self.y_train[order]
 
 
-@lru_cache(maxsize=4)
 def digits(seed: int = 0) -> Data:
     """1,797 images of handwritten digits, 8 x 8 pixels: 1,437 to train, 360 to test, each class in proportion.
 
-    Source: Alpaydin & Kaynak 1998, as scikit-learn ships them. `seed` draws the split.
-    """
-    from sklearn.datasets import load_digits
-    from sklearn.model_selection import train_test_split
+    Source: Alpaydin & Kaynak 1998, as scikit-learn ships them. `seed` draws the split. The same seed gives the same object
+    again (so do the other data sets): do not write into its tensors.
 
-    x, y = load_digits(return_X_y=True)
-    split = train_test_split(x, y, test_size=0.2, stratify=y, random_state=whole_number("seed", seed, least=0))
-    return _data("digits", *split, n_classes=10)
+    Raises:
+        TypeError, ValueError: a seed that is not a whole number of at least 0.
+    """
+    return _digits(whole_number("seed", seed, least=0))
 
 
 @lru_cache(maxsize=4)
-def mnist1d(seed: int = 0) -> Data:
-    """MNIST-1D: 4,000 training and 1,000 test signals of 40 steps in 10 classes, made by procedure.
+def _digits(seed: int) -> Data:
+    from sklearn.datasets import load_digits
 
-    Source: Greydanus & Kobak 2024. `seed` draws the signals. The global random states are left as they were.
+    x, y = load_digits(return_X_y=True)
+    return _data("digits", *_split(x, y, seed), n_classes=10)
+
+
+def mnist1d(seed: int = 0) -> Data:
+    """MNIST-1D: 4,000 training and 1,000 test signals of 40 steps in 10 classes, 400 and 100 a class, made by procedure.
+
+    Source: Greydanus & Kobak 2024, the published 5,000 signals. `seed` draws the split. The global random states are left
+    as they were.
+
+    Raises:
+        TypeError, ValueError: a seed that is not a whole number of at least 0.
     """
+    return _mnist1d(whole_number("seed", seed, least=0))
+
+
+@lru_cache(maxsize=4)
+def _mnist1d(seed: int) -> Data:
     from mnist1d.data import get_dataset_args, make_dataset
 
-    arguments = get_dataset_args()
-    arguments.seed = whole_number("seed", seed, least=0)
     states = random.getstate(), np.random.get_state()
     try:
-        made = make_dataset(arguments)
+        made = make_dataset(get_dataset_args())
     finally:
         random.setstate(states[0])
         np.random.set_state(states[1])
-    return _data("mnist1d", made["x"], made["x_test"], made["y"], made["y_test"], n_classes=10)
+    x = np.concatenate([made["x"], made["x_test"]])
+    return _data("mnist1d", *_split(x, np.concatenate([made["y"], made["y_test"]]), seed), n_classes=10)
+
+
+def gaussian(n_in: int = 256, n_classes: int = 10, n: int = 2000, seed: int = 0) -> Data:
+    """`n` samples of independent standard normal features, a fifth of them to test; the label is the largest of `n_classes`
+    fixed random linear functions, so that it can be learned. `seed` draws the features and the functions.
+
+    Raises:
+        TypeError, ValueError: n_in below 1, n_classes below 2, n below 5, a negative seed, or one that is not a whole number.
+    """
+    n_in, n_classes = whole_number("n_in", n_in), whole_number("n_classes", n_classes, least=2)
+    return _gaussian(n_in, n_classes, whole_number("n", n, least=5), whole_number("seed", seed, least=0))
 
 
 @lru_cache(maxsize=4)
-def gaussian(n_in: int = 256, n_classes: int = 10, n: int = 2000, seed: int = 0) -> Data:
-    """`n` samples of independent standard normal features, a fifth of them to test; the label is the largest of `n_classes`
-    fixed random linear functions, so that it can be learned."""
-    n_in, n_classes = whole_number("n_in", n_in), whole_number("n_classes", n_classes, least=2)
-    n = whole_number("n", n, least=5)
-    generator = torch.Generator().manual_seed(whole_number("seed", seed, least=0))
+def _gaussian(n_in: int, n_classes: int, n: int, seed: int) -> Data:
+    generator = torch.Generator().manual_seed(seed)
     x = torch.randn(n, n_in, generator=generator).numpy()
     y = (x @ torch.randn(n_in, n_classes, generator=generator).numpy()).argmax(axis=1)
     test = n // 5
@@ -106,7 +126,15 @@ def dataset(name: str, seed: int = 0) -> Data:
     return look_up("data", name, DATASETS)(seed=seed)
 
 
-def _data(name: str, x_train, x_test, y_train, y_test, n_classes: int) -> Data:
+def _split(x: np.ndarray, y: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """x_train, x_test, y_train, y_test: a fifth to test, each class in proportion."""
+    from sklearn.model_selection import train_test_split
+
+    x_train, x_test, y_train, y_test = train_test_split(x, y, test_size=0.2, stratify=y, random_state=seed)
+    return x_train, x_test, y_train, y_test
+
+
+def _data(name: str, x_train, x_test, y_train, y_test, *, n_classes: int) -> Data:
     x_train, x_test = (torch.as_tensor(np.asarray(x), dtype=torch.float32) for x in (x_train, x_test))
     mean, std = x_train.mean(), x_train.std()
     y_train, y_test = (torch.as_tensor(np.asarray(y), dtype=torch.int64) for y in (y_train, y_test))

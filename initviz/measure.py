@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, fields
+from itertools import pairwise
 
 import numpy as np
 from torch import Tensor
@@ -87,7 +88,13 @@ class Measurement:
     verdict: Verdict
 
 
-def measure(settings: Settings | None = None, *, quantities: Collection[str] = tuple(QUANTITIES), workbench: Workbench | None = None, **changes) -> Measurement:
+def measure(
+    settings: Settings | None = None,
+    *,
+    quantities: Collection[str] = tuple(QUANTITIES),
+    workbench: Workbench | None = None,
+    **changes,
+) -> Measurement:
     """Build the network, probe it on its batch, predict and judge.
 
     Args:
@@ -158,7 +165,7 @@ def predict(
     return theory.predict(
         widths,
         net.activation.activation,
-        weight_std=[rule.std(n, m, gain) for n, m in zip(widths, widths[1:])],
+        weight_std=[rule.std(n, m, gain) for n, m in pairwise(widths)],
         bias_std=[math.hypot(rule.bias_std(n), bias_std) for n in widths[:-1]],
         input_second_moment=np.square(x.flatten(1).double().cpu().numpy()).mean(axis=1),
         normalization={"BatchNorm1d": "batch", "LayerNorm": "layer"}.get(norm),

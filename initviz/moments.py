@@ -95,7 +95,9 @@ def _sums(values: Tensor, about: float = 0.0) -> tuple[float, float]:
     return total, squares
 
 
-def _histogram(values: Tensor, low: float, high: float, zeros: float, bins: int, sample: int, last_axis: int) -> np.ndarray:
+def _histogram(
+    values: Tensor, low: float, high: float, zeros: float, bins: int, sample: int, last_axis: int
+) -> np.ndarray:
     if low == high:
         hist = np.zeros(bins)
         hist[0] = float(low != 0)
@@ -104,13 +106,13 @@ def _histogram(values: Tensor, low: float, high: float, zeros: float, bins: int,
     seen = rows[:: _step(len(rows), values.numel() // sample)]
     if seen.numel() > 2 * sample:  # few long rows
         seen = seen.reshape(-1)[:: _step(last_axis, seen.numel() // sample)]
-    seen = seen.double().reshape(-1).cpu().numpy()
+    numbers = seen.double().reshape(-1).cpu().numpy()
     if zeros:
-        seen = seen[seen != 0]
-    cells = ((seen - low) * (bins / (high - low))).astype(np.int64)
+        numbers = numbers[numbers != 0]
+    cells = ((numbers - low) * (bins / (high - low))).astype(np.int64)
     counts = np.bincount(cells, minlength=bins + 1)
     counts[bins - 1] += counts[bins]  # the last cell is closed: it holds the maximum
-    return counts[:bins] / max(len(seen), 1)
+    return counts[:bins] / max(len(numbers), 1)
 
 
 def _step(length: int, step: int) -> int:

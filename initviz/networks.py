@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +17,9 @@ from initviz.schemes import Scheme, init_, unit_noise
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16, "float64": torch.float64}
 NORMALIZATIONS = {"none": None, "batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
+
+
+Module = TypeVar("Module", bound=nn.Module)
 
 
 class Linear(nn.Linear):
@@ -53,14 +57,15 @@ class MLP(nn.Module):
         super().__init__()
         self.hidden = nn.ModuleList(hidden)
         self.norms = nn.ModuleList(norms)
-        self.activation = ActivationModule(activation)
+        self.activation: ActivationModule = ActivationModule(activation)
         self.output = output
         self.skip = skip
 
     def forward(self, x: Tensor) -> Tensor:
         a = x.flatten(1).to(self.output.weight.dtype)
-        for number, (linear, norm) in enumerate(zip(self.hidden, self.norms)):
-            h = linear(a) + h if self.skip and number else linear(a)
+        h = None
+        for linear, norm in zip(self.hidden, self.norms):
+            h = linear(a) if h is None or not self.skip else linear(a) + h
             a = self.activation(norm(h))
         return self.output(a)
 
@@ -112,9 +117,8 @@ def mlp(
         bench.layer(Linear, -1, width, n_out, **place),
         bool(skip),
     )
-    return init_(
-        net, scheme, seed=seed, gain=gain, scale=scale, bias_std=bias_std, activation=activation, noise=bench.noise
-    )
+    init_(net, scheme, seed=seed, gain=gain, scale=scale, bias_std=bias_std, activation=activation, noise=bench.noise)
+    return net
 
 
 class Workbench:
@@ -142,7 +146,7 @@ class Workbench:
                 self._draws[key] = draw
         return draw
 
-    def layer(self, make: type[nn.Module], number: int, *sizes: int, **place) -> nn.Module:
+    def layer(self, make: type[Module], number: int, *sizes: int, **place) -> Module:
         """Layer `number` of this kind, size and place; layers of another width or type are let go."""
         kind = sizes[-1] if number >= 0 else self._kind[0], *place.values()
         if kind != self._kind:
@@ -151,7 +155,7 @@ class Workbench:
         key = make, number, *sizes
         if key not in self._layers:
             self._layers[key] = make(*sizes, **place)
-        return self._layers[key]
+        return cast(Module, self._layers[key])
 
 
 def precision(dtype: str | torch.dtype) -> torch.dtype:

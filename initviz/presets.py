@@ -27,7 +27,9 @@ PRESETS: dict[str, Preset] = {
         "He to the rescue (ReLU)", {"activation": "relu", "scheme": "he_normal", "depth": 50}, "stable"
     ),
     "exploding_relu": Preset(
-        "Exploding ReLU (He x 1.5)", {"activation": "relu", "scheme": "he_normal", "scale": 1.5, "depth": 50}, "exploding"
+        "Exploding ReLU (He x 1.5)",
+        {"activation": "relu", "scheme": "he_normal", "scale": 1.5, "depth": 50},
+        "exploding",
     ),
     "pytorch_default": Preset(
         "PyTorch's default, 30 ReLU layers", {"activation": "relu", "scheme": "pytorch_default"}, "vanishing"

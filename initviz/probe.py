@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -153,7 +153,9 @@ class _Recorder:
             if isinstance(module, ActivationModule):
                 stack.callback(module.register_forward_pre_hook(self.before_module).remove)
                 stack.callback(module.register_forward_hook(self.after_module).remove)
-        measured = {id(weight) for weight in map(_weight, self.layers)} if "weight_gradient" in self.quantities else set()
+        measured = (
+            {id(_own_weight(module)) for module in self.layers} if "weight_gradient" in self.quantities else set()
+        )
         for parameter in parameters:
             if parameter.requires_grad:
                 keep = id(parameter) in measured
@@ -245,7 +247,7 @@ class _Recorder:
         self.entered = self.enter(args[0])
         self.inside = True
 
-    def after_module(self, module: nn.Module, _: Any, output: Tensor) -> None:
+    def after_module(self, module: Any, _: Any, output: Tensor) -> None:
         self.inside = False
         if self.entered is not None:
             with torch._C.DisableTorchFunction():
@@ -260,7 +262,7 @@ class _Recorder:
 
     def layer_stats(self) -> tuple[LayerStats, ...]:
         unreached = [_Call(module, name, None) for module, name in self.layers.items() if module not in self.counts]
-        measured: dict[nn.Module, tuple[Tensor, TensorStats | None]] = {}
+        measured = {}
         for module in self.layers:
             weight = _weight(module)
             measured[module] = weight, self.measure(weight) if "weight" in self.quantities else None
@@ -281,7 +283,7 @@ class _Recorder:
                     distinct_units=call.distinct_units,
                     dead_units=call.dead_units,
                     weight=weight_stats,
-                    weight_gradient=self.weight_gradients.get(id(weight)),
+                    weight_gradient=self.weight_gradients.get(id(_own_weight(call.module))),
                     **call.stats,
                 )
             )
@@ -329,8 +331,8 @@ def _distinct_units(tensor: Tensor, axis: int) -> tuple[int | None, int | None]:
     if axis != tensor.dim() - 1:
         few = few.movedim(axis, -1)
     units = few.shape[-1]
-    rows = few.reshape(-1, units)
-    rows = rows[:: -(-len(rows) // 8)].double().cpu().numpy()
+    places = few.reshape(-1, units)
+    rows = places[:: -(-len(places) // 8)].double().cpu().numpy()
     scale = np.abs(rows).max()
     if not math.isfinite(scale):
         return units, None
@@ -370,24 +372,37 @@ def _layers(model: nn.Module) -> dict[nn.Module, str]:
     for name, module in model.named_modules():
         own = [p for p in module._parameters.values() if p is not None]
         if any(isinstance(p, nn.parameter.UninitializedParameter) for p in own):
-            raise ValueError(f"model: {name or 'it'} is lazy and has no weights yet; run one batch through the model first")
-        if _weight(module) is not None:
+            raise ValueError(
+                f"model: {name or 'it'} is lazy and has no weights yet; run one batch through the model first"
+            )
+        if _own_weight(module) is not None:
             layers[module] = name or type(module).__name__
     if not layers:
         raise ValueError("model: has no layer to measure, that is no module with a weight of two or more dimensions")
     return layers
 
 
-def _weight(module: nn.Module) -> Tensor | None:
-    """What the layer multiplies by: `module.weight`, or else its first parameter of two or more dimensions."""
+def _own_weight(module: nn.Module) -> nn.Parameter | None:
+    """The layer's parameter of two or more dimensions: the one called `weight`, or else the first. None if it is no layer.
+
+    Of a parametrized module it is the parameter behind the weight. (To ask such a module for its weight would compute it, and
+    spectral normalization moves on when it does.)
+    """
     if isinstance(module, parametrize.ParametrizationList):
-        return None  # the weight belongs to the module that it parametrizes
-    own = [p for p in module._parameters.values() if p is not None and p.dim() >= 2]
-    if own or "parametrizations" in module._modules:
-        weight = getattr(module, "weight", None)
-        if isinstance(weight, Tensor) and weight.dim() >= 2:
-            return weight
-    return own[0] if own else None
+        return None  # its parameters belong to the module that it parametrizes
+    own = {name: p for name, p in module._parameters.items() if p is not None}
+    for name, behind in (getattr(module, "parametrizations", None) or {}).items():
+        own[name] = next(iter(behind.parameters()))
+    weights = {name: p for name, p in own.items() if p is not None and p.dim() >= 2}
+    return weights.get("weight", next(iter(weights.values()), None))
+
+
+def _weight(module: nn.Module) -> Tensor:
+    """What the layer really multiplies by: its weight, computed anew if it is parametrized."""
+    if parametrize.is_parametrized(module, "weight"):
+        with torch.no_grad():
+            return cast(Tensor, module.weight)
+    return cast(Tensor, _own_weight(module))
 
 
 @contextmanager
@@ -494,7 +509,9 @@ def _scalar(value: Any) -> Tensor:
     if not isinstance(value, Tensor):
         raise TypeError(f"loss: gave {type(value).__name__}; it must give a scalar tensor")
     if value.numel() != 1 or not value.is_floating_point():
-        raise ValueError(f"loss: gave a tensor of shape {tuple(value.shape)} and type {value.dtype}; it must give a real scalar")
+        raise ValueError(
+            f"loss: gave a tensor of shape {tuple(value.shape)} and type {value.dtype}; it must give a real scalar"
+        )
     if not value.requires_grad:
         raise ValueError("loss: no parameter of the model can change it, so there is no gradient to measure")
     return value.reshape(())

@@ -136,9 +136,7 @@ class Report:
 
         `report.values("activation", "std")`; any attribute of `TensorStats` that is a number will do, `rms` included.
         """
-        return np.array(
-            [math.nan if s is None else getattr(s, statistic) for s in self.stats(quantity)], dtype=float
-        )
+        return np.array([math.nan if s is None else getattr(s, statistic) for s in self.stats(quantity)], dtype=float)
 
     def to_frame(self) -> pd.DataFrame:
         """A tidy table: a row for each layer and quantity."""

@@ -282,12 +282,16 @@ def _weights_and_biases(model: nn.Module) -> Iterator[tuple[nn.Parameter, list[n
         raise TypeError(f"model: got {type(model).__name__}; it takes a torch.nn.Module")
     seen: set[int] = set()
     for module in model.modules():
-        if not isinstance(module, nn.Linear | nn.modules.conv._ConvNd | nn.RNNBase | nn.RNNCellBase | nn.MultiheadAttention):
+        if not isinstance(
+            module, nn.Linear | nn.modules.conv._ConvNd | nn.RNNBase | nn.RNNCellBase | nn.MultiheadAttention
+        ):
             continue
         own = dict(module.named_parameters(recurse=False))
         for name, parameter in own.items():
             if isinstance(parameter, nn.parameter.UninitializedParameter):
-                raise ValueError(f"model: {type(module).__name__} is lazy; run one batch through it before initializing it")
+                raise ValueError(
+                    f"model: {type(module).__name__} is lazy; run one batch through it before initializing it"
+                )
             if parameter.dim() < 2 or name in ("bias_k", "bias_v") or id(parameter) in seen:
                 continue
             seen.add(id(parameter))

@@ -23,7 +23,7 @@ import numpy as np
 from initviz._arguments import look_up, real_number, whole_number
 from initviz.activations import Activation
 from initviz.activations import activation as activation_named
-from initviz.gaussian import moments, second_moment, slope_second_moment
+from initviz.averages import moments, second_moment, slope_second_moment
 
 SAMPLE_BINS = 4
 """Groups of equal size into which samples of different norm are put: each has a q of its own."""
@@ -50,7 +50,9 @@ class Prediction:
     chi: np.ndarray
 
 
-def variance_map(q: float | np.ndarray, activation: str | Activation, sigma_w: float, sigma_b: float = 0.0) -> np.ndarray:
+def variance_map(
+    q: float | np.ndarray, activation: str | Activation, sigma_w: float, sigma_b: float = 0.0
+) -> np.ndarray:
     """The next layer's second moment of pre-activations, sigma_w^2 E[phi(sqrt(q) z)^2] + sigma_b^2 (Poole et al. 2016, eq. 3)."""
     sigma_w, sigma_b = real_number("sigma_w", sigma_w), real_number("sigma_b", sigma_b)
     return sigma_w**2 * second_moment(activation_named(activation), np.asarray(q, dtype=float)) + sigma_b**2
@@ -58,7 +60,9 @@ def variance_map(q: float | np.ndarray, activation: str | Activation, sigma_w: f
 
 def chi(q: float | np.ndarray, activation: str | Activation, sigma_w: float) -> np.ndarray:
     """Factor of the gradient's second moment a layer, sigma_w^2 E[phi'(sqrt(q) z)^2] (Schoenholz et al. 2017, eq. 9)."""
-    return real_number("sigma_w", sigma_w) ** 2 * slope_second_moment(activation_named(activation), np.asarray(q, dtype=float))
+    return real_number("sigma_w", sigma_w) ** 2 * slope_second_moment(
+        activation_named(activation), np.asarray(q, dtype=float)
+    )
 
 
 def fixed_point(activation: str | Activation, sigma_w: float, sigma_b: float = 0.0, start: float = 1.0) -> float:
@@ -131,7 +135,12 @@ def predict(
     for l in range(depth):
         added = sigma_w2[l + 1] * second_moment(phi, np.ones_like(q[l]) if norm else q[l]) + sigma_b2[l + 1]
         q[l + 1] = added + (q[l] if skip and l + 1 < depth else 0)
-        if l and not skip and np.allclose(q[l + 1], q[l], rtol=1e-12, atol=0) and _same_from(l, n, weight_variance, sigma_b2):
+        if (
+            l
+            and not skip
+            and np.allclose(q[l + 1], q[l], rtol=1e-12, atol=0)
+            and _same_from(l, n, weight_variance, sigma_b2)
+        ):
             q[l + 1 : depth] = q[l + 1]  # at the fixed point: the rest is the same
             q[depth] = sigma_w2[depth] * second_moment(phi, np.ones_like(q[l]) if norm else q[l]) + sigma_b2[depth]
             break
@@ -227,7 +236,9 @@ class _Spread:
             backward = part**2 * backward + 4 * part * (1 - part) / width
             lean = part * lean
         backward[-1] = lean[-1] = 0  # the way back begins at the last hidden layer, as measured
-        paths = np.zeros((depth, depth + 1))  # [k, l]: how the noise of layer k moves the product of chi from layer l on
+        paths = np.zeros(
+            (depth, depth + 1)
+        )  # [k, l]: how the noise of layer k moves the product of chi from layer l on
         for k in range(depth - 1):
             reach = np.cumprod(np.append(1.0, passed[k + 1 : depth - 1]))
             paths[k, k + 1 : depth] = lean[k + 1 : depth] * reach
@@ -268,7 +279,9 @@ def _same_from(layer: int, *arrays: np.ndarray) -> bool:
 def _one_a_layer(argument: str, value: float | Sequence[float], layers: int) -> np.ndarray:
     values = np.atleast_1d(np.asarray(value, dtype=float))
     if values.shape not in ((1,), (layers,)):
-        raise ValueError(f"{argument}: got {values.size} numbers; it takes one, or one for each of {layers} weight matrices")
+        raise ValueError(
+            f"{argument}: got {values.size} numbers; it takes one, or one for each of {layers} weight matrices"
+        )
     for number in values:
         real_number(argument, number)
     return np.broadcast_to(values, layers)

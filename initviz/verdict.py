@@ -79,7 +79,11 @@ def verdict(report: Report) -> Verdict:
 
 
 def _non_finite(report: Report) -> Verdict | None:
-    for quantity, way in (("preactivation", "forward"), ("activation", "forward"), ("preactivation_gradient", "backward")):
+    for quantity, way in (
+        ("preactivation", "forward"),
+        ("activation", "forward"),
+        ("preactivation_gradient", "backward"),
+    ):
         shares = np.nan_to_num(report.values(quantity, "nonfinite"))
         if shares.any():
             at = _where(shares > 0)
@@ -155,7 +159,8 @@ def _saturated(report: Report) -> Verdict | None:
     if (shares < SATURATED).all():
         return None
     at, worst = _where(shares >= SATURATED), int(shares.argmax()) + 1
-    why = f"{_percent(shares[worst - 1])} of layer {worst}'s activations are on the flat part of the function ({_count(len(at))} like this)."
+    why = f"{_percent(shares[worst - 1])} of layer {worst}'s activations are on the flat part of the function"
+    why += f" ({_count(len(at))} like this)."
     return Verdict("saturated", at, why, "Use smaller weights (Xavier) or smaller biases.")
 
 

@@ -59,7 +59,9 @@ def reference(net, x, y):
     depth=st.integers(1, 6),
     width=st.integers(1, 40),
     activation=st.sampled_from(sorted(iv.ACTIVATIONS)),
-    scheme=st.sampled_from(["small_normal", "he_normal", "xavier_uniform", "orthogonal", "pytorch_default", "constant"]),
+    scheme=st.sampled_from(
+        ["small_normal", "he_normal", "xavier_uniform", "orthogonal", "pytorch_default", "constant"]
+    ),
     scale=st.sampled_from([1e-6, 0.3, 1.0, 3.0]),
     normalization=st.sampled_from([None, "layer", "batch"]),
     skip=st.booleans(),
@@ -68,7 +70,16 @@ def reference(net, x, y):
 )
 def test_statistics_equal_float64_numpy(depth, width, activation, scheme, scale, normalization, skip, batch, seed):
     net = iv.mlp(
-        depth, width, activation, scheme, scale=scale, normalization=normalization, skip=skip, n_in=7, n_out=3, seed=seed
+        depth,
+        width,
+        activation,
+        scheme,
+        scale=scale,
+        normalization=normalization,
+        skip=skip,
+        n_in=7,
+        n_out=3,
+        seed=seed,
     )
     generator = torch.Generator().manual_seed(seed)
     x, y = torch.randn(batch, 7, generator=generator), torch.randint(3, (batch,), generator=generator)
@@ -182,7 +193,9 @@ def inplace():
 
 
 def batchnorm():
-    return nn.Sequential(nn.Conv1d(2, 4, 3), nn.BatchNorm1d(4), nn.ReLU(), nn.Flatten(), nn.Dropout(0.5), nn.Linear(24, 3))
+    return nn.Sequential(
+        nn.Conv1d(2, 4, 3), nn.BatchNorm1d(4), nn.ReLU(), nn.Flatten(), nn.Dropout(0.5), nn.Linear(24, 3)
+    )
 
 
 def transformer():
@@ -350,7 +363,7 @@ def test_half_precision_model_given_a_float32_batch_is_refused_in_one_line():
 
 def test_batch_of_one():
     assert iv.probe(inplace(), torch.randn(1, 8)).batch_size == 1
-    with pytest.raises(ValueError, match="^x: .*more than 1 value per channel"):
+    with pytest.raises(ValueError, match=r"^x: .*more than 1 value per channel"):
         iv.probe(nn.Sequential(nn.Linear(8, 4), nn.BatchNorm1d(4)), torch.randn(1, 8))
 
 

@@ -126,7 +126,13 @@ def test_init_fills_every_layer_and_leaves_the_rest():
     for name, parameter in state.items():
         if name not in kept and "bias" in name:
             assert (parameter == 0).all(), name
-    for name in ("conv.weight", "linear.weight", "rnn.weight_hh_l0", "attention.in_proj_weight", "attention.out_proj.weight"):
+    for name in (
+        "conv.weight",
+        "linear.weight",
+        "rnn.weight_hh_l0",
+        "attention.in_proj_weight",
+        "attention.out_proj.weight",
+    ):
         weight = state[name]
         assert weight.std().item() == pytest.approx(SCHEMES["xavier_uniform"].weight_std(weight), rel=0.15), name
     other = iv.init_(make_model(), "xavier_uniform", seed=1)
@@ -158,7 +164,11 @@ def test_a_deeper_network_begins_as_the_shallower_one():
 @pytest.mark.parametrize(
     ("call", "kind", "message"),
     [
-        (lambda m: iv.init_(m, "xavir_normal"), ValueError, "^scheme: 'xavir_normal' is unknown; did you mean .*'xavier_normal'"),
+        (
+            lambda m: iv.init_(m, "xavir_normal"),
+            ValueError,
+            "^scheme: 'xavir_normal' is unknown; did you mean .*'xavier_normal'",
+        ),
         (lambda m: iv.init_(m, "???"), ValueError, "^scheme: .*it takes one of zeros, constant"),
         (lambda m: iv.init_(m, 3), TypeError, "^scheme: got int 3"),
         (lambda m: iv.init_("net", "zeros"), TypeError, "^model: got str"),
@@ -170,8 +180,16 @@ def test_a_deeper_network_begins_as_the_shallower_one():
         (lambda m: iv.init_(m, "zeros", bias_std=-0.1), ValueError, "^bias_std: got -0.1"),
         (lambda m: iv.init_(m, "zeros", seed=-1), ValueError, "^seed: got -1"),
         (lambda m: iv.init_(m, "zeros", seed=1.5), TypeError, "^seed: got float"),
-        (lambda m: iv.init_(m, "zeros", activation="rulu"), ValueError, "^activation: 'rulu' is unknown; did you mean 'relu'"),
-        (lambda m: iv.init_(nn.Sequential(nn.Linear(2, 2), nn.LazyLinear(2)), "zeros"), ValueError, "^model: LazyLinear is lazy"),
+        (
+            lambda m: iv.init_(m, "zeros", activation="rulu"),
+            ValueError,
+            "^activation: 'rulu' is unknown; did you mean 'relu'",
+        ),
+        (
+            lambda m: iv.init_(nn.Sequential(nn.Linear(2, 2), nn.LazyLinear(2)), "zeros"),
+            ValueError,
+            "^model: LazyLinear is lazy",
+        ),
     ],
 )
 def test_bad_input_changes_nothing(call, kind, message):

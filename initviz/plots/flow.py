@@ -14,9 +14,10 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from initviz.plots.panels import GREY, INK, DensityPanel, Panel, SpreadPanel, StripPanel
 from initviz.plots.png import encode
-from initviz.plots.panels import GREY, INK, DensityPanel, SpreadPanel, StripPanel
 from initviz.report import QUANTITIES, Report
+from initviz.verdict import KINDS
 
 if TYPE_CHECKING:
     from initviz.theory import Prediction
@@ -51,7 +52,7 @@ class FlowFigure:
         self.headline = text(0.012, 0.965, "", fontsize=14, fontweight="bold", va="top")
         self.reason = text(0.012, 0.965, "", fontsize=12.5, color=INK, va="top", linespacing=1.25)
         self.caption = text(0.012, 0.02, "", fontsize=11, color=GREY, va="bottom")
-        self._panels = [self.forward, self.backward, self.forward_strip, self.backward_strip, self.spread]
+        self._panels: list[Panel] = [self.forward, self.backward, self.forward_strip, self.backward_strip, self.spread]
         self._artists = [artist for panel in self._panels for artist in panel.artists]
         self._artists += [self.headline, self.reason, self.caption]
         self._still: list[tuple | None] = [None] * len(self._panels)
@@ -93,11 +94,11 @@ class FlowFigure:
             forward, backward: which of `QUANTITIES` the left and the middle panel show.
         """
         shown = [list(report.stats(q)) for q in (forward, backward)]
-        ghosts = [list(pinned[0].stats(q)) for q in (forward, backward)] if pinned else None
-        count = max(len(shown[0]), len(ghosts[0]) if ghosts else 0)
+        ghosts = [list(pinned[0].stats(q)) if pinned else None for q in (forward, backward)]
+        count = max(len(shown[0]), len(ghosts[0] or []))
         words = [QUANTITIES[q] for q in (forward, backward)]
-        self.forward.update(shown[0], words[0].capitalize(), ghosts and ghosts[0])
-        self.backward.update(shown[1], words[1].capitalize(), ghosts and ghosts[1])
+        self.forward.update(shown[0], words[0].capitalize(), ghosts[0])
+        self.backward.update(shown[1], words[1].capitalize(), ghosts[1])
         self.forward_strip.update(shown[0], count)
         self.backward_strip.update(shown[1], count)
         bands = [getattr(prediction, q, None) for q in (forward, backward)]
@@ -147,8 +148,6 @@ class FlowFigure:
             self.headline.set_text("")
             self.reason.set_text("")
             return
-        from initviz.verdict import KINDS
-
         word = f"{SYMBOLS[verdict.kind]} {verdict.kind.upper()}"
         self.headline.set_text(word)
         self.headline.set_color(KINDS[verdict.kind])

@@ -7,9 +7,11 @@ What moves is `artists`. What stands still (ticks, words) is named by `still`, a
 from __future__ import annotations
 
 import math
+from typing import Any, Protocol
 
 import numpy as np
 from matplotlib import colormaps
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 
@@ -18,11 +20,23 @@ from initviz.report import TensorStats
 
 BLUE, ORANGE, GREY, INK = "#0072B2", "#C04A00", "#6E6E6E", "#222222"
 PAPER, PAPER_COLOR = 247, "#F7F7F7"
-FONT = {"fontsize": 11.5, "color": INK}
+FONT: dict[str, Any] = {"fontsize": 11.5, "color": INK}
 ROWS = 160
 """Cells of a density column."""
 
 Layers = list[TensorStats | None]
+
+
+class Panel(Protocol):
+    """What the figure asks of a panel; each has an `update` of its own."""
+
+    ax: Axes
+    artists: list[Artist]
+    still: tuple
+
+    def set_limits(self) -> None: ...
+
+    def decorate(self) -> None: ...
 
 
 class DensityPanel:
@@ -71,18 +85,26 @@ class DensityPanel:
 class StripPanel:
     """Shares by layer that a density cannot show: exact zeros, saturated, non-finite. A row each, white 0 % to dark 100 %."""
 
-    WORDS = {"zeros": ("exact zeros", "Greys"), "saturated": ("saturated", "Purples"), "nonfinite": ("NaN or inf", "Reds")}
+    WORDS = {
+        "zeros": ("exact zeros", "Greys"),
+        "saturated": ("saturated", "Purples"),
+        "nonfinite": ("NaN or inf", "Reds"),
+    }
 
     def __init__(self, ax: Axes, shares: list[str]) -> None:
         self.ax = ax
         bare(ax)
         self._shares = shares
         self._luts = [(colormaps[self.WORDS[s][1]](np.linspace(0, 1, 256)) * 255).astype(np.uint8) for s in shares]
-        blank = np.full((len(shares), 1, 4), 255, np.uint8)
+        for lut in self._luts:
+            lut[0] = PAPER
+        blank = np.full((len(shares), 1, 4), PAPER, np.uint8)
         rows = len(shares)
         self.image = ax.imshow(blank, aspect="auto", interpolation="nearest", extent=(0.5, 1.5, rows, 0))
         self.notes = [
-            ax.text(1.01, 1 - (row + 0.5) / rows, "", transform=ax.transAxes, va="center", **(FONT | {"fontsize": 10.5}))
+            ax.text(
+                1.01, 1 - (row + 0.5) / rows, "", transform=ax.transAxes, va="center", **(FONT | {"fontsize": 10.5})
+            )
             for row in range(rows)
         ]
         self.artists = [self.image, *self.notes]
@@ -117,8 +139,8 @@ class SpreadPanel:
         ax.set_facecolor(PAPER_COLOR)
         self.points, self.lines, self.bands, self.ghosts, self.zeros, self.infinite = [], [], [], [], [], []
         for color, dark, marker in ((BLUE, "#00263D", "o"), (ORANGE, "#401800", "s")):
-            band = PolyCollection([], facecolor=color, alpha=0.18, lw=0)
-            self.bands.append(ax.add_collection(band, autolim=False))
+            self.bands.append(PolyCollection([], facecolor=color, alpha=0.18, lw=0))
+            ax.add_collection(self.bands[-1], autolim=False)
             self.ghosts.append(ax.plot([], [], color=GREY, marker=marker, ms=3.5, lw=1.2, alpha=0.7)[0])
             self.lines.append(ax.plot([], [], color=dark, lw=2, ls=(0, (3, 1.5)))[0])
             self.points.append(ax.plot([], [], color=color, marker=marker, ms=5, ls="none")[0])
@@ -128,14 +150,15 @@ class SpreadPanel:
         self.artists = [*self.bands, *self.ghosts, *self.points, *self.lines, *self.zeros, *self.infinite, self.note]
         self.still: tuple = ()
 
-    def update(self, measured: list[Layers], bands: list, pinned: list[Layers] | None, words: list[str]) -> None:
+    def update(self, measured: list[Layers], bands: list, pinned: list[Layers | None], words: list[str]) -> None:
         """`measured`, `bands` and `pinned` hold the forward and the backward quantity; a band has mid, low and high, or is None."""
         rms = [_rms(layers) for layers in measured]
-        ghosts = [_rms(layers) for layers in pinned] if pinned else [np.array([]), np.array([])]
+        ghosts = [_rms(layers or []) for layers in pinned]
         theory = [np.array([]) if band is None else band.mid for band in bands]
         low, high = log_limits(np.concatenate([*rms, *ghosts, *theory]))
         low = max(low, -60)
         count = max(len(rms[0]), len(ghosts[0]))
+        broken_anywhere = False
         for i in range(2):
             layers = np.arange(1, len(rms[i]) + 1)
             self.points[i].set_data(layers, _log10(rms[i]))
@@ -144,11 +167,19 @@ class SpreadPanel:
             self.zeros[i].set_data(layers[rms[i] == 0], np.full((rms[i] == 0).sum(), low))
             broken = np.array([s is not None and s.nonfinite > 0 for s in measured[i]], dtype=bool)
             self.infinite[i].set_data(layers[broken], np.full(broken.sum(), high))
+            broken_anywhere = broken_anywhere or bool(broken.any())
             self._move_band(i, bands[i], low - 1, high + 1)
         marks = ["▼ exactly 0"] if any((r == 0).any() for r in rms) else []
-        marks += ["▲ has NaN or inf"] if any(len(line.get_xdata()) for line in self.infinite) else []
+        marks += ["▲ has NaN or inf"] if broken_anywhere else []
         self.note.set_text("   ".join(marks))
-        self.still = (layer_limit(count), low, high, *words, any(band is not None for band in bands), pinned is not None)
+        self.still = (
+            layer_limit(count),
+            low,
+            high,
+            *words,
+            any(band is not None for band in bands),
+            pinned[0] is not None,
+        )
 
     def _move_band(self, i: int, band, low: float, high: float) -> None:
         if band is None:
@@ -170,8 +201,8 @@ class SpreadPanel:
     def decorate(self) -> None:
         count, low, high, forward, backward, theory, pinned = self.still
         self.ax.set_title("Spread (rms) by layer", loc="left", **(FONT | {"fontsize": 13}))
-        step = max(1, math.ceil((high - low) / 6))
-        ticks = list(range(high, low - 1, -step))
+        step = next(s for s in (1, 2, 5, 10, 20, 50, 100) if (high - low) / s <= 6)
+        ticks = [t for t in range(low, high + 1) if t % step == 0]
         self.ax.set_yticks(ticks, [power(t) for t in ticks], **FONT)
         self.ax.grid(axis="y", color="#D8D8D8", lw=0.8)
         self.ax.set_axisbelow(True)
@@ -183,7 +214,9 @@ class SpreadPanel:
         key += [("– – theory, 95 % band", INK)] if theory else []
         key += [("● ■ pinned", GREY)] if pinned else []
         for row, (words, color) in enumerate(key):
-            self.ax.text(0.0, -0.2 - 0.09 * row, words, transform=self.ax.transAxes, va="top", fontsize=11.5, color=color)
+            self.ax.text(
+                0.0, -0.2 - 0.09 * row, words, transform=self.ax.transAxes, va="top", fontsize=11.5, color=color
+            )
 
 
 def bare(ax: Axes) -> None:

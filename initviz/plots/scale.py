@@ -80,9 +80,14 @@ def snapped(low: float, high: float) -> tuple[int, int]:
     return step * math.floor(low / step), step * max(math.ceil(high / step), math.floor(low / step) + 1)
 
 
+_LAYER_LIMITS = (
+    *range(1, 13), 15, 18, 21, 25, 31, 36, 41, 51, 61, 71, 81, 101, 121, 141, 161, 181, 201, 251, 301, 401, 501, 751, 1001, 10**9,
+)  # fmt: skip
+
+
 def layer_limit(count: int) -> int:
     """The last place of a layer axis: at most a fifth beyond `count`, for the same reason."""
-    return count if count <= 12 else next(n for n in (15, 18, 21, 25, 31, 36, 41, 51, 61, 71, 81, 101, 121, 141, 161, 181, 201, 251, 301, 401, 501, 751, 1001, 10**9) if n >= count)
+    return next(n for n in _LAYER_LIMITS if n >= count)
 
 
 def power(exponent: int) -> str:
@@ -96,7 +101,9 @@ def number(value: float) -> str:
         return f"{value:g}".replace("-", "−")
     exponent = math.floor(math.log10(abs(value)) + 1e-12)
     digits = f"{value / 10**exponent:g}".replace("-", "−")
-    return power(exponent) if digits == "1" else f"−{power(exponent)}" if digits == "−1" else f"{digits}·{power(exponent)}"
+    return (
+        power(exponent) if digits == "1" else f"−{power(exponent)}" if digits == "−1" else f"{digits}·{power(exponent)}"
+    )
 
 
 def _round_up(value: float) -> float:

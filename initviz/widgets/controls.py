@@ -24,7 +24,12 @@ def setting_controls(settings: Settings) -> dict[str, widgets.ValueWidget]:
     Raises:
         ValueError: a value that the control has no place for.
     """
-    for name, (low, high) in {"depth": DEPTHS, "width": (WIDTHS[0], WIDTHS[-1]), "scale": (0.01, 100), "bias_std": (0, 3)}.items():
+    for name, (low, high) in {
+        "depth": DEPTHS,
+        "width": (WIDTHS[0], WIDTHS[-1]),
+        "scale": (0.01, 100),
+        "bias_std": (0, 3),
+    }.items():
         value = getattr(settings, name)
         if not low <= value <= high:
             raise ValueError(f"{name}: got {value:g}; the control takes {low:g} to {high:g} (iv.measure takes any)")

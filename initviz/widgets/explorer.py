@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import ipywidgets as widgets
 
@@ -12,7 +13,7 @@ from initviz.measure import Measurement, Settings, changed, code, measure
 from initviz.networks import Workbench
 from initviz.plots.flow import FlowFigure, flow
 from initviz.presets import PRESETS
-from initviz.report import QUANTITIES
+from initviz.report import QUANTITIES, Report
 from initviz.widgets.controls import button, control, setting_controls
 from initviz.widgets.frame import Frame, free_path, picture, verdict_html
 
@@ -53,7 +54,9 @@ class Explorer(Frame):
             options=[("choose ...", None)] + [(preset.label, name) for name, preset in PRESETS.items()],
         )  # fmt: skip
         self.new_seed = button("New seed", "Draw other weights and another batch", "random")
-        self.pin = button("Pin this run", "Keep this run as a grey ghost behind the next ones", "thumb-tack", toggle=True)
+        self.pin = button(
+            "Pin this run", "Keep this run as a grey ghost behind the next ones", "thumb-tack", toggle=True
+        )
         self.show_code = button("Show code", "The lines of Python that do this", "code", toggle=True)
         self.save = button("Save picture", "Write this picture as a PNG beside the notebook", "download")
         self.words, self.code, self.message = widgets.HTML(), widgets.HTML(), widgets.HTML()
@@ -71,7 +74,12 @@ class Explorer(Frame):
             [self.preset, c["depth"], c["width"], c["activation"]],
             [c["scheme"], c["scale"], c["bias_std"], c["seed"]],
             [c["normalization"], c["precision"], c["data"], c["skip"]],
-            [c["forward"], c["backward"], widgets.HBox([self.new_seed, self.pin]), widgets.HBox([self.show_code, self.save])],
+            [
+                c["forward"],
+                c["backward"],
+                widgets.HBox([self.new_seed, self.pin]),
+                widgets.HBox([self.show_code, self.save]),
+            ],
         ]
         rows = widgets.HBox([widgets.VBox(column) for column in columns], layout={"flex_flow": "row wrap"})
         return [rows, self.words, self.picture, self.message, self.code]
@@ -84,22 +92,30 @@ class Explorer(Frame):
 
     def refresh(self) -> None:
         """Measure the network that the controls describe, and move the picture."""
-        forward, backward = self.controls["forward"].value, self.controls["backward"].value
-        self.measurement = measure(self.settings, quantities=(forward, backward), workbench=self._workbench)
+        self.measurement = measure(self.settings, quantities=self._panels().values(), workbench=self._workbench)
         self._draw()
         self._write_code()
 
     def _draw(self) -> None:
-        shown, pinned = self.measurement, self._pinned
-        self._figure.update(
-            shown.report,
-            shown.prediction,
-            pinned=None if pinned is None else (pinned.report, pinned.settings.label),
-            forward=self.controls["forward"].value,
-            backward=self.controls["backward"].value,
-        )
+        """Move the picture. Its words are in the page, where they are sharper and draw in no time."""
+        self._figure.update(*self._shown()[:2], **self._panels(), pinned=self._ghost())
         self.picture.value = self._figure.png()
-        self.words.value = verdict_html(shown.verdict)
+        self.words.value = verdict_html(self.measurement.verdict)
+
+    def _shown(self) -> tuple:
+        return self.measurement.report, self.measurement.prediction, self.measurement.verdict
+
+    def _panels(self) -> dict[str, Any]:
+        return {"forward": self.controls["forward"].value, "backward": self.controls["backward"].value}
+
+    def _ghost(self) -> tuple[Report, str] | None:
+        return None if self._pinned is None else (self._pinned.report, self._pinned.settings.label)
+
+    def still(self) -> bytes:
+        """The picture with its words, for a page without a kernel."""
+        figure = FlowFigure()
+        figure.update(*self._shown(), **self._panels(), pinned=self._ghost(), title=self.measurement.settings.label)
+        return figure.png()
 
     def summary(self) -> str:
         return f"Explorer: {self.measurement.settings.label}; {self.measurement.verdict.kind}"
@@ -107,7 +123,9 @@ class Explorer(Frame):
     def _choose_preset(self, change: dict) -> None:
         if change["new"] is None:
             return
-        settings = changed(Settings(batch=self._batch, seed=self.controls["seed"].value), **PRESETS[change["new"]].changes)
+        settings = changed(
+            Settings(batch=self._batch, seed=self.controls["seed"].value), **PRESETS[change["new"]].changes
+        )
         self.set(**{f.name: getattr(settings, f.name) for f in fields(settings) if f.name in self.controls})
 
     def _toggle_pin(self, change: dict) -> None:
@@ -120,12 +138,8 @@ class Explorer(Frame):
         self.code.value = f'<pre class="initviz-code">{html.escape(code(self.settings))}</pre>' if shown else ""
 
     def _save_picture(self) -> None:
-        shown = self.measurement
-        forward, backward = self.controls["forward"].value, self.controls["backward"].value
-        figure = flow(
-            shown.report, shown.prediction, shown.verdict, title=shown.settings.label, forward=forward, backward=backward
-        )
-        s = shown.settings
+        s = self.measurement.settings
+        figure = flow(*self._shown(), **self._panels(), pinned=self._ghost(), title=s.label)
         path = free_path(Path(f"initviz-{s.activation}-{s.scheme}-{s.depth}x{s.width}.png"))
         figure.savefig(path, dpi=200)
         self.message.value = f"Saved <code>{html.escape(str(path.resolve()))}</code>"

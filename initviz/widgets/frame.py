@@ -9,6 +9,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
+from initviz._arguments import look_up
 from initviz.verdict import KINDS, Verdict
 from initviz.widgets.latest import Latest
 
@@ -36,6 +37,10 @@ class Frame(widgets.VBox):
     def summary(self) -> str:
         raise NotImplementedError
 
+    def still(self) -> bytes:
+        """The PNG for a page without a kernel."""
+        return self.picture.value
+
     def set(self, **values: Any) -> None:
         """Move controls by name, all together, and draw at once: `app.set(depth=50, scale=2)`.
 
@@ -43,18 +48,15 @@ class Frame(widgets.VBox):
             ValueError: a name that is no control, or a value that it does not take; no control has then moved.
         """
         before = {name: widget.value for name, widget in self.controls.items()}
-        try:
-            for name, value in values.items():
-                if name not in self.controls:
-                    raise ValueError(f"settings: {name!r} is unknown; it takes one of {', '.join(self.controls)}")
-                self._set_one(name, value)
-        except ValueError:
-            for name, value in before.items():
-                self.controls[name].value = value
-            self._latest.flush()
-            raise
-        self._latest.request()
-        self._latest.flush()
+        with self._latest.together():
+            try:
+                for name, value in values.items():
+                    look_up("settings", name, self.controls)
+                    self._set_one(name, value)
+            except ValueError:
+                for name, value in before.items():
+                    self.controls[name].value = value
+                raise
 
     def _set_one(self, name: str, value: Any) -> None:
         widget = self.controls[name]
@@ -71,7 +73,7 @@ class Frame(widgets.VBox):
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         bundle = super()._repr_mimebundle_(**kwargs) or {}
         bundle["text/plain"] = self.summary()
-        bundle["image/png"] = base64.b64encode(self.picture.value).decode()
+        bundle["image/png"] = base64.b64encode(self.still()).decode()
         return bundle
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 PAUSE = 0.005
 """Seconds in which messages that wait for the kernel are let in before the next update starts."""
@@ -19,11 +20,14 @@ class Latest:
     def __init__(self, action: Callable[[], None]) -> None:
         self._action = action
         self._wanted = False
+        self._held = False
         self._task: asyncio.Task | None = None
 
     def request(self) -> None:
         """Ask for the action: soon in an event loop, at once without one."""
         self._wanted = True
+        if self._held:
+            return
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
@@ -31,6 +35,16 @@ class Latest:
             return
         if self._task is None or self._task.done():
             self._task = loop.create_task(self._run())
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Requests made inside are one, run at the end."""
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+            self.flush()
 
     def flush(self) -> None:
         """Run the action now, if it is wanted."""

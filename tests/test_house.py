@@ -1,0 +1,95 @@
+"""The house: pins, the conda environment, the floors and the commands agree with each other."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
+CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
+NOT_ON_CONDA = {"mnist1d"}
+NO_FLOOR = {"execute"}
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def pins() -> dict[str, str]:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pairs = [re.fullmatch(r"([\w.-]+)==([\w.!]+)", line) for line in lines if line and not line.startswith("#")]
+    assert all(pairs)
+    return {canonical(pair[1]): pair[2] for pair in pairs if pair}
+
+
+def dependencies() -> list[str]:
+    project = PROJECT["project"]
+    lines = project["dependencies"] + [line for extra in project["optional-dependencies"].values() for line in extra]
+    return [name for line in lines if (name := canonical(re.match(r"[\w.-]+", line)[0])) != "initviz"]
+
+
+def conda_lines() -> list[str]:
+    return [line for line in ENVIRONMENT if isinstance(line, str)]
+
+
+def pip_lines() -> list[str]:
+    return next(line["pip"] for line in ENVIRONMENT if isinstance(line, dict))
+
+
+def test_every_dependency_is_pinned():
+    assert not [name for name in dependencies() if name not in pins()]
+
+
+def test_torch_is_pinned_without_a_build():
+    assert pins()["torch"] == "2.13.0"
+
+
+def test_a_conda_environment_has_every_dependency_at_its_pin():
+    expected = {canonical(line) for line in PROJECT["project"]["dependencies"]}
+    conda = {CONDA_NAMES.get(n, n): pins()[n] for n in expected - NOT_ON_CONDA}
+    stated = dict(line.split("==") for line in conda_lines() if "==" in line)
+    assert stated == conda
+    assert set(pip_lines()) == {*(f"{name}=={pins()[name]}" for name in NOT_ON_CONDA), "-e ."}
+
+
+def test_a_conda_environment_has_the_oldest_python_of_the_project():
+    assert "python=" + PROJECT["project"]["requires-python"].removeprefix(">=") in conda_lines()
+    assert "pip" in conda_lines()
+
+
+@pytest.mark.parametrize("line", conda_lines())
+def test_conda_understands_every_line(line):
+    from rattler import MatchSpec
+
+    name = re.split("=", line)[0]
+    assert name in str(MatchSpec(line, strict=True))
+
+
+def test_the_floors_are_kept():
+    done = subprocess.run([Path(sys.executable).with_name("lint-imports"), "--no-logo", "--no-cache"], cwd=ROOT, text=True,
+                          capture_output=True)  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_module_has_a_floor():
+    contracts = PROJECT["tool"]["importlinter"]["contracts"]
+    layers = re.findall(r"initviz\.(\w+)", " ".join(contracts[0]["layers"]))
+    low = {name for layer in contracts[0]["layers"][2:] for name in re.findall(r"(?<!\()initviz\.(\w+)", layer)}
+    modules = {path.stem for path in (ROOT / "initviz").glob("*.py")} - {"__init__"} - NO_FLOOR
+    assert modules <= set(layers)
+    assert {f"initviz.{name}" for name in low | (modules & set(layers))} == set(contracts[1]["source_modules"])
+
+
+def test_the_ci_script_runs_the_readme_command():
+    steps = (ROOT / ".ci" / "run").read_text(encoding="utf-8").replace('"$home/venv/bin/', '"').replace('"', "")
+    for step in (
+        "pip install -q -c constraints.txt -e '.[test]'",
+        "pytest -n 2 --dist loadfile --nbval notebooks tests",
+    ):
+        assert step in steps
