@@ -25,15 +25,17 @@ from initviz.verdict import Verdict, verdict
 __version__ = "0.1.0"
 __all__ = [
     "ACTIVATIONS", "DATASETS", "PRESETS", "SCHEMES", "Activation", "LayerStats", "Measurement", "Report", "Scheme", "Settings",
-    "TensorStats", "Verdict", "dataset", "digits", "explore", "gaussian", "init_", "measure", "mlp", "mnist1d", "plots",
-    "predict", "probe", "theory", "verdict", "widgets",
+    "TensorStats", "Verdict", "check", "dataset", "digits", "explore", "gaussian", "init_", "measure", "mlp", "mnist1d", "plots",
+    "predict", "probe", "quiz", "theory", "verdict", "widgets",
 ]  # fmt: skip
+
+_LATE = {"check": "initviz.course", "explore": "initviz.widgets", "quiz": "initviz.course"}
 
 
 def __getattr__(name: str):
     """Load what draws (matplotlib, ipywidgets) only when it is asked for."""
-    if name in ("plots", "widgets", "theory"):
+    if name in ("course", "plots", "theory", "widgets"):
         return importlib.import_module(f"initviz.{name}")
-    if name == "explore":
-        return importlib.import_module("initviz.widgets").explore
+    if name in _LATE:
+        return getattr(importlib.import_module(_LATE[name]), name)
     raise AttributeError(f"module 'initviz' has no attribute {name!r}")

@@ -1,0 +1,101 @@
+"""Exercises: each stands unsolved in its notebook, its folded solution passes, and typical wrong answers are refused with the reason.
+
+In a notebook an exercise is a code cell that ends in `iv.check("NN.name", answer)`. A later markdown cell holds a hint and the
+solution, each in a `<details>`; the solution's code, in a ```python block, takes the place of the exercise's and needs only what
+the notebook's first code cell imports.
+"""
+
+import ast
+import contextlib
+import importlib
+import io
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from initviz import course
+from initviz.course.kit import Exercise, Question
+
+ROOT = Path(__file__).resolve().parent.parent
+SOLUTION = re.compile(r"<details>\s*<summary>[^<]*[Ss]olution[^<]*</summary>.*?```python\n(.*?)```.*?</details>", re.S)
+HINT = re.compile(r"<details>\s*<summary>[^<]*[Hh]int")
+
+
+def notebook(number):
+    (path,) = (ROOT / "notebooks").glob(f"{number}_*.ipynb")
+    return nbformat.read(path, as_version=4)
+
+
+def tables(table):
+    return [
+        f"{number}.{name}"
+        for number, module in sorted(course.lessons().items())
+        for name in getattr(importlib.import_module(f"initviz.course.{module}"), table)
+    ]
+
+
+def checks(source: str) -> dict[str, ast.stmt]:
+    """Key -> the statement that checks it."""
+    found = {}
+    for statement in ast.parse(source).body:
+        call = getattr(statement, "value", None)
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == "iv.check":
+            found[call.args[0].value] = statement
+    return found
+
+
+def quizzes(cells) -> list[str]:
+    return re.findall(r"iv\.quiz\(\"([^\"]+)\"\)", "\n".join(c.source for c in cells if c.cell_type == "code"))
+
+
+@pytest.mark.parametrize("number", course.lessons())
+def test_a_lesson_is_named_as_its_notebook_and_its_parts_are_all_used(number):
+    cells = notebook(number).cells
+    assert (ROOT / "notebooks" / f"{course.lessons()[number][1:]}.ipynb").exists()
+    used = [key for cell in cells if cell.cell_type == "code" for key in checks(cell.source)]
+    assert sorted(used) == sorted(key for key in tables("EXERCISES") if key.startswith(number))
+    assert sorted(quizzes(cells)) == sorted(key for key in tables("QUESTIONS") if key.startswith(number))
+
+
+@pytest.mark.parametrize("key", tables("QUESTIONS"))
+def test_a_question_has_a_right_answer_and_feedback_for_every_choice(key):
+    question = course._entry(key, "QUESTIONS")
+    assert isinstance(question, Question) and len(question.choices) >= 2
+    assert any(choice.right for choice in question.choices) and not all(choice.right for choice in question.choices)
+    widget = course.quiz(key)
+    for number, choice in enumerate(question.choices):
+        widget.choices.value = number
+        assert choice.feedback and choice.feedback in widget.feedback.value
+        assert ("Right" in widget.feedback.value) == choice.right
+
+
+@pytest.mark.parametrize("key", tables("EXERCISES"))
+def test_the_exercise_is_unsolved_and_its_solution_passes(key):
+    cells = notebook(key[:2]).cells
+    place, cell = next((i, c) for i, c in enumerate(cells) if c.cell_type == "code" and key in checks(c.source))
+    assert any(f"○ {key}: not answered yet" in output.get("text", "") for output in cell.outputs)
+    after = "\n".join(c.source for c in cells[place + 1 : place + 3] if c.cell_type == "markdown")
+    assert HINT.search(after), "no hint below"
+    solution = SOLUTION.search(after)
+    assert solution, "no folded solution below"
+    first = next(c.source for c in cells if c.cell_type == "code")
+    names: dict = {}
+    exec("\n".join(line for line in first.splitlines() if not line.startswith("%")), names)
+    exec(solution[1], names)
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(ast.unparse(checks(cell.source)[key]), names)
+    assert printed.getvalue().startswith(f"✔ {key}: "), printed.getvalue()
+
+
+@pytest.mark.parametrize("key", tables("EXERCISES"))
+def test_wrong_answers_are_refused_with_the_reason(key):
+    assert isinstance(course._entry(key, "EXERCISES"), Exercise)
+    wrong = importlib.import_module(f"wrong_answers.n{key[:2]}").WRONG[key[3:]]
+    assert len(wrong) >= 2
+    for answer, words in wrong:
+        judgement = course.judge(key, answer)
+        assert judgement.passed is False, (key, answer)
+        assert re.search(words, judgement.message), judgement.message
