@@ -15,6 +15,8 @@ import importlib
 from initviz.activations import ACTIVATIONS, Activation
 from initviz.datasets import DATASETS, dataset, digits, gaussian, mnist1d
 from initviz.history import History, RaceResult
+from initviz.lsuv import lsuv_
+from initviz.lsuv_trace import LsuvLayer, LsuvTrace
 from initviz.measure import Measurement, Settings, measure, predict
 from initviz.networks import mlp
 from initviz.presets import PRESETS
@@ -26,9 +28,10 @@ from initviz.verdict import Verdict, verdict
 
 __version__ = "0.1.0"
 __all__ = [
-    "ACTIVATIONS", "DATASETS", "PRESETS", "SCHEMES", "Activation", "History", "LayerStats", "Measurement", "RaceResult",
-    "Report", "Scheme", "Settings", "TensorStats", "Verdict", "check", "dataset", "digits", "explore", "gaussian", "init_",
-    "measure", "mlp", "mnist1d", "plots", "predict", "probe", "quiz", "race", "theory", "train", "verdict", "widgets",
+    "ACTIVATIONS", "DATASETS", "PRESETS", "SCHEMES", "Activation", "History", "LayerStats", "LsuvLayer", "LsuvTrace",
+    "Measurement", "RaceResult", "Report", "Scheme", "Settings", "TensorStats", "Verdict", "check", "dataset",
+    "digits", "explore", "gaussian", "init_", "lsuv_", "measure", "mlp", "mnist1d", "plots", "predict", "probe", "quiz", "race",
+    "theory", "train", "verdict", "widgets",
 ]  # fmt: skip
 
 _LATE = {"check": "initviz.course", "explore": "initviz.widgets", "quiz": "initviz.course"}

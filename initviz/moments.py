@@ -70,6 +70,15 @@ def tensor_stats(
     )
 
 
+def variance(tensor: Tensor) -> float:
+    """Population variance of all values of a floating tensor, summed in float64; NaN if one of them is NaN or infinite."""
+    values = tensor.detach().reshape(-1)
+    if values.device.type == "mps":
+        values = values.cpu()  # float64 does not exist there
+    count = max(values.numel(), 1)
+    return _sums(values, about=_sums(values)[0] / count)[1] / count
+
+
 def _range(values: Tensor) -> tuple[float, float]:
     low, high = torch.aminmax(values)
     return low.item(), high.item()

@@ -1,0 +1,62 @@
+"""A batch of any kind that a model is called with: a tensor, a tuple or a dict of tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves, tree_map
+
+
+def batch_size(x: Any) -> int:
+    """Length of the first axis of its first tensor.
+
+    Raises:
+        TypeError: no tensor in it.
+        ValueError: an empty tensor in it.
+    """
+    tensors = [leaf for leaf in tree_leaves(_plain(x)) if isinstance(leaf, Tensor)]
+    if not tensors:
+        raise TypeError(f"x: got {type(x).__name__}; it takes a tensor, or a tuple or a dict of tensors")
+    if any(tensor.numel() == 0 for tensor in tensors):
+        raise ValueError(f"x: {shape_words(x)} is empty; it takes a batch of at least one")
+    return len(tensors[0]) if tensors[0].dim() else 1
+
+
+def own_batch(x: Any, device: torch.device) -> Any:
+    """A copy of the batch's tensors on a device, so that a model that writes into its input leaves the batch alone."""
+
+    def own(leaf: Any) -> Any:
+        return leaf.detach().to(device, copy=True) if isinstance(leaf, Tensor) else leaf
+
+    return tree_map(own, _plain(x))
+
+
+def call(model: nn.Module, x: Any) -> Any:
+    """model(x), model(*x) for a tuple or a list, model(**x) for a dict.
+
+    Raises:
+        ValueError: the model raised an error; its first line is told beside the batch's shape.
+    """
+    try:
+        if isinstance(x, Mapping):
+            return model(**x)
+        return model(*x) if isinstance(x, tuple | list) else model(x)
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ValueError(f"x: {shape_words(x)} does not fit the model: {reason}") from error
+
+
+def shape_words(x: Any) -> str:
+    """ "a batch of shape (256, 64)": every tensor's shape."""
+    shapes = [str(tuple(leaf.shape)) for leaf in tree_leaves(_plain(x)) if isinstance(leaf, Tensor)]
+    return f"a batch of shape {', '.join(shapes)}"
+
+
+def _plain(x: Any) -> Any:
+    """torch's trees know dicts, but not every mapping."""
+    return dict(x) if isinstance(x, Mapping) else x

@@ -1,0 +1,259 @@
+"""Layer-sequential unit variance (LSUV): a start that is measured on data, for any nn.Module, in one forward pass.
+
+Source: Mishkin & Matas 2016, All you need is a good init, algorithm 1:
+
+    start with orthonormal weights
+    for each layer, in the order of the forward pass:
+        while |Var(output) - 1| >= tol and fewer than max_iter tries:
+            forward the batch, and divide the layer's weight by sqrt(Var(output))
+
+To the letter, each try is a pass of the whole model: about two a layer. But what enters a layer depends on the layers before it
+alone, and those are done. So each layer is settled when the batch gets to it: a hook measures its output, divides its weight,
+computes the output of this one layer again until its variance is right, and hands it on. One pass of the model does it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from initviz._arguments import look_up, real_number, whole_number
+from initviz.batches import batch_size, call, own_batch
+from initviz.layers import layers_of
+from initviz.lsuv_trace import LsuvLayer, LsuvTrace, within
+from initviz.moments import tensor_stats, variance
+from initviz.report import TensorStats
+from initviz.restore import restored
+from initviz.schemes import SCHEMES, Noise
+
+
+def lsuv_(
+    model: nn.Module,
+    x: Any,
+    *,
+    tol: float = 0.1,
+    max_iter: int = 10,
+    orthonormal: bool = True,
+    skip: Collection[str] = (),
+    first: int | None = None,
+    histograms: bool = False,
+    seed: int = 0,
+    noise: Noise | None = None,
+) -> LsuvTrace:
+    """Initialize every linear and convolution layer of `model` in place so that its output on `x` has variance 1.
+
+    The output is the layer's own, before normalization and activation; its variance is taken over all of its values (samples,
+    units and places). The pass runs in the model's present mode (train or eval), on its device. Only weights change, and with
+    `orthonormal` biases: buffers (batch normalization's statistics), gradients, modes, hooks and random states stay as they
+    were. If an error is raised, so do the weights.
+
+    A layer is left as it was, and the trace says why, if the batch never gets to it, if its weight is frozen, belongs to another
+    kind of layer too (an embedding) or is computed from other parameters (weight normalization), or if `skip` names it. Of several
+    layers, or calls of one, with the same weight the first decides. A layer that is still not within `tol` after `max_iter` tries
+    (its bias alone may have too much variance) is in the trace's `missed`.
+
+    Args:
+        model: any nn.Module.
+        x: its input: a tensor whose first axis is the batch, or a tuple (called as model(*x)) or a dict (model(**x)).
+        tol: how far from 1 a variance may stay; the paper's 0.1.
+        max_iter: at most so many divisions of a weight; the paper's 10.
+        orthonormal: start with orthonormal weights and zero biases, as the paper does; False keeps the weights that are there.
+        skip: names of layers (as in `model.named_modules()`) to leave as they are.
+        first: do only so many layers, and measure the ones after them.
+        histograms: keep the outputs' statistics before and after, for a picture.
+        seed: of the orthonormal weights, and of what is random in the model (dropout).
+        noise: see `Scheme.fill_`.
+    Returns:
+        A `LsuvTrace`.
+    Raises:
+        TypeError: `model` is not an nn.Module, or an argument is of the wrong kind.
+        ValueError: an empty batch or one that does not fit, a model without a linear or convolution layer or with a lazy one, and
+            a layer whose output is not finite, or has variance 0, which no factor makes 1.
+    """
+    model = getattr(model, "_orig_mod", model)  # what torch.compile wrapped: its kernels would not see the hooks
+    layers: dict[nn.Module, str] = {
+        module: name
+        for module, name in layers_of(model).items()
+        if isinstance(module, nn.Linear | nn.modules.conv._ConvNd)
+    }
+    if not layers:
+        raise ValueError("model: has no linear or convolution layer")
+    tol, max_iter = real_number("tol", tol), whole_number("max_iter", max_iter)
+    seed = whole_number("seed", seed, least=0)
+    names = {name: name for name in layers.values()}
+    left_out = {look_up("skip", name, names) for name in ([skip] if isinstance(skip, str) else skip)}
+    limit = len(layers) if first is None else whole_number("first", first, least=0)
+    batch_size(x)
+    start = (seed, noise) if orthonormal else None
+    settler = _Settler(layers, _reasons(model, layers, left_out), tol, max_iter, limit, histograms, start)
+    parameters = list(model.parameters())
+
+    with torch.inference_mode(False), torch.no_grad(), restored(model, parameters), ExitStack() as stack:
+        torch.manual_seed(seed)
+        stack.push(settler.undo)
+        for module in layers:
+            stack.callback(module.register_forward_pre_hook(settler.before).remove)
+            hook = module.register_forward_hook(settler.after, with_kwargs=True, prepend=True)
+            stack.callback(hook.remove)
+        call(model, own_batch(x, parameters[0].device))
+        return settler.trace()
+
+
+class _Settler:
+    """The hooks, and what they wrote down."""
+
+    def __init__(
+        self,
+        layers: dict[nn.Module, str],
+        reasons: dict[nn.Module, str],
+        tol: float,
+        max_iter: int,
+        limit: int,
+        histograms: bool,
+        start: tuple[int, Noise | None] | None,
+    ) -> None:
+        self.layers, self.reasons = layers, reasons
+        self.tol, self.max_iter, self.limit = tol, max_iter, limit
+        self.histograms, self.start = histograms, start
+        weights = dict.fromkeys(id(m._parameters["weight"]) for m in layers if "weight" in m._parameters)
+        self.numbers = {weight: number for number, weight in enumerate(weights)}  # as `init_` counts them
+        self.saved: dict[int, tuple[nn.Parameter, Tensor]] = {}
+        self.records: list[LsuvLayer] = []
+        self.counts: dict[nn.Module, int] = {}
+        self.decided: dict[int, nn.Module] = {}  # a weight's id -> the layer by whose output it was settled
+        self.silent: dict[int, str] = {}  # the same for weights whose output was zero everywhere so far
+        self.failure = ""
+
+    def before(self, module: nn.Module, args: Any) -> None:
+        """At the first use of a weight: keep a copy of it, and give it its orthonormal start."""
+        weight, bias = module._parameters.get("weight"), module._parameters.get("bias")
+        if module in self.reasons or weight is None or id(weight) in self.saved:
+            return
+        self.saved[id(weight)] = weight, weight.clone()
+        if self.start is None:
+            return
+        seed, noise = self.start
+        SCHEMES["orthogonal"].fill_(weight, seed=seed, index=self.numbers[id(weight)], noise=noise)
+        if bias is not None and bias.requires_grad:
+            self.saved[id(bias)] = bias, bias.clone()
+            bias.zero_()
+
+    def after(self, module: nn.Module, args: Any, kwargs: dict[str, Any], output: Any) -> Any:
+        """Measure the output, divide the weight until its variance is right, and hand the new output on."""
+        count = self.counts[module] = self.counts.get(module, 0) + 1
+        name = self.layers[module] + (f"#{count}" if count > 1 else "")
+        if not isinstance(output, Tensor) or not output.is_floating_point():
+            self.write(name, module, [], "its output is not a real tensor")
+            return None
+        weight = module._parameters.get("weight")
+        variances, before = [variance(output)], self.stats(output)
+        reason = self.reason(module, weight, variances[0], output)
+        if reason or weight is None:
+            self.write(name, module, variances, reason, before, before)
+            return None
+        self.decided[id(weight)] = module
+        while not within(variances[-1], self.tol) and len(variances) <= self.max_iter:
+            if not self.sound(module, variances[-1]):
+                break
+            weight.div_(math.sqrt(variances[-1]))
+            output = module.forward(*args, **kwargs)
+            variances.append(variance(output))
+        self.sound(module, variances[-1])
+        self.write(name, module, variances, None, before, self.stats(output))
+        return output
+
+    def reason(self, module: nn.Module, weight: Tensor | None, spread: float, output: Tensor) -> str | None:
+        """Why this weight is not to be divided now, or None."""
+        if module in self.reasons:
+            return self.reasons[module]
+        if id(weight) in self.decided:
+            other = self.decided[id(weight)]
+            return "its first call decides" if other is module else f"has the weight of {self.layers[other]}"
+        if len(self.decided) >= self.limit:
+            return "not yet"
+        if (
+            spread == 0 and not output.any()
+        ):  # so it would be with any factor: a loop's first step from a state of zeros
+            self.silent.setdefault(id(weight), self.layers[module])
+            return "its output is zero everywhere"
+        return None
+
+    def sound(self, module: nn.Module, spread: float) -> bool:
+        """Whether a weight can be divided by this; if not, that is the failure to report."""
+        if spread > 0 and math.isfinite(spread):
+            return True
+        why = "has variance 0" if spread == 0 else "is not finite"
+        self.failure = self.failure or _failure(self.layers[module], why)
+        return False
+
+    def stats(self, output: Tensor) -> TensorStats | None:
+        return tensor_stats(output) if self.histograms else None
+
+    def write(
+        self,
+        name: str,
+        module: nn.Module,
+        variances: list[float],
+        skipped: str | None,
+        before: TensorStats | None = None,
+        after: TensorStats | None = None,
+    ) -> None:
+        self.records.append(LsuvLayer(name, type(module).__name__, np.array(variances), skipped, before, after))
+
+    def undo(self, kind: Any, *_: Any) -> None:
+        """On an error, put the weights and biases back."""
+        if kind is not None:
+            for parameter, values in self.saved.values():
+                parameter.copy_(values)
+
+    def trace(self) -> LsuvTrace:
+        """What was done.
+
+        Raises:
+            ValueError: a layer that could not be done.
+        """
+        silent = [name for weight, name in self.silent.items() if weight not in self.decided]
+        failure = _failure(silent[0], "is zero everywhere") if silent else self.failure
+        if failure:
+            raise ValueError(failure)
+        unreached = [
+            LsuvLayer(name, type(module).__name__, np.array([]), self.reasons.get(module, "the batch never gets to it"))
+            for module, name in self.layers.items()
+            if module not in self.counts
+        ]
+        return LsuvTrace(tuple(self.records + unreached), self.tol)
+
+
+def _reasons(model: nn.Module, layers: dict[nn.Module, str], left_out: set[str]) -> dict[nn.Module, str]:
+    """Layers that are to be left as they are -> why."""
+    other_owners = {
+        id(parameter): name or type(module).__name__
+        for name, module in model.named_modules()
+        if module not in layers
+        for parameter in module._parameters.values()
+    }
+    reasons = {}
+    for module, name in layers.items():
+        weight = module._parameters.get("weight")
+        if name in left_out:
+            reasons[module] = "left out"
+        elif weight is None:
+            reasons[module] = "its weight is computed from other parameters"
+        elif id(weight) in other_owners:
+            reasons[module] = f"has the weight of {other_owners[id(weight)]}"
+        elif not weight.requires_grad:
+            reasons[module] = "its weight is frozen"
+    return reasons
+
+
+def _failure(name: str, why: str) -> str:
+    return (
+        f"model: the output of layer {name!r} {why} on this batch, so no factor makes its variance 1; look at what "
+        f"enters it, or leave it out: skip=[{name!r}]"
+    )
