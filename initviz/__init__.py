@@ -12,13 +12,13 @@ In short:
 
 import importlib
 
-from initviz.activations import ACTIVATIONS, Activation
+from initviz.activations import ACTIVATIONS, Activation, leaky_relu
 from initviz.datasets import DATASETS, dataset, digits, gaussian, mnist1d
 from initviz.history import History, RaceResult
 from initviz.lsuv import lsuv_
 from initviz.lsuv_trace import LsuvLayer, LsuvTrace
 from initviz.measure import Measurement, Settings, measure, predict
-from initviz.networks import mlp
+from initviz.networks import cnn, mlp
 from initviz.presets import PRESETS
 from initviz.probe import probe
 from initviz.report import LayerStats, Report, TensorStats
@@ -29,9 +29,9 @@ from initviz.verdict import Verdict, verdict
 __version__ = "0.1.0"
 __all__ = [
     "ACTIVATIONS", "DATASETS", "PRESETS", "SCHEMES", "Activation", "History", "LayerStats", "LsuvLayer", "LsuvTrace",
-    "Measurement", "RaceResult", "Report", "Scheme", "Settings", "TensorStats", "Verdict", "check", "dataset",
-    "digits", "explore", "gaussian", "init_", "lsuv_", "measure", "mlp", "mnist1d", "plots", "predict", "probe", "quiz", "race",
-    "theory", "train", "verdict", "widgets",
+    "Measurement", "RaceResult", "Report", "Scheme", "Settings", "TensorStats", "Verdict", "check", "cnn", "dataset",
+    "digits", "explore", "gaussian", "init_", "leaky_relu", "lsuv_", "measure", "mlp", "mnist1d", "plots", "predict",
+    "probe", "quiz", "race", "theory", "train", "verdict", "widgets",
 ]  # fmt: skip
 
 _LATE = {"check": "initviz.course", "explore": "initviz.widgets", "quiz": "initviz.course"}

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from initviz._arguments import look_up
+from initviz._arguments import look_up, real_number
 
 
 @dataclass(frozen=True)
@@ -147,6 +147,22 @@ def activation(name: str | Activation) -> Activation:
         ValueError: unknown name; the message lists the near ones.
     """
     return name if isinstance(name, Activation) else look_up("activation", name, ACTIVATIONS, ALIASES)
+
+
+def leaky_relu(slope: float) -> Activation:
+    """Leaky ReLU with this slope on the negative side, max(z, 0) + slope min(z, 0): what a PReLU is at its start.
+
+    Raises:
+        TypeError, ValueError: a slope that is not a number from 0 to 1 (1 itself left out: that is linear).
+    """
+    slope = real_number("slope", slope)
+    if slope >= 1:
+        raise ValueError(f"slope: got {slope:g}; it takes a number from 0 to below 1")
+    function = partial(F.leaky_relu, negative_slope=slope)
+    latex = rf"\max(z, {slope:g} z)"
+    entry = ACTIVATIONS["leaky_relu"]
+    gain = math.sqrt(2 / (1 + slope**2))
+    return replace(entry, label=f"Leaky ReLU ({slope:g})", latex=latex, function=function, gain=gain, slope=slope)
 
 
 _activation_named = activation  # under a second name for functions that have an argument called `activation`

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, fields
-from itertools import pairwise
 
 import numpy as np
 from torch import Tensor
@@ -14,10 +13,11 @@ from initviz import theory
 from initviz._arguments import look_up, real_number, whole_number
 from initviz.activations import activation
 from initviz.datasets import DATASETS, dataset
-from initviz.networks import MLP, NORMALIZATIONS, PRECISIONS, Workbench, mlp
+from initviz.networks import CNN, MLP, NORMALIZATIONS, PRECISIONS, Workbench, mlp
 from initviz.probe import probe
 from initviz.report import QUANTITIES, Report
-from initviz.schemes import Scheme, scheme
+from initviz.schemes import Scheme, fans, scheme
+from initviz.theory_conv import predict_cnn
 from initviz.verdict import Verdict, verdict
 
 
@@ -140,38 +140,53 @@ def _network(settings: Settings, n_in: int, n_out: int, workbench: Workbench | N
 
 
 def predict(
-    net: MLP, x: Tensor, report: Report, *, scheme: str | Scheme, scale: float = 1.0, bias_std: float = 0.0
+    net: MLP | CNN,
+    x: Tensor,
+    report: Report,
+    *,
+    scheme: str | Scheme,
+    scale: float = 1.0,
+    bias_std: float = 0.0,
+    gain: float | None = None,
+    mode: str = "fan_in",
 ) -> theory.Prediction | None:
     """The mean-field prediction for `net` on the batch `x`, layer by layer beside `report`.
 
     It starts forward from the samples' second moments, and backward from the measured gradient of the last hidden layer.
 
     Args:
-        net: from `mlp`.
-        x: shape (batch, n_in), float.
+        net: from `mlp` or `cnn`.
+        x: shape (batch, n_in), float; for a `cnn` also (batch, channels, height, width).
         report: what `probe` measured of them.
-        scheme, scale, bias_std: how `net` was initialized.
+        scheme, scale, bias_std, gain, mode: how `net` was initialized.
     Returns:
         A `theory.Prediction`, or None where there is no theory here: constant weights, batch normalization.
     """
     rule = _scheme_named(scheme)
     if rule.distribution == "constant" and rule.std_rule(1, 1) != 0:
         return None
-    linears = [*net.hidden, net.output]
-    gain = rule.gain(net.activation.activation) * scale
-    widths = [linears[0].in_features, *(linear.out_features for linear in linears)]
-    norm = type(net.norms[0]).__name__
+    layers = [*net.hidden, net.output]
+    phi = net.activation.activation
+    factor = (rule.gain(phi) if gain is None else gain) * scale
     gradient = report.values("preactivation_gradient", "rms")[len(net.hidden) - 1]
-    return theory.predict(
-        widths,
-        net.activation.activation,
-        weight_std=[rule.std(n, m, gain) for n, m in pairwise(widths)],
-        bias_std=[math.hypot(rule.bias_std(n), bias_std) for n in widths[:-1]],
-        input_second_moment=np.square(x.flatten(1).double().cpu().numpy()).mean(axis=1),
-        normalization={"BatchNorm1d": "batch", "LayerNorm": "layer"}.get(norm),
-        skip=net.skip,
-        gradient_rms=gradient if math.isfinite(gradient) else 0.0,
-    )
+    how: dict = {
+        "weight_std": [rule.weight_std(layer.weight, factor, mode) for layer in layers],
+        "bias_std": [math.hypot(rule.bias_std(fans(layer.weight)[0]), bias_std) for layer in layers],
+        "normalization": {
+            "BatchNorm1d": "batch",
+            "BatchNorm2d": "batch",
+            "LayerNorm": "layer",
+            "GroupNorm": "layer",
+        }.get(type(net.norms[0]).__name__),
+        "skip": net.skip,
+        "gradient_rms": gradient if math.isfinite(gradient) else 0.0,
+    }
+    widths = [layers[0].weight.shape[1], *(len(layer.weight) for layer in layers)]
+    images = x.double().cpu().numpy()
+    if isinstance(net, CNN):
+        images = images.reshape(len(x), *net.shape)
+        return predict_cnn(widths, net.kernel, net.padding_mode, phi, inputs=images, **how)
+    return theory.predict(widths, phi, input_second_moment=np.square(images.reshape(len(x), -1)).mean(axis=1), **how)
 
 
 _scheme_named = scheme  # under a second name for functions that have an argument called `scheme`

@@ -5,7 +5,8 @@ A scheme fills a weight with independent draws of mean 0 and a standard deviatio
     fan_in   the number of inputs that one unit sums over (n_in; for a convolution in_channels x kernel area)
     fan_out  the number of units that one input feeds     (n_out; for a convolution out_channels x kernel area)
 
-and sets the bias to zero unless it says otherwise. To add a scheme is to add one entry to SCHEMES.
+and sets the bias to zero unless it says otherwise. To add a scheme is to add one entry to SCHEMES. Fans are as torch.nn.init counts
+them: they leave out strides, which let an input feed fewer units, and the groups of a grouped convolution on its way back.
 """
 
 from __future__ import annotations
@@ -21,6 +22,13 @@ from torch import Tensor, nn
 from initviz._arguments import look_up, real_number, whole_number
 from initviz.activations import Activation
 from initviz.activations import activation as activation_named
+
+MODES = {"fan_in": 0, "fan_out": 1}
+"""Which fan a scheme's formula counts: the inputs, to keep the forward scale, or the outputs in their place, to keep the gradient's.
+Of use for the schemes that count one of them (LeCun, He, PyTorch's default); the others take both alike."""
+
+Noise = Callable[[tuple[int, ...], str, int, int], Tensor]
+"""What `unit_noise` is: (shape, distribution, seed, index) -> a draw of mean 0 and variance 1."""
 
 
 @dataclass(frozen=True)
@@ -59,55 +67,65 @@ class Scheme:
         leaky = slope if slope is not None and 0 < slope < 1 else 0.0
         return math.sqrt(2 / (1 + leaky**2))
 
-    def std(self, fan_in: int, fan_out: int, gain: float | None = None) -> float:
+    def std(self, fan_in: int, fan_out: int, gain: float | None = None, mode: str = "fan_in") -> float:
         """Standard deviation of an entry of a fan_out x fan_in matrix: 0 for "zeros" and "constant".
 
         Args:
             fan_in, fan_out: whole numbers of at least 1.
             gain: factor on the standard deviation; None takes `self.gain()`.
+            mode: "fan_in", or "fan_out" to count outputs where the formula counts inputs, as torch's kaiming_normal_ does.
         Raises:
-            TypeError, ValueError: a fan that is not a whole number of at least 1, a gain that is negative or not finite.
+            TypeError, ValueError: a fan that is not a whole number of at least 1, a gain that is negative or not finite, an
+                unknown mode.
         """
-        fan_in, fan_out = whole_number("fan_in", fan_in), whole_number("fan_out", fan_out)
-        if self.distribution == "constant":
-            return 0.0
-        return self._gain(gain) * self.std_rule(fan_in, fan_out)
+        return 0.0 if self.distribution == "constant" else self._size(fan_in, fan_out, gain, mode)
 
-    def value(self, fan_in: int, fan_out: int, gain: float | None = None) -> float:
+    def value(self, fan_in: int, fan_out: int, gain: float | None = None, mode: str = "fan_in") -> float:
         """Mean of an entry: the constant of "constant", 0 for every other scheme."""
-        return self._gain(gain) * self.std_rule(fan_in, fan_out) if self.distribution == "constant" else 0.0
+        return self._size(fan_in, fan_out, gain, mode) if self.distribution == "constant" else 0.0
 
     def bias_std(self, fan_in: int) -> float:
         """Standard deviation of the bias; 0 for most schemes."""
         return self.bias_std_rule(fan_in) if self.bias_std_rule else 0.0
 
-    def weight_std(self, weight: Tensor, gain: float | None = None) -> float:
+    def weight_std(self, weight: Tensor, gain: float | None = None, mode: str = "fan_in") -> float:
         """`std` for this weight, convolutions included.
 
         An orthogonal convolution kernel is orthogonal as an out_channels x (in_channels * kernel area) matrix, so its
         rows and columns are counted instead of its fans.
         """
         fan_in, fan_out = fans(weight)
-        return self.std(fan_in, len(weight) if self.distribution == "orthogonal" else fan_out, gain)
+        return self.std(fan_in, len(weight) if self.distribution == "orthogonal" else fan_out, gain, mode)
 
     @torch.no_grad()
-    def fill_(self, weight: Tensor, *, seed: int = 0, index: int = 0, gain: float | None = None, noise=None) -> Tensor:
+    def fill_(
+        self,
+        weight: Tensor,
+        *,
+        seed: int = 0,
+        index: int = 0,
+        gain: float | None = None,
+        mode: str = "fan_in",
+        noise: Noise | None = None,
+    ) -> Tensor:
         """Fill `weight` in place and return it.
 
         Args:
             weight: shape (fan_out, fan_in) or (out_channels, in_channels, *kernel).
             seed, index: the draw is a function of these two alone, on every device: `index` tells layers apart.
-            gain: see `std`.
+            gain, mode: see `std`.
             noise: where the draw of unit variance comes from; `unit_noise` unless a cache stands before it.
         """
         fan_in, fan_out = fans(weight)
         if self.distribution == "constant":
-            return weight.fill_(self.value(fan_in, fan_out, gain))
+            return weight.fill_(self.value(fan_in, fan_out, gain, mode))
         draw = (noise or unit_noise)(tuple(weight.shape), self.distribution, seed, index)
-        return weight.copy_(draw * self.weight_std(weight, gain))
+        return weight.copy_(draw * self.weight_std(weight, gain, mode))
 
-    def _gain(self, gain: float | None) -> float:
-        return self.gain() if gain is None else real_number("gain", gain)
+    def _size(self, fan_in: int, fan_out: int, gain: float | None, mode: str) -> float:
+        fan_in, fan_out = whole_number("fan_in", fan_in), whole_number("fan_out", fan_out)
+        fans = (fan_out, fan_in) if look_up("mode", mode, MODES) else (fan_in, fan_out)
+        return (self.gain() if gain is None else real_number("gain", gain)) * self.std_rule(*fans)
 
 
 def unit_noise(shape: tuple[int, ...], distribution: str, seed: int, index: int) -> Tensor:
@@ -232,7 +250,8 @@ def init_(
     scale: float = 1.0,
     bias_std: float = 0.0,
     activation: str | Activation | None = None,
-    noise: Callable[[tuple[int, ...], str, int, int], Tensor] | None = None,
+    mode: str = "fan_in",
+    noise: Noise | None = None,
 ) -> nn.Module:
     """Initialize every linear, convolution, recurrent and attention layer of `model` in place, and return the model.
 
@@ -248,6 +267,7 @@ def init_(
         scale: a further factor on the weights.
         bias_std: standard deviation of a normal draw added to each bias.
         activation: the network's activation, for He's slope; leave out for a plain ReLU.
+        mode: "fan_in" keeps the forward scale, "fan_out" the gradient's (see `Scheme.std`). Biases go by the fan-in always.
         noise: see `Scheme.fill_`.
     Raises:
         TypeError, ValueError: an argument that is not as above, a model without such a layer, or one with lazy parameters.
@@ -256,12 +276,13 @@ def init_(
     rule = _scheme_named(scheme)
     seed = whole_number("seed", seed, least=0)
     scale, bias_std = real_number("scale", scale), real_number("bias_std", bias_std)
+    look_up("mode", mode, MODES)
     factor = (rule.gain(activation) if gain is None else real_number("gain", gain)) * scale
     weights = list(_weights_and_biases(model))
     if not weights:
         raise ValueError("model: has no linear, convolution, recurrent or attention layer to initialize")
     for index, (weight, biases) in enumerate(weights):
-        rule.fill_(weight.data, seed=seed, index=index, gain=factor, noise=noise)
+        rule.fill_(weight.data, seed=seed, index=index, gain=factor, mode=mode, noise=noise)
         for bias in biases:
             _fill_bias_(bias.data, rule.bias_std(fans(weight)[0]), bias_std, seed, index)
     return model
