@@ -6,37 +6,20 @@ back exactly as it went in.
 
 from __future__ import annotations
 
-import math
-import random
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from typing import Any, cast
+from collections.abc import Callable, Collection, Mapping
+from contextlib import ExitStack
+from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
-from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from initviz._arguments import look_up, whole_number
-from initviz.activations import ACTIVATIONS, ActivationModule
-from initviz.moments import tensor_stats
-from initviz.report import QUANTITIES, LayerStats, Report, TensorStats
-from initviz.schemes import fans
-
-_FUNCTIONS = {
-    "relu": "relu", "relu6": "relu6", "leaky_relu": "leaky_relu", "prelu": "prelu", "rrelu": "rrelu", "elu": "elu", "celu": "celu",
-    "selu": "selu", "gelu": "gelu", "silu": "silu", "mish": "mish", "softplus": "softplus", "softsign": "softsign",
-    "tanh": "tanh", "sigmoid": "sigmoid", "hardtanh": "hardtanh", "hardswish": "hardswish", "hardsigmoid": "hardsigmoid",
-    "logsigmoid": "logsigmoid", "tanhshrink": "tanhshrink", "threshold": "threshold",
-}  # fmt: skip
-"""Names of torch functions that are activations -> what a report calls them."""
-
-_MIX = np.sqrt(np.arange(2.0, 10.0))
-_SAME = 16 * float(np.finfo(np.float32).eps)
+from initviz.layers import layers_of
+from initviz.recorder import ActivationWatch, Recorder, first_tensor
+from initviz.report import QUANTITIES, Report
+from initviz.restore import restored
 
 
 def probe(
@@ -78,7 +61,7 @@ def probe(
             is not a scalar or that no parameter can change.
     """
     model = getattr(model, "_orig_mod", model)  # what torch.compile wrapped: its layers, not its fused kernels
-    layers = _layers(model)
+    layers = layers_of(model)
     bins, sample = whole_number("bins", bins), whole_number("sample", sample)
     seed = whole_number("seed", seed, least=0)
     for quantity in quantities:
@@ -87,14 +70,14 @@ def probe(
     parameter = parameters[0]
     x = dict(x) if isinstance(x, Mapping) else x
     batch_size = _batch_size(x)
-    recorder = _Recorder(layers, frozenset(quantities), {"bins": bins, "sample": sample})
+    recorder = Recorder(layers, frozenset(quantities), {"bins": bins, "sample": sample})
 
-    with torch.inference_mode(False), torch.enable_grad(), _restored(model, parameters), ExitStack() as stack:
+    with torch.inference_mode(False), torch.enable_grad(), restored(model, parameters), ExitStack() as stack:
         torch.manual_seed(seed)
         x, y = (tree_map(lambda leaf: _own(leaf, parameter.device), batch) for batch in (x, y))
         recorder.watch(model, parameters, stack)
         try:
-            with _ActivationWatch(recorder):
+            with ActivationWatch(recorder):
                 output = _call(model, x)
         except torch.OutOfMemoryError:
             raise
@@ -113,330 +96,6 @@ def probe(
         )
 
 
-# What is measured --------------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class _Call:
-    """One call of one layer, as it is being measured."""
-
-    module: nn.Module
-    name: str
-    output: Tensor | None
-    stats: dict[str, TensorStats] = field(default_factory=dict)
-    activation_name: str | None = None
-    units: int | None = None
-    distinct_units: int | None = None
-    dead_units: float | None = None
-    handle: Any = None
-
-
-class _Recorder:
-    """Collects statistics from hooks on layers, activations, gradients and parameters."""
-
-    def __init__(self, layers: dict[nn.Module, str], quantities: frozenset[str], options: dict[str, int]) -> None:
-        self.layers = layers
-        self.quantities = quantities
-        self.options = options
-        self.calls: list[_Call] = []
-        self.counts: dict[nn.Module, int] = {}
-        self.weight_gradients: dict[int, TensorStats] = {}
-        self.anchors: list[Tensor] = []
-        self.forward = True  # False in the backward pass, where checkpointing calls modules again
-        self.inside = False  # within an ActivationModule, whose parts are not activations of their own
-        self.entered: _Call | None = None  # the call whose ActivationModule that is
-
-    def watch(self, model: nn.Module, parameters: list[nn.Parameter], stack: ExitStack) -> None:
-        for module in self.layers:
-            stack.callback(module.register_forward_hook(self.after_layer).remove)
-        for module in model.modules():
-            if isinstance(module, ActivationModule):
-                stack.callback(module.register_forward_pre_hook(self.before_module).remove)
-                stack.callback(module.register_forward_hook(self.after_module).remove)
-        measured = (
-            {id(_own_weight(module)) for module in self.layers} if "weight_gradient" in self.quantities else set()
-        )
-        for parameter in parameters:
-            if parameter.requires_grad:
-                keep = id(parameter) in measured
-                hook = self.after_weight_gradient if keep else _drop_gradient
-                stack.callback(parameter.register_post_accumulate_grad_hook(hook).remove)
-
-    def measure(self, tensor: Tensor, flat: tuple[float | None, float | None] = (None, None)) -> TensorStats:
-        with torch._C.DisableTorchFunction():
-            return tensor_stats(tensor, flat=flat, **self.options)
-
-    def measure_gradient(self, call: _Call, quantity: str, tensor: Tensor) -> Any:
-        if not tensor.requires_grad or quantity not in self.quantities:
-            return None
-
-        def hook(gradient: Tensor) -> None:
-            call.stats[quantity] = self.measure(gradient)
-
-        return tensor.register_hook(hook)
-
-    # Layers
-
-    def after_layer(self, module: nn.Module, args: Any, output: Any) -> Any:
-        tensor = _first_tensor(output)
-        if not self.forward or tensor is None:
-            return None
-        with torch._C.DisableTorchFunction():
-            anchored = tensor is output and torch.is_grad_enabled() and not self.takes_gradient(args, tensor)
-            if anchored:
-                anchor = torch.zeros((), dtype=tensor.dtype, device=tensor.device, requires_grad=True)
-                self.anchors.append(anchor)
-                tensor = tensor + anchor
-            count = self.counts[module] = self.counts.get(module, 0) + 1
-            name = self.layers[module] + (f"#{count}" if count > 1 else "")
-            call = _Call(module, name, tensor)
-            if self.calls:
-                self.calls[-1].output = None
-            self.calls.append(call)
-            self.before_activation(call, tensor)
-            return tensor if anchored else None
-
-    def takes_gradient(self, args: Any, output: Tensor) -> bool:
-        """Whether the backward pass reaches `output` by itself. If not, an anchor is added to it: a zero that takes a gradient."""
-        if "weight_gradient" in self.quantities:
-            return output.requires_grad
-        return any(isinstance(leaf, Tensor) and leaf.requires_grad for leaf in tree_leaves(args))
-
-    def targets(self, parameters: list[nn.Parameter]) -> list[Tensor]:
-        """What the backward pass goes back to. Unless they are asked for, gradients of weights, a third of the work, are left out:
-        the anchors behind the first layers and the parameters outside the layers lead it past everything that is measured."""
-        left_out = set()
-        if "weight_gradient" not in self.quantities:
-            left_out = {id(p) for module in self.counts for p in module._parameters.values()}
-        return [p for p in parameters if p.requires_grad and id(p) not in left_out] + self.anchors
-
-    def before_activation(self, call: _Call, tensor: Tensor) -> None:
-        """`tensor` is the pre-activation of `call`, as far as is known: the layer's output, then an activation's input."""
-        if call.handle is not None:
-            call.handle.remove()
-        if "preactivation" in self.quantities:
-            call.stats["preactivation"] = self.measure(tensor)
-        call.handle = self.measure_gradient(call, "preactivation_gradient", tensor)
-        call.units, call.distinct_units = _distinct_units(tensor, _unit_axis(call.module, tensor))
-
-    def after_activation(self, call: _Call, name: str, flat: tuple[float | None, float | None], tensor: Tensor) -> None:
-        call.activation_name = name
-        call.output = None
-        if "activation" in self.quantities:
-            call.stats["activation"] = stats = self.measure(tensor, flat)
-            call.dead_units = _dead_units(tensor, _unit_axis(call.module, tensor)) if stats.zeros else 0.0
-        self.measure_gradient(call, "activation_gradient", tensor)
-
-    def pending(self, z: Any) -> _Call | None:
-        """The call whose activation function is now applied to `z`: the last layer, unless it has had one."""
-        if not (self.forward and self.calls and isinstance(z, Tensor)) or self.inside:
-            return None
-        call = self.calls[-1]
-        return call if call.output is not None and call.output.numel() == z.numel() else None
-
-    def enter(self, z: Any) -> _Call | None:
-        call = self.pending(z)
-        if call is not None and call.output is not z:
-            with torch._C.DisableTorchFunction():
-                self.before_activation(call, z)
-        return call
-
-    # Activation modules of our own; functions come through _ActivationWatch
-
-    def before_module(self, module: nn.Module, args: Any) -> None:
-        self.entered = self.enter(args[0])
-        self.inside = True
-
-    def after_module(self, module: Any, _: Any, output: Tensor) -> None:
-        self.inside = False
-        if self.entered is not None:
-            with torch._C.DisableTorchFunction():
-                self.after_activation(self.entered, module.activation.name, module.activation.flat, output)
-
-    # Weights
-
-    def after_weight_gradient(self, parameter: Tensor) -> None:
-        if parameter.grad is not None:
-            self.weight_gradients[id(parameter)] = self.measure(parameter.grad)
-        _drop_gradient(parameter)
-
-    def layer_stats(self) -> tuple[LayerStats, ...]:
-        unreached = [_Call(module, name, None) for module, name in self.layers.items() if module not in self.counts]
-        measured = {}
-        for module in self.layers:
-            weight = _weight(module)
-            measured[module] = weight, self.measure(weight) if "weight" in self.quantities else None
-        layers = []
-        for call in self.calls + unreached:
-            weight, weight_stats = measured[call.module]
-            fan_in, fan_out = fans(weight)
-            layers.append(
-                LayerStats(
-                    name=call.name,
-                    reached=call.module in self.counts,
-                    kind=type(call.module).__name__,
-                    weight_shape=tuple(weight.shape),
-                    fan_in=fan_in,
-                    fan_out=fan_out,
-                    activation_name=call.activation_name,
-                    units=call.units,
-                    distinct_units=call.distinct_units,
-                    dead_units=call.dead_units,
-                    weight=weight_stats,
-                    weight_gradient=self.weight_gradients.get(id(_own_weight(call.module))),
-                    **call.stats,
-                )
-            )
-        return tuple(layers)
-
-
-class _ActivationWatch(TorchFunctionMode):
-    """Sees each torch function called in the forward pass, and reports the activations among them."""
-
-    def __init__(self, recorder: _Recorder) -> None:
-        self.recorder = recorder
-        super().__init__()
-
-    def __torch_function__(self, func, types, args=(), kwargs=None):
-        kwargs = kwargs or {}
-        name = _FUNCTIONS.get(getattr(func, "__name__", "").rstrip("_"))
-        if name is None or self.recorder.inside:
-            return func(*args, **kwargs)
-        z = args[0] if args else kwargs.get("input")
-        call = self.recorder.enter(z)
-        output = func(*args, **kwargs)
-        if call is not None:
-            flat = ACTIVATIONS[name].flat if name in ACTIVATIONS else (None, None)
-            self.recorder.after_activation(call, name, flat, output)
-        return output
-
-
-def _unit_axis(module: nn.Module, tensor: Tensor) -> int:
-    """The axis of features or channels: counted from the end, so that an unbatched input has it too."""
-    if isinstance(module, nn.modules.conv._ConvNd):
-        return tensor.dim() - len(module.kernel_size) - 1
-    return tensor.dim() - 1
-
-
-def _distinct_units(tensor: Tensor, axis: int) -> tuple[int | None, int | None]:
-    """(number of units, number of them that differ on the batch), judged on at most 8 places of the batch."""
-    if tensor.dim() < 2:
-        return None, None
-    first = tensor.detach()[0]
-    if axis == tensor.dim() - 1 == 1 and tensor.dtype == torch.float32:  # the usual case, at a fifth of the cost
-        row = np.sort(first.cpu().numpy())
-        if math.isfinite(row[-1] - row[0]) and (np.diff(row) > _SAME * max(row[-1], -row[0])).all():
-            return len(row), len(row)
-    few = tensor.detach()[:8]
-    if axis != tensor.dim() - 1:
-        few = few.movedim(axis, -1)
-    units = few.shape[-1]
-    places = few.reshape(-1, units)
-    rows = places[:: -(-len(places) // 8)].double().cpu().numpy()
-    scale = np.abs(rows).max()
-    if not math.isfinite(scale):
-        return units, None
-    tolerance = 16 * torch.finfo(tensor.dtype).eps * scale
-    # Units that are the same are neighbours in the order of any mix of their rows.
-    mixed = _MIX[: len(rows)] @ rows
-    order = np.argsort(mixed)
-    near = np.flatnonzero(np.diff(mixed[order]) <= tolerance * _MIX.sum())
-    same = np.abs(rows[:, order[near]] - rows[:, order[near + 1]]).max(axis=0, initial=0.0) <= tolerance
-    return units, units - int(same.sum())
-
-
-def _dead_units(tensor: Tensor, axis: int) -> float:
-    """Share of units that are exactly zero at every place of the batch."""
-    rows = tensor.detach().movedim(axis, -1).reshape(-1, tensor.shape[axis])
-    dead = (rows.amax(dim=0) == 0) & (rows.amin(dim=0) == 0)  # ten times as fast as any(dim=0)
-    return dead.double().mean().item()
-
-
-def _drop_gradient(parameter: Tensor) -> None:
-    parameter.grad = None
-
-
-# Models and batches ------------------------------------------------------------------------------------------------------
-
-
-def _layers(model: nn.Module) -> dict[nn.Module, str]:
-    """Modules that own a weight of two or more dimensions -> their path in the model.
-
-    Raises:
-        TypeError: not an nn.Module.
-        ValueError: no such module, or a lazy one.
-    """
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"model: got {type(model).__name__}; it takes a torch.nn.Module")
-    layers = {}
-    for name, module in model.named_modules():
-        own = [p for p in module._parameters.values() if p is not None]
-        if any(isinstance(p, nn.parameter.UninitializedParameter) for p in own):
-            raise ValueError(
-                f"model: {name or 'it'} is lazy and has no weights yet; run one batch through the model first"
-            )
-        if _own_weight(module) is not None:
-            layers[module] = name or type(module).__name__
-    if not layers:
-        raise ValueError("model: has no layer to measure, that is no module with a weight of two or more dimensions")
-    return layers
-
-
-def _own_weight(module: nn.Module) -> nn.Parameter | None:
-    """The layer's parameter of two or more dimensions: the one called `weight`, or else the first. None if it is no layer.
-
-    Of a parametrized module it is the parameter behind the weight. (To ask such a module for its weight would compute it, and
-    spectral normalization moves on when it does.)
-    """
-    if isinstance(module, parametrize.ParametrizationList):
-        return None  # its parameters belong to the module that it parametrizes
-    own = {name: p for name, p in module._parameters.items() if p is not None}
-    for name, behind in (getattr(module, "parametrizations", None) or {}).items():
-        own[name] = next(iter(behind.parameters()))
-    weights = {name: p for name, p in own.items() if p is not None and p.dim() >= 2}
-    return weights.get("weight", next(iter(weights.values()), None))
-
-
-def _weight(module: nn.Module) -> Tensor:
-    """What the layer really multiplies by: its weight, computed anew if it is parametrized."""
-    if parametrize.is_parametrized(module, "weight"):
-        with torch.no_grad():
-            return cast(Tensor, module.weight)
-    return cast(Tensor, _own_weight(module))
-
-
-@contextmanager
-def _restored(model: nn.Module, parameters: list[nn.Parameter]) -> Iterator[None]:
-    """Whatever happens inside, buffers, gradients, modes and random states are afterwards what they were."""
-    modules = list(model.modules())
-    buffers = [
-        (module, name, buffer, buffer.detach().clone())
-        for module in modules
-        for name, buffer in module._buffers.items()
-        if buffer is not None
-    ]
-    modes = [(module, module.training) for module in modules]
-    gradients = [(parameter, parameter.grad) for parameter in parameters]
-    device = parameters[0].device
-    python_state, numpy_state = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        try:
-            for parameter, _ in gradients:
-                parameter.grad = None
-            yield
-        finally:
-            for parameter, gradient in gradients:
-                parameter.grad = gradient
-            for module, training in modes:
-                module.training = training
-            with torch.no_grad():
-                for module, name, buffer, values in buffers:
-                    module._buffers[name] = buffer
-                    buffer.copy_(values)  # always: batch normalization changes its own without a new version
-            random.setstate(python_state)
-            np.random.set_state(numpy_state)
-
-
 def _own(leaf: Any, device: torch.device) -> Any:
     """A copy of a tensor of the batch on the model's device, so that an in-place first layer leaves the batch alone."""
     return leaf.detach().to(device, copy=True) if isinstance(leaf, Tensor) else leaf
@@ -446,16 +105,6 @@ def _call(model: nn.Module, x: Any) -> Any:
     if isinstance(x, dict):
         return model(**x)
     return model(*x) if isinstance(x, tuple | list) else model(x)
-
-
-def _first_tensor(tree: Any) -> Tensor | None:
-    """The first real tensor in an output: itself, or within a tuple, a list, a dict or a dataclass of them."""
-    if isinstance(tree, Tensor):
-        return tree if tree.is_floating_point() else None
-    if isinstance(tree, Mapping):
-        tree = tree.values()
-    leaves = vars(tree).values() if hasattr(tree, "__dict__") else tree if isinstance(tree, Iterable) else ()
-    return next((found for leaf in leaves if (found := _first_tensor(leaf)) is not None), None)
 
 
 def _batch_size(x: Any) -> int:
@@ -481,7 +130,7 @@ def _loss(output: Any, y: Any, loss: Callable[[Any, Any], Tensor] | None, batch_
     if y is None and isinstance(own, Tensor):
         return own
     logits = output.get("logits") if isinstance(output, dict) else getattr(output, "logits", None)
-    logits = _first_tensor(output) if logits is None else logits
+    logits = first_tensor(output) if logits is None else logits
     if logits is None:
         raise ValueError("model: its output has no real tensor; pass `loss` to say what to differentiate")
     logits = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
