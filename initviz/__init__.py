@@ -30,16 +30,21 @@ __version__ = "0.1.0"
 __all__ = [
     "ACTIVATIONS", "DATASETS", "PRESETS", "SCHEMES", "Activation", "History", "LayerStats", "LsuvLayer", "LsuvTrace",
     "Measurement", "RaceResult", "Report", "Scheme", "Settings", "TensorStats", "Verdict", "check", "cnn", "dataset",
-    "digits", "explore", "gaussian", "init_", "leaky_relu", "lsuv_", "measure", "mlp", "mnist1d", "plots", "predict",
-    "probe", "quiz", "race", "theory", "train", "verdict", "widgets",
+    "digits", "explore", "explore_symmetry", "gaussian", "init_", "leaky_relu", "lsuv_", "measure", "mlp", "mnist1d", "plots", "predict",
+    "probe", "quiz", "race", "symmetry", "theory", "train", "verdict", "widgets",
 ]  # fmt: skip
 
-_LATE = {"check": "initviz.course", "explore": "initviz.widgets", "quiz": "initviz.course"}
+_LATE = {
+    "check": "initviz.course",
+    "explore": "initviz.widgets",
+    "explore_symmetry": "initviz.widgets",
+    "quiz": "initviz.course",
+}
 
 
 def __getattr__(name: str):
     """Load what draws (matplotlib, ipywidgets) only when it is asked for."""
-    if name in ("course", "plots", "theory", "widgets"):
+    if name in ("course", "plots", "symmetry", "theory", "widgets"):
         return importlib.import_module(f"initviz.{name}")
     if name in _LATE:
         return getattr(importlib.import_module(_LATE[name]), name)

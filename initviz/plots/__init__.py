@@ -1,5 +1,8 @@
 """Pictures: each takes a record of numbers and makes, or moves, the artists of a matplotlib figure."""
 
+from initviz.plots.filters import filters
 from initviz.plots.flow import FlowFigure, flow
+from initviz.plots.parting import parting
+from initviz.plots.symmetry import SymmetryFigure, symmetry
 
-__all__ = ["FlowFigure", "flow"]
+__all__ = ["FlowFigure", "SymmetryFigure", "filters", "flow", "parting", "symmetry"]
