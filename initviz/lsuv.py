@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from initviz._arguments import look_up, real_number, whole_number
 from initviz.batches import batch_size, call, own_batch
-from initviz.layers import layers_of
+from initviz.layers import bare, layers_of
 from initviz.lsuv_trace import LsuvLayer, LsuvTrace, within
 from initviz.moments import tensor_stats, variance
 from initviz.report import TensorStats
@@ -42,6 +42,7 @@ def lsuv_(
     orthonormal: bool = True,
     skip: Collection[str] = (),
     first: int | None = None,
+    strict: bool = True,
     histograms: bool = False,
     seed: int = 0,
     noise: Noise | None = None,
@@ -66,6 +67,8 @@ def lsuv_(
         orthonormal: start with orthonormal weights and zero biases, as the paper does; False keeps the weights that are there.
         skip: names of layers (as in `model.named_modules()`) to leave as they are.
         first: do only so many layers, and measure the ones after them.
+        strict: whether a layer whose output is not finite or has variance 0, which no factor makes 1, is an error. If not, it is
+            skipped, and the trace says why.
         histograms: keep the outputs' statistics before and after, for a picture.
         seed: of the orthonormal weights, and of what is random in the model (dropout).
         noise: see `Scheme.fill_`.
@@ -74,9 +77,9 @@ def lsuv_(
     Raises:
         TypeError: `model` is not an nn.Module, or an argument is of the wrong kind.
         ValueError: an empty batch or one that does not fit, a model without a linear or convolution layer or with a lazy one, and
-            a layer whose output is not finite, or has variance 0, which no factor makes 1.
+            if `strict` a layer that can't have variance 1.
     """
-    model = getattr(model, "_orig_mod", model)  # what torch.compile wrapped: its kernels would not see the hooks
+    model = bare(model)
     layers: dict[nn.Module, str] = {
         module: name
         for module, name in layers_of(model).items()
@@ -102,7 +105,7 @@ def lsuv_(
             hook = module.register_forward_hook(settler.after, with_kwargs=True, prepend=True)
             stack.callback(hook.remove)
         call(model, own_batch(x, parameters[0].device))
-        return settler.trace()
+        return settler.trace(strict)
 
 
 class _Settler:
@@ -127,8 +130,7 @@ class _Settler:
         self.records: list[LsuvLayer] = []
         self.counts: dict[nn.Module, int] = {}
         self.decided: dict[int, nn.Module] = {}  # a weight's id -> the layer by whose output it was settled
-        self.silent: dict[int, str] = {}  # the same for weights whose output was zero everywhere so far
-        self.failure = ""
+        self.failures: dict[int, str] = {}  # a weight's id -> the error to raise, unless a later call of it can be used
 
     def before(self, module: nn.Module, args: Any) -> None:
         """At the first use of a weight: keep a copy of it, and give it its orthonormal start."""
@@ -153,22 +155,21 @@ class _Settler:
             return None
         weight = module._parameters.get("weight")
         variances, before = [variance(output)], self.stats(output)
-        reason = self.reason(module, weight, variances[0], output)
+        reason = self.reason(module, weight, variances[0])
         if reason or weight is None:
             self.write(name, module, variances, reason, before, before)
             return None
         self.decided[id(weight)] = module
-        while not within(variances[-1], self.tol) and len(variances) <= self.max_iter:
-            if not self.sound(module, variances[-1]):
-                break
+        while not within(variances[-1], self.tol) and len(variances) <= self.max_iter and not _trouble(variances[-1]):
             weight.div_(math.sqrt(variances[-1]))
             output = module.forward(*args, **kwargs)
             variances.append(variance(output))
-        self.sound(module, variances[-1])
+        if trouble := _trouble(variances[-1]):
+            self.failures[id(weight)] = _failure(self.layers[module], trouble)
         self.write(name, module, variances, None, before, self.stats(output))
         return output
 
-    def reason(self, module: nn.Module, weight: Tensor | None, spread: float, output: Tensor) -> str | None:
+    def reason(self, module: nn.Module, weight: Tensor | None, spread: float) -> str | None:
         """Why this weight is not to be divided now, or None."""
         if module in self.reasons:
             return self.reasons[module]
@@ -177,20 +178,11 @@ class _Settler:
             return "its first call decides" if other is module else f"has the weight of {self.layers[other]}"
         if len(self.decided) >= self.limit:
             return "not yet"
-        if (
-            spread == 0 and not output.any()
-        ):  # so it would be with any factor: a loop's first step from a state of zeros
-            self.silent.setdefault(id(weight), self.layers[module])
-            return "its output is zero everywhere"
+        if trouble := _trouble(spread):  # a later call may do: a loop begins with a state of zeros
+            self.failures.setdefault(id(weight), _failure(self.layers[module], trouble))
+            return f"its output {trouble}"
+        self.failures.pop(id(weight), None)
         return None
-
-    def sound(self, module: nn.Module, spread: float) -> bool:
-        """Whether a weight can be divided by this; if not, that is the failure to report."""
-        if spread > 0 and math.isfinite(spread):
-            return True
-        why = "has variance 0" if spread == 0 else "is not finite"
-        self.failure = self.failure or _failure(self.layers[module], why)
-        return False
 
     def stats(self, output: Tensor) -> TensorStats | None:
         return tensor_stats(output) if self.histograms else None
@@ -212,16 +204,14 @@ class _Settler:
             for parameter, values in self.saved.values():
                 parameter.copy_(values)
 
-    def trace(self) -> LsuvTrace:
+    def trace(self, strict: bool) -> LsuvTrace:
         """What was done.
 
         Raises:
-            ValueError: a layer that could not be done.
+            ValueError: if `strict`, the first layer that could not be done.
         """
-        silent = [name for weight, name in self.silent.items() if weight not in self.decided]
-        failure = _failure(silent[0], "is zero everywhere") if silent else self.failure
-        if failure:
-            raise ValueError(failure)
+        if strict and self.failures:
+            raise ValueError(next(iter(self.failures.values())))
         unreached = [
             LsuvLayer(name, type(module).__name__, np.array([]), self.reasons.get(module, "the batch never gets to it"))
             for module, name in self.layers.items()
@@ -250,6 +240,11 @@ def _reasons(model: nn.Module, layers: dict[nn.Module, str], left_out: set[str])
         elif not weight.requires_grad:
             reasons[module] = "its weight is frozen"
     return reasons
+
+
+def _trouble(spread: float) -> str:
+    """Why a weight can't be divided by the root of this, or an empty string."""
+    return "has variance 0" if spread == 0 else "" if math.isfinite(spread) else "is not finite"
 
 
 def _failure(name: str, why: str) -> str:

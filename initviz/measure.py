@@ -7,12 +7,14 @@ from collections.abc import Collection
 from dataclasses import asdict, dataclass, fields
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from initviz import theory
 from initviz._arguments import look_up, real_number, whole_number
 from initviz.activations import activation
 from initviz.datasets import DATASETS, dataset
+from initviz.lsuv import lsuv_
 from initviz.networks import CNN, MLP, NORMALIZATIONS, PRECISIONS, Workbench, mlp
 from initviz.probe import probe
 from initviz.report import QUANTITIES, Report
@@ -107,7 +109,7 @@ def measure(
     settings = changed(settings or Settings(), **changes)
     data = dataset(settings.data)
     x, y = data.batch(settings.batch, seed=settings.seed)
-    net = _network(settings, data.n_in, data.n_classes, workbench)
+    net = _network(settings, data.n_in, data.n_classes, x, workbench)
     report = probe(net, x, y, quantities={"activation", "preactivation_gradient", *quantities})
     prediction = predict(net, x, report, scheme=settings.scheme, scale=settings.scale, bias_std=settings.bias_std)
     return Measurement(settings, report, prediction, verdict(report))
@@ -121,15 +123,16 @@ def changed(settings: Settings, **changes) -> Settings:
     return Settings(**(asdict(settings) | changes))
 
 
-def _network(settings: Settings, n_in: int, n_out: int, workbench: Workbench | None = None) -> MLP:
-    return mlp(
+def _network(settings: Settings, n_in: int, n_out: int, x: Tensor, workbench: Workbench | None = None) -> MLP:
+    from_batch = scheme(settings.scheme).data_driven
+    net = mlp(
         settings.depth,
         settings.width,
         settings.activation,
-        settings.scheme,
+        "orthogonal" if from_batch else settings.scheme,
         n_in=n_in,
         n_out=n_out,
-        scale=settings.scale,
+        scale=1.0 if from_batch else settings.scale,
         bias_std=settings.bias_std,
         normalization=settings.normalization,
         skip=settings.skip,
@@ -137,6 +140,12 @@ def _network(settings: Settings, n_in: int, n_out: int, workbench: Workbench | N
         seed=settings.seed,
         workbench=workbench,
     )
+    if from_batch:
+        lsuv_(net, x, orthonormal=False, strict=False)
+        with torch.no_grad():
+            for layer in [*net.hidden, net.output]:
+                layer.weight *= settings.scale
+    return net
 
 
 def predict(
@@ -160,10 +169,11 @@ def predict(
         report: what `probe` measured of them.
         scheme, scale, bias_std, gain, mode: how `net` was initialized.
     Returns:
-        A `theory.Prediction`, or None where there is no theory here: constant weights, batch normalization.
+        A `theory.Prediction`, or None where there is no theory here: constant weights, weights scaled by a batch,
+        batch normalization.
     """
     rule = _scheme_named(scheme)
-    if rule.distribution == "constant" and rule.std_rule(1, 1) != 0:
+    if rule.data_driven or (rule.distribution == "constant" and rule.std_rule(1, 1) != 0):
         return None
     layers = [*net.hidden, net.output]
     phi = net.activation.activation
@@ -195,9 +205,16 @@ _scheme_named = scheme  # under a second name for functions that have an argumen
 def code(settings: Settings) -> str:
     """The few lines of Python that do what `measure(settings)` does, and draw it."""
     defaults = Settings()
-    init = {"scheme": settings.scheme}
-    init |= {k: getattr(settings, k) for k in ("scale", "bias_std") if getattr(settings, k) != getattr(defaults, k)}
-    build = {k: getattr(settings, k) for k in ("normalization", "skip") if getattr(settings, k) != getattr(defaults, k)}
+    changed = lambda *names: {k: getattr(settings, k) for k in names if getattr(settings, k) != getattr(defaults, k)}  # noqa: E731
+    init = {"scheme": settings.scheme} | changed("scale", "bias_std")
+    start, after = init, ""
+    if scheme(settings.scheme).data_driven:
+        start = {"scheme": "orthogonal"} | changed("bias_std")
+        after = "iv.lsuv_(net, x, orthonormal=False, strict=False)\n"
+        after += f"for layer in [*net.hidden, net.output]:\n    layer.weight.data *= {settings.scale}\n" * (
+            settings.scale != 1
+        )
+    build = changed("normalization", "skip")
     build |= {"dtype": settings.precision} if settings.precision != defaults.precision else {}
     words = lambda d: "".join(f", {k}={v!r}" for k, v in d.items())  # noqa: E731
     return f"""\
@@ -205,9 +222,9 @@ import initviz as iv
 
 data = iv.dataset({settings.data!r})
 x, y = data.batch({settings.batch}, seed={settings.seed})
-net = iv.mlp({settings.depth}, {settings.width}, {settings.activation!r}{words(init)}{words(build)},
+net = iv.mlp({settings.depth}, {settings.width}, {settings.activation!r}{words(start)}{words(build)},
              n_in=data.n_in, n_out=data.n_classes, seed={settings.seed})
-report = iv.probe(net, x, y)
+{after}report = iv.probe(net, x, y)
 theory = iv.predict(net, x, report{words(init)})
 print(iv.verdict(report))
 iv.plots.flow(report, theory, iv.verdict(report))

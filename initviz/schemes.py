@@ -46,6 +46,8 @@ class Scheme:
         relu_gain: whether the gain is that of the ReLU family, sqrt(2 / (1 + slope^2)), when none is given.
         bias_std_rule: fan_in -> standard deviation of the bias, drawn uniformly; None for a zero bias.
         notes: what to watch for.
+        data_driven: whether the scale comes from a batch. `init_` then refuses it, and the rest of this entry describes the
+            start from which `initviz.lsuv_` goes on.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Scheme:
     relu_gain: bool = False
     bias_std_rule: Callable[[int], float] | None = None
     notes: str = ""
+    data_driven: bool = False
 
     def gain(self, activation: Activation | str | None = None) -> float:
         """The gain used when none is given: 1, or for He's schemes sqrt(2 / (1 + a^2)) with a the slope of a leaky ReLU."""
@@ -201,6 +204,11 @@ SCHEMES: dict[str, Scheme] = {
             "keras_default", "Keras default", r"\frac{2}{n_\mathrm{in} + n_\mathrm{out}}", "uniform",
             lambda i, o: math.sqrt(2 / (i + o)), "tanh, linear", "keras.layers.Dense: glorot_uniform, zero bias",
         ),
+        Scheme(
+            "lsuv", "LSUV (from a batch)", r"\text{from a batch: } \mathrm{Var}(W x) = 1", "orthogonal",
+            lambda i, o: 1 / math.sqrt(max(i, o)), "any activation, also one without a formula", "Mishkin & Matas 2016, algorithm 1",
+            notes="Needs a batch and a forward pass: iv.lsuv_(net, x).", data_driven=True,
+        ),
     ]
 }  # fmt: skip
 """Every scheme by name."""
@@ -211,7 +219,7 @@ ALIASES = {
     "xavier_normal_": "xavier_normal", "xavier_uniform_": "xavier_uniform", "kaiming_normal": "he_normal",
     "kaiming_uniform": "he_uniform", "kaiming_normal_": "he_normal", "kaiming_uniform_": "he_uniform", "kaiming": "he_normal",
     "he": "he_normal", "lecun": "lecun_normal", "orthogonal_": "orthogonal", "pytorch": "pytorch_default", "keras": "keras_default",
-    "torch_default": "pytorch_default",
+    "torch_default": "pytorch_default", "LSUV": "lsuv",
 }  # fmt: skip
 """PyTorch's, Keras's and short spellings -> name in SCHEMES."""
 
@@ -270,10 +278,14 @@ def init_(
         mode: "fan_in" keeps the forward scale, "fan_out" the gradient's (see `Scheme.std`). Biases go by the fan-in always.
         noise: see `Scheme.fill_`.
     Raises:
-        TypeError, ValueError: an argument that is not as above, a model without such a layer, or one with lazy parameters.
-            The model is then as it was.
+        TypeError, ValueError: an argument that is not as above, a data-driven scheme, a model without such a layer, or one with
+            lazy parameters. The model is then as it was.
     """
     rule = _scheme_named(scheme)
+    if rule.data_driven:
+        raise ValueError(
+            f"scheme: {rule.name!r} takes its scale from a batch x; start with another scheme, then call iv.{rule.name}_(net, x)"
+        )
     seed = whole_number("seed", seed, least=0)
     scale, bias_std = real_number("scale", scale), real_number("bias_std", bias_std)
     look_up("mode", mode, MODES)

@@ -158,6 +158,10 @@ def test_entries_are_complete(name):
     entry = SCHEMES[name]
     assert entry.name == name
     assert entry.label and entry.latex and entry.best_for and entry.source
+    if entry.data_driven:
+        with pytest.raises(ValueError, match=f"^scheme: '{name}' takes its scale from a batch x; .* call iv.{name}_"):
+            iv.mlp(2, 16, scheme=name)
+        return
     net = iv.mlp(2, 16, scheme=name)
     assert all(torch.isfinite(p).all() for p in net.parameters())
 
