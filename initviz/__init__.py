@@ -21,9 +21,10 @@ from initviz.measure import Measurement, Settings, measure, predict
 from initviz.networks import cnn, mlp
 from initviz.presets import PRESETS
 from initviz.probe import probe
+from initviz.racing import race
 from initviz.report import LayerStats, Report, TensorStats
 from initviz.schemes import SCHEMES, Scheme, init_
-from initviz.training import race, train
+from initviz.training import train
 from initviz.verdict import Verdict, verdict
 
 __version__ = "0.1.0"
