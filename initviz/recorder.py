@@ -2,45 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
-from initviz.activations import ACTIVATIONS, ActivationModule
+from initviz.activations import ActivationModule
 from initviz.layers import own_weight, weight_of
 from initviz.moments import tensor_stats
+from initviz.outputs import plus, real_tensors
 from initviz.report import LayerStats, TensorStats
+from initviz.restore import Kept
 from initviz.schemes import fans
 from initviz.units import dead_units, distinct_units, unit_axis
 
-_FUNCTIONS = {
-    "relu": "relu", "relu6": "relu6", "leaky_relu": "leaky_relu", "prelu": "prelu", "rrelu": "rrelu", "elu": "elu", "celu": "celu",
-    "selu": "selu", "gelu": "gelu", "silu": "silu", "mish": "mish", "softplus": "softplus", "softsign": "softsign",
-    "tanh": "tanh", "sigmoid": "sigmoid", "hardtanh": "hardtanh", "hardswish": "hardswish", "hardsigmoid": "hardsigmoid",
-    "logsigmoid": "logsigmoid", "tanhshrink": "tanhshrink", "threshold": "threshold",
-}  # fmt: skip
-"""Names of torch functions that are activations -> what a report calls them."""
+_REACH = 32
+"""Steps back through the autograd graph, from an activation's input, in which its layer is looked for: enough for a
+normalization, a reshaping and a sum of branches."""
 
 
-@dataclass
+@dataclass(eq=False)
 class _Call:
     """One call of one layer, as it is being measured."""
 
     module: nn.Module
     name: str
-    output: Tensor | None
+    number: int = -1
+    output: Tensor | None = None  # of the latest call alone, so that no tensor is kept
+    shape: torch.Size = field(default_factory=torch.Size)
     stats: dict[str, TensorStats] = field(default_factory=dict)
     activation_name: str | None = None
     units: int | None = None
     distinct_units: int | None = None
     dead_units: float | None = None
     handle: Any = None
+    other_gradient: TensorStats | None = None  # of a further output, such as an LSTM's last state
 
 
 class Recorder:
@@ -50,20 +49,24 @@ class Recorder:
         self.layers = layers
         self.quantities = quantities
         self.options = options
+        self.kept = Kept()
         self.calls: list[_Call] = []
         self.counts: dict[nn.Module, int] = {}
+        self.sources: dict[Any, _Call] = {}  # the graph's node that made a layer's output -> its call
         self.weight_gradients: dict[int, TensorStats] = {}
         self.anchors: list[Tensor] = []
+        self.unanchored: set[nn.Module] = set()
         self.forward = True  # False in the backward pass, where checkpointing calls modules again
         self.inside = False  # within an ActivationModule, whose parts are not activations of their own
         self.entered: _Call | None = None  # the call whose ActivationModule that is
 
     def watch(self, model: nn.Module, parameters: list[nn.Parameter], stack: ExitStack) -> None:
+        stack.callback(self.kept.restore)
         for module in self.layers:
             stack.callback(module.register_forward_hook(self.after_layer).remove)
         for module in model.modules():
             if isinstance(module, ActivationModule):
-                stack.callback(module.register_forward_pre_hook(self.before_module).remove)
+                stack.callback(module.register_forward_pre_hook(self.before_module, with_kwargs=True).remove)
                 stack.callback(module.register_forward_hook(self.after_module).remove)
         measured = {id(own_weight(module)) for module in self.layers} if "weight_gradient" in self.quantities else set()
         for parameter in parameters:
@@ -71,6 +74,13 @@ class Recorder:
                 keep = id(parameter) in measured
                 hook = self.after_weight_gradient if keep else _drop_gradient
                 stack.callback(parameter.register_post_accumulate_grad_hook(hook).remove)
+
+    def end_forward(self) -> None:
+        """From now on modules are only called again by checkpointing, and nothing needs to be kept of the pass."""
+        self.forward = False
+        self.sources.clear()
+        if self.calls:
+            self.calls[-1].output = None
 
     def measure(self, tensor: Tensor, flat: tuple[float | None, float | None] = (None, None)) -> TensorStats:
         with torch._C.DisableTorchFunction():
@@ -82,29 +92,47 @@ class Recorder:
 
         def hook(gradient: Tensor) -> None:
             call.stats[quantity] = self.measure(gradient)
+            if quantity == "preactivation_gradient" and call.distinct_units != call.units:
+                _, distinct = distinct_units(gradient, unit_axis(call.module, gradient))
+                call.distinct_units = max(call.distinct_units or 1, distinct or 1)
 
         return tensor.register_hook(hook)
+
+    def measure_other_gradients(self, call: _Call, output: Any) -> None:
+        """Of several outputs the first is measured, but the gradient may come back through another one alone."""
+
+        def hook(gradient: Tensor) -> None:
+            call.other_gradient = self.measure(gradient)
+
+        if "preactivation_gradient" in self.quantities:
+            for tensor in list(real_tensors(output))[1:]:
+                if tensor.requires_grad:
+                    tensor.register_hook(hook)
 
     # Layers
 
     def after_layer(self, module: nn.Module, args: Any, output: Any) -> Any:
-        tensor = first_tensor(output)
+        tensor = next(real_tensors(output), None)
         if not self.forward or tensor is None:
             return None
         with torch._C.DisableTorchFunction():
-            anchored = tensor is output and torch.is_grad_enabled() and not self.takes_gradient(args, tensor)
-            if anchored:
-                anchor = torch.zeros((), dtype=tensor.dtype, device=tensor.device, requires_grad=True)
-                self.anchors.append(anchor)
-                tensor = tensor + anchor
+            anchored = None
+            if not self.takes_gradient(args, tensor):
+                anchored = self.anchor(module, output, tensor)
+                output = output if anchored is None else anchored
+                tensor = next(real_tensors(output))
             count = self.counts[module] = self.counts.get(module, 0) + 1
             name = self.layers[module] + (f"#{count}" if count > 1 else "")
-            call = _Call(module, name, tensor)
             if self.calls:
                 self.calls[-1].output = None
+            call = _Call(module, name, len(self.calls), tensor, tensor.shape)
             self.calls.append(call)
+            if tensor.grad_fn is not None:
+                self.sources[tensor.grad_fn] = call
             self.before_activation(call, tensor)
-            return tensor if anchored else None
+            if tensor is not output:
+                self.measure_other_gradients(call, output)
+            return anchored
 
     def takes_gradient(self, args: Any, output: Tensor) -> bool:
         """Whether the backward pass reaches `output` by itself. If not, an anchor is added to it: a zero that takes a gradient."""
@@ -112,12 +140,24 @@ class Recorder:
             return output.requires_grad
         return any(isinstance(leaf, Tensor) and leaf.requires_grad for leaf in tree_leaves(args))
 
+    def anchor(self, module: nn.Module, output: Any, tensor: Tensor) -> Any:
+        """The output with an anchor, or None where it takes none."""
+        anchored = None
+        if torch.is_grad_enabled():
+            anchor = torch.zeros((), dtype=tensor.dtype, device=tensor.device, requires_grad=True)
+            anchored = plus(output, anchor)
+        if anchored is None:
+            self.unanchored.add(module)
+        else:
+            self.anchors.append(anchor)
+        return anchored
+
     def targets(self, parameters: list[nn.Parameter]) -> list[Tensor]:
         """What the backward pass goes back to. Unless they are asked for, gradients of weights, a third of the work, are left out:
         the anchors behind the first layers and the parameters outside the layers lead it past everything that is measured."""
         left_out = set()
         if "weight_gradient" not in self.quantities:
-            left_out = {id(p) for module in self.counts for p in module._parameters.values()}
+            left_out = {id(p) for m in self.counts if m not in self.unanchored for p in m._parameters.values()}
         return [p for p in parameters if p.requires_grad and id(p) not in left_out] + self.anchors
 
     def before_activation(self, call: _Call, tensor: Tensor) -> None:
@@ -138,11 +178,35 @@ class Recorder:
         self.measure_gradient(call, "activation_gradient", tensor)
 
     def pending(self, z: Any) -> _Call | None:
-        """The call whose activation function is now applied to `z`: the last layer, unless it has had one."""
+        """The call of a layer whose activation function is now applied to `z`, if it has had none yet.
+
+        It is the one that made `z`, found in the autograd graph: of several (a skip connection) the latest. Where there is no
+        graph, it is the latest call.
+        """
         if not (self.forward and self.calls and isinstance(z, Tensor)) or self.inside:
             return None
-        call = self.calls[-1]
-        return call if call.output is not None and call.output.numel() == z.numel() else None
+        latest = self.calls[-1]
+        if z is latest.output:
+            return latest
+        if z.grad_fn is None:
+            return latest if latest.output is not None and latest.output.numel() == z.numel() else None
+        made = [call for call in self.makers(z) if call.activation_name is None and _alike(call.shape, z.shape)]
+        return max(made, key=lambda call: call.number, default=None)
+
+    def makers(self, z: Tensor) -> list[_Call]:
+        """The calls of layers that `z` comes from with no other layer in between."""
+        found: list[_Call] = []
+        seen: set[Any] = set()
+        nodes = [z.grad_fn]
+        for node in nodes:
+            if node is None or node in seen or len(seen) == _REACH:
+                continue
+            seen.add(node)
+            if node in self.sources:
+                found.append(self.sources[node])
+            else:
+                nodes.extend(before for before, _ in node.next_functions)
+        return found
 
     def enter(self, z: Any) -> _Call | None:
         call = self.pending(z)
@@ -151,10 +215,10 @@ class Recorder:
                 self.before_activation(call, z)
         return call
 
-    # Activation modules of our own; functions come through ActivationWatch
+    # Activation modules of our own; functions come through `initviz.watch`
 
-    def before_module(self, module: nn.Module, args: Any) -> None:
-        self.entered = self.enter(args[0])
+    def before_module(self, module: nn.Module, args: Any, kwargs: Any) -> None:
+        self.entered = self.enter(next(iter([*args, *kwargs.values()]), None))
         self.inside = True
 
     def after_module(self, module: Any, _: Any, output: Tensor) -> None:
@@ -171,7 +235,7 @@ class Recorder:
         _drop_gradient(parameter)
 
     def layer_stats(self) -> tuple[LayerStats, ...]:
-        unreached = [_Call(module, name, None) for module, name in self.layers.items() if module not in self.counts]
+        unreached = [_Call(module, name) for module, name in self.layers.items() if module not in self.counts]
         measured = {}
         for module in self.layers:
             weight = weight_of(module)
@@ -179,6 +243,8 @@ class Recorder:
         layers = []
         for call in self.calls + unreached:
             weight, weight_stats = measured[call.module]
+            if call.other_gradient is not None:
+                call.stats.setdefault("preactivation_gradient", call.other_gradient)
             fan_in, fan_out = fans(weight)
             layers.append(
                 LayerStats(
@@ -200,35 +266,9 @@ class Recorder:
         return tuple(layers)
 
 
-class ActivationWatch(TorchFunctionMode):
-    """Sees each torch function called in the forward pass, and reports the activations among them."""
-
-    def __init__(self, recorder: Recorder) -> None:
-        self.recorder = recorder
-        super().__init__()
-
-    def __torch_function__(self, func, types, args=(), kwargs=None):
-        kwargs = kwargs or {}
-        name = _FUNCTIONS.get(getattr(func, "__name__", "").rstrip("_"))
-        if name is None or self.recorder.inside:
-            return func(*args, **kwargs)
-        z = args[0] if args else kwargs.get("input")
-        call = self.recorder.enter(z)
-        output = func(*args, **kwargs)
-        if call is not None:
-            flat = ACTIVATIONS[name].flat if name in ACTIVATIONS else (None, None)
-            self.recorder.after_activation(call, name, flat, output)
-        return output
-
-
-def first_tensor(tree: Any) -> Tensor | None:
-    """The first real tensor in an output: itself, or within a tuple, a list, a dict or a dataclass of them."""
-    if isinstance(tree, Tensor):
-        return tree if tree.is_floating_point() else None
-    if isinstance(tree, Mapping):
-        tree = tree.values()
-    leaves = vars(tree).values() if hasattr(tree, "__dict__") else tree if isinstance(tree, Iterable) else ()
-    return next((found for leaf in leaves if (found := first_tensor(leaf)) is not None), None)
+def _alike(output: torch.Size, z: torch.Size) -> bool:
+    """Whether a tensor of shape `z` can be a layer's output, reshaped or pooled."""
+    return output.numel() == z.numel() or (len(output) == len(z) > 2 and output[:2] == z[:2])
 
 
 def _drop_gradient(parameter: Tensor) -> None:
