@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 import numpy as np
 import torch
@@ -202,30 +203,51 @@ def predict(
 _scheme_named = scheme  # under a second name for functions that have an argument called `scheme`
 
 
-def code(settings: Settings) -> str:
-    """The few lines of Python that do what `measure(settings)` does, and draw it."""
-    defaults = Settings()
-    changed = lambda *names: {k: getattr(settings, k) for k in names if getattr(settings, k) != getattr(defaults, k)}  # noqa: E731
-    init = {"scheme": settings.scheme} | changed("scale", "bias_std")
-    start, after = init, ""
-    if scheme(settings.scheme).data_driven:
-        start = {"scheme": "orthogonal"} | changed("bias_std")
-        after = "iv.lsuv_(net, x, orthonormal=False, strict=False)\n"
-        after += f"for layer in [*net.hidden, net.output]:\n    layer.weight.data *= {settings.scale}\n" * (
-            settings.scale != 1
-        )
-    build = changed("normalization", "skip")
-    build |= {"dtype": settings.precision} if settings.precision != defaults.precision else {}
+def code(
+    settings: Settings,
+    *,
+    forward: str = "activation",
+    backward: str = "preactivation_gradient",
+    pinned: Settings | None = None,
+) -> str:
+    """The few lines of Python that do what `measure(settings)` does, and draw it.
+
+    Args:
+        forward, backward: which of QUANTITIES the picture shows.
+        pinned: settings of a run to draw in grey behind this one.
+    """
+    start = _other_than_default(settings, "scale", "bias_std")
+    build = _other_than_default(settings, "normalization", "skip", "precision")
+    if "precision" in build:
+        build["dtype"] = build.pop("precision")
+    usual = {"forward": "activation", "backward": "preactivation_gradient"}
+    panels = {k: v for k, v in {"forward": forward, "backward": backward}.items() if v != usual[k]}
     words = lambda d: "".join(f", {k}={v!r}" for k, v in d.items())  # noqa: E731
+    init, after = {"scheme": settings.scheme} | start, ""
+    if scheme(settings.scheme).data_driven:
+        scale = start.pop("scale", None)
+        init, after = {"scheme": "orthogonal"} | start, "iv.lsuv_(net, x, orthonormal=False, strict=False)\n"
+        after += f"for layer in [*net.hidden, net.output]:\n    layer.weight.data *= {scale}\n" * (scale is not None)
+    ghost, shown = "", words(panels)
+    if pinned is not None:
+        changes = words(_other_than_default(pinned, *(field.name for field in fields(pinned))))[2:]
+        ghost = f"pinned = iv.measure({changes})\n"
+        shown += ",\n              pinned=(pinned.report, pinned.settings.label)"
     return f"""\
 import initviz as iv
 
 data = iv.dataset({settings.data!r})
 x, y = data.batch({settings.batch}, seed={settings.seed})
-net = iv.mlp({settings.depth}, {settings.width}, {settings.activation!r}{words(start)}{words(build)},
+net = iv.mlp({settings.depth}, {settings.width}, {settings.activation!r}{words(init)}{words(build)},
              n_in=data.n_in, n_out=data.n_classes, seed={settings.seed})
 {after}report = iv.probe(net, x, y)
-theory = iv.predict(net, x, report{words(init)})
-print(iv.verdict(report))
-iv.plots.flow(report, theory, iv.verdict(report))
+theory = iv.predict(net, x, report{words({"scheme": settings.scheme} | start)})
+verdict = iv.verdict(report)
+print(verdict)
+{ghost}iv.plots.flow(report, theory, verdict{shown})
 """.replace("'", '"')
+
+
+def _other_than_default(settings: Settings, *names: str) -> dict[str, Any]:
+    default = Settings()
+    return {name: getattr(settings, name) for name in names if getattr(settings, name) != getattr(default, name)}

@@ -26,8 +26,15 @@ if TYPE_CHECKING:
 SYMBOLS = {
     "stable": "✔", "vanishing": "▼", "exploding": "▲", "saturated": "▬", "dead": "✖", "symmetric": "≡", "non-finite": "∞",
 }  # fmt: skip
-SIZE = (12.8, 5.6)
-"""Inches; at 100 dots an inch a picture for a laptop, and sharp at twice that."""
+WIDTH, HEIGHT = 1280, 564
+"""Pixels at 100 dots an inch. What follows is measured in them too, from the left and from the bottom."""
+HEADER, FOOTER = 100, 28
+"""Heights of the words above the panels and of the line below them."""
+PANEL = 282
+"""Width of a panel. On its left are 92 for labels, on its right 74 for shares."""
+LEFTS = (100, 100 + PANEL + 166, WIDTH - PANEL - 20)
+BASE, ROW, STRIPS, FLOOR, TALL = FOOTER + 34, 27, 3, 158, 272
+"""Lower edge and row height of the strips, their number; lower edge and height of the panels above."""
 
 
 class FlowFigure:
@@ -38,20 +45,18 @@ class FlowFigure:
     """
 
     def __init__(self, dpi: int = 100) -> None:
-        self.figure = Figure(figsize=SIZE, dpi=dpi, facecolor="white")
+        self.figure = Figure(figsize=(WIDTH / 100, HEIGHT / 100), dpi=dpi, facecolor="white")
         self._canvas = FigureCanvasAgg(self.figure)
-        left, width, gap = 0.088, 0.212, 0.125
-        starts = [left, left + width + gap, left + 2 * (width + gap) - 0.005]
-        add = self.figure.add_axes
-        self.forward = DensityPanel(add((starts[0], 0.335, width, 0.43)), "Blues")
-        self.backward = DensityPanel(add((starts[1], 0.335, width, 0.43)), "Oranges")
-        self.forward_strip = StripPanel(add((starts[0], 0.155, width, 0.15)), ["zeros", "saturated", "nonfinite"])
-        self.backward_strip = StripPanel(add((starts[1], 0.155, width, 0.10)), ["zeros", "nonfinite"])
-        self.spread = SpreadPanel(add((starts[2], 0.335, width + 0.025, 0.43)))
+        self.forward = DensityPanel(self._axes(LEFTS[0], FLOOR, TALL), "Blues")
+        self.backward = DensityPanel(self._axes(LEFTS[1], FLOOR, TALL), "Oranges")
+        self.forward_strip = StripPanel(self._axes(LEFTS[0], BASE, 3 * ROW), ["zeros", "saturated", "nonfinite"])
+        self.backward_strip = StripPanel(self._axes(LEFTS[1], BASE, 2 * ROW), ["zeros", "nonfinite"])
+        self.spread = SpreadPanel(self._axes(LEFTS[2], FLOOR, TALL))
         text = self.figure.text
-        self.headline = text(0.012, 0.965, "", fontsize=14, fontweight="bold", va="top")
-        self.reason = text(0.012, 0.965, "", fontsize=12.5, color=INK, va="top", linespacing=1.25)
-        self.caption = text(0.012, 0.02, "", fontsize=11, color=GREY, va="bottom")
+        top = 1 - 12 / HEIGHT
+        self.headline = text(12 / WIDTH, top, "", fontsize=19, fontweight="bold", va="top")
+        self.reason = text(12 / WIDTH, top - 2 / HEIGHT, "", fontsize=14, color=INK, va="top", linespacing=1.25)
+        self.caption = text(12 / WIDTH, 8 / HEIGHT, "", fontsize=13, color=GREY, va="bottom")
         self._panels: list[Panel] = [self.forward, self.backward, self.forward_strip, self.backward_strip, self.spread]
         self._artists = [artist for panel in self._panels for artist in panel.artists]
         self._artists += [self.headline, self.reason, self.caption]
@@ -60,17 +65,20 @@ class FlowFigure:
         self._pixels = np.asarray(self._canvas.buffer_rgba())  # the canvas's own memory
         self._background = np.full_like(self._pixels, 255)
         self._store: LRUCache = LRUCache(24)  # backgrounds of panels, some 0.4 MB each
-        middle = 0.32 * SIZE[1] * dpi
-        self._regions = [self._region(panel.ax, middle) for panel in self._panels]
+        self._regions = [self._region(panel.ax) for panel in self._panels]
 
-    def _region(self, ax: Axes, middle: float) -> tuple[slice, slice]:
+    def _axes(self, left: float, bottom: float, height: float) -> Axes:
+        return self.figure.add_axes((left / WIDTH, bottom / HEIGHT, PANEL / WIDTH, height / HEIGHT))
+
+    def _region(self, ax: Axes) -> tuple[slice, slice]:
         """The pixels that belong to a panel: its third of the width, above or below the strips' upper edge."""
         height, width, _ = self._pixels.shape
-        columns = [0, *(round(f * width) for f in (1 / 3 + 0.015, 2 / 3 + 0.03)), width]
-        number = next(i for i in range(3) if columns[i] <= ax.bbox.x0 < columns[i + 1])
-        split = round(height - middle)
-        rows = slice(0, height) if number == 2 else slice(0, split) if ax.bbox.y0 >= middle else slice(split, height)
-        return rows, slice(columns[number], columns[number + 1])
+        edges = [0, *(round((left - 92) / WIDTH * width) for left in LEFTS[1:]), width]
+        number = next(i for i in range(3) if edges[i] <= ax.bbox.x0 < edges[i + 1])
+        split = round(height * (1 - (FLOOR - 8) / HEIGHT))
+        below = ax.bbox.y0 < height - split
+        rows = slice(0, height) if number == 2 else slice(split, height) if below else slice(0, split)
+        return rows, slice(edges[number], edges[number + 1])
 
     def update(
         self,
@@ -97,19 +105,25 @@ class FlowFigure:
         ghosts = [list(pinned[0].stats(q)) if pinned else None for q in (forward, backward)]
         count = max(len(shown[0]), len(ghosts[0] or []))
         words = [QUANTITIES[q] for q in (forward, backward)]
-        self.forward.update(shown[0], words[0].capitalize(), ghosts[0])
-        self.backward.update(shown[1], words[1].capitalize(), ghosts[1])
-        self.forward_strip.update(shown[0], count)
-        self.backward_strip.update(shown[1], count)
+        output = _output_layer(report)
+        self.forward.update(shown[0], words[0].capitalize(), ghosts[0], output)
+        self.backward.update(shown[1], words[1].capitalize(), ghosts[1], output)
+        self.forward_strip.update(shown[0], count, output)
+        self.backward_strip.update(shown[1], count, output)
         bands = [getattr(prediction, q, None) for q in (forward, backward)]
-        self.spread.update(shown, bands, ghosts, [words[0], words[1].replace("gradients of ", "gradients, ")])
+        self.spread.update(shown, bands, ghosts, [words[0], words[1]], output)
         self._say(verdict)
-        self.caption.set_text(title + (f"      pinned (grey, dashed): {pinned[1]}" if pinned else ""))
+        self.caption.set_text(
+            "      ".join([*[title] * bool(title), *([f"pinned (grey, dashed): {pinned[1]}"] if pinned else [])])
+        )
 
     def png(self) -> bytes:
-        """The picture as a PNG."""
+        """The picture as a PNG, cut to the panels when there are no words around them."""
         self.draw()
-        return encode(np.asarray(self._canvas.buffer_rgba())[..., :3])
+        height = len(self._pixels)
+        words = self.headline.get_text() + self.reason.get_text(), self.caption.get_text()
+        top, bottom = (0 if text else round(cut / HEIGHT * height) for text, cut in zip(words, (HEADER, FOOTER)))
+        return encode(self._pixels[top : height - bottom, :, :3])
 
     def draw(self) -> None:
         """Bring the canvas up to date: the background, and over it what moves."""
@@ -148,13 +162,20 @@ class FlowFigure:
             self.headline.set_text("")
             self.reason.set_text("")
             return
-        word = f"{SYMBOLS[verdict.kind]} {verdict.kind.upper()}"
-        self.headline.set_text(word)
+        self.headline.set_text(f"{SYMBOLS[verdict.kind]} {verdict.kind.upper()}")
         self.headline.set_color(KINDS[verdict.kind])
-        self.reason.set_x(0.03 + 0.0125 * len(word))
-        width = 128 - len(word)
-        lines = textwrap.wrap(verdict.why, width) + textwrap.wrap(verdict.remedy, width)
+        end = self.headline.get_window_extent(self._canvas.get_renderer()).x1 / self.figure.bbox.width
+        self.reason.set_x(end + 18 / WIDTH)
+        letters = round((1 - self.reason.get_position()[0]) * WIDTH / 9.4)  # a letter of prose is 9 wide on the average
+        lines = textwrap.wrap(verdict.why, letters) + textwrap.wrap(verdict.remedy, letters)
         self.reason.set_text("\n".join(lines[:4]))
+
+
+def _output_layer(report: Report) -> int:
+    """Number of the last reached layer if others have an activation and it has none; else 0."""
+    layers = report.reached
+    has = [layer.activation_name is not None for layer in layers]
+    return len(layers) if any(has) and not has[-1] else 0
 
 
 def flow(

@@ -67,6 +67,16 @@ def setting_controls(settings: Settings) -> dict[str, widgets.ValueWidget]:
     }  # fmt: skip
 
 
+def columns(*stacks: list[widgets.Widget]) -> widgets.HBox:
+    """Controls in columns that share the width of the page; a narrow page puts some of them below the others."""
+    boxes = []
+    for stack in stacks:
+        for widget in stack:
+            widget.layout.width = "auto"
+        boxes.append(widgets.VBox(stack, layout={"flex": "1 1 205px", "min_width": "0", "max_width": "400px"}))
+    return widgets.HBox(boxes, layout={"flex_flow": "row wrap"})
+
+
 def control(kind: type, description: str, tooltip: str, **traits: Any) -> widgets.ValueWidget:
     """A widget of one width with a label and a tooltip; sliders report while they are dragged."""
     if issubclass(kind, widgets.IntSlider | widgets.FloatSlider | widgets.FloatLogSlider | widgets.SelectionSlider):

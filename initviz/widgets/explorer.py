@@ -9,12 +9,13 @@ from typing import Any
 
 import ipywidgets as widgets
 
+from initviz._arguments import look_up
 from initviz.measure import Measurement, Settings, changed, code, measure
 from initviz.networks import Workbench
 from initviz.plots.flow import FlowFigure, flow
 from initviz.presets import PRESETS
 from initviz.report import QUANTITIES, Report
-from initviz.widgets.controls import button, control, setting_controls
+from initviz.widgets.controls import button, columns, control, setting_controls
 from initviz.widgets.frame import Frame, free_path, picture, verdict_html
 
 FORWARD = {QUANTITIES[q].capitalize(): q for q in ("activation", "preactivation", "weight")}
@@ -35,23 +36,31 @@ class Explorer(Frame):
 
     measurement: Measurement
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self, settings: Settings, forward: str = "activation", backward: str = "preactivation_gradient"
+    ) -> None:
         super().__init__()
+        look_up("forward", forward, {name: name for name in FORWARD.values()})
+        look_up("backward", backward, {name: name for name in BACKWARD.values()})
         self._batch = settings.batch
         self._workbench = Workbench()
-        self._figure = FlowFigure()
+        self._figure = FlowFigure(dpi=120)  # sharp at 1536 pixels
         self._pinned: Measurement | None = None
         self.controls = setting_controls(settings) | {
             "forward": control(
-                widgets.Dropdown, "Left panel", "The forward quantity to show", options=FORWARD, value="activation"
+                widgets.Dropdown, "Left panel", "Which numbers the left panel shows", options=FORWARD, value=forward
             ),
             "backward": control(
-                widgets.Dropdown, "Gradients", "The gradients to show", options=BACKWARD, value="preactivation_gradient"
+                widgets.Dropdown,
+                "Gradients",
+                "Which gradients the middle panel shows",
+                options=BACKWARD,
+                value=backward,
             ),
         }
         self.preset = control(
-            widgets.Dropdown, "Preset", "Settings worth a look", value=None,
-            options=[("choose ...", None)] + [(preset.label, name) for name, preset in PRESETS.items()],
+            widgets.Dropdown, "Preset", "Settings worth a look; the seed stays", value="",
+            options=[("choose ...", "")] + [(preset.label, name) for name, preset in PRESETS.items()],
         )  # fmt: skip
         self.new_seed = button("New seed", "Draw other weights and another batch", "random")
         self.pin = button(
@@ -62,7 +71,7 @@ class Explorer(Frame):
         self.words, self.code, self.message = widgets.HTML(), widgets.HTML(), widgets.HTML()
         self.picture = picture()
         self.preset.observe(self._choose_preset, names="value")
-        self.new_seed.on_click(lambda _: self.set(seed=self.controls["seed"].value + 1))
+        self.new_seed.on_click(lambda _: self.set(seed=(self.controls["seed"].value + 1) % 2**31))
         self.pin.observe(self._toggle_pin, names="value")
         self.show_code.observe(lambda _: self._write_code(), names="value")
         self.save.on_click(lambda _: self._save_picture())
@@ -70,7 +79,7 @@ class Explorer(Frame):
 
     def _layout(self) -> list[widgets.Widget]:
         c = self.controls
-        columns = [
+        controls = columns(
             [self.preset, c["depth"], c["width"], c["activation"]],
             [c["scheme"], c["scale"], c["bias_std"], c["seed"]],
             [c["normalization"], c["precision"], c["data"], c["skip"]],
@@ -80,9 +89,8 @@ class Explorer(Frame):
                 widgets.HBox([self.new_seed, self.pin]),
                 widgets.HBox([self.show_code, self.save]),
             ],
-        ]
-        rows = widgets.HBox([widgets.VBox(column) for column in columns], layout={"flex_flow": "row wrap"})
-        return [rows, self.words, self.picture, self.message, self.code]
+        )
+        return [controls, self.words, self.picture, self.message, self.code]
 
     @property
     def settings(self) -> Settings:
@@ -95,6 +103,9 @@ class Explorer(Frame):
         self.measurement = measure(self.settings, quantities=self._panels().values(), workbench=self._workbench)
         self._draw()
         self._write_code()
+        name = self.preset.value
+        if name and _preset(name, self.settings) != self.settings:
+            self.preset.value = ""  # left behind
 
     def _draw(self) -> None:
         """Move the picture. Its words are in the page, where they are sharper and draw in no time."""
@@ -121,36 +132,53 @@ class Explorer(Frame):
         return f"Explorer: {self.measurement.settings.label}; {self.measurement.verdict.kind}"
 
     def _choose_preset(self, change: dict) -> None:
-        if change["new"] is None:
-            return
-        settings = changed(
-            Settings(batch=self._batch, seed=self.controls["seed"].value), **PRESETS[change["new"]].changes
-        )
-        self.set(**{f.name: getattr(settings, f.name) for f in fields(settings) if f.name in self.controls})
+        if change["new"]:
+            settings = _preset(change["new"], self.settings)
+            self.set(**{f.name: getattr(settings, f.name) for f in fields(settings) if f.name in self.controls})
 
     def _toggle_pin(self, change: dict) -> None:
-        self._pinned = self.measurement if change["new"] else None
+        self._pinned = (
+            measure(self.measurement.settings) if change["new"] else None
+        )  # all quantities: any may be shown next
         self.pin.description = "Unpin" if change["new"] else "Pin this run"
         self._draw()
+        self._write_code()
 
     def _write_code(self) -> None:
-        shown = self.show_code.value
-        self.code.value = f'<pre class="initviz-code">{html.escape(code(self.settings))}</pre>' if shown else ""
+        if not self.show_code.value:
+            self.code.value = ""
+            return
+        pinned = None if self._pinned is None else self._pinned.settings
+        words = html.escape(code(self.measurement.settings, pinned=pinned, **self._panels()))
+        self.code.value = f'<pre class="initviz-code" style="font-size:15px; line-height:1.35">{words}</pre>'
 
     def _save_picture(self) -> None:
         s = self.measurement.settings
         figure = flow(*self._shown(), **self._panels(), pinned=self._ghost(), title=s.label)
         path = free_path(Path(f"initviz-{s.activation}-{s.scheme}-{s.depth}x{s.width}.png"))
-        figure.savefig(path, dpi=200)
-        self.message.value = f"Saved <code>{html.escape(str(path.resolve()))}</code>"
+        try:
+            figure.savefig(path, dpi=200)
+            self.message.value = f"Saved <code>{html.escape(str(path.resolve()))}</code>"
+        except OSError as error:
+            self.message.value = f"Not saved: {html.escape(str(error))}"
 
 
-def explore(**settings) -> Explorer:
-    """The explorer, as a widget to be shown in a notebook.
+def _preset(name: str, settings: Settings) -> Settings:
+    """The settings of a preset, with the seed and the batch size of `settings`."""
+    return changed(Settings(seed=settings.seed, batch=settings.batch), **PRESETS[name].changes)
+
+
+def explore(
+    *, preset: str = "", forward: str = "activation", backward: str = "preactivation_gradient", **settings
+) -> Explorer:
+    """The explorer, as a widget to be shown in a notebook. Every control is also a keyword.
 
     Args:
-        **settings: fields of `Settings`, each a control: `explore(depth=50, activation="relu", scheme="he_normal")`.
+        preset: a name in PRESETS to start from.
+        forward, backward: which of `QUANTITIES` the left and the middle panel show.
+        **settings: fields of `Settings`: `explore(depth=50, activation="relu", scheme="he_normal")`.
     Raises:
         TypeError, ValueError: an unknown setting or value; the message names it and lists the near ones.
     """
-    return Explorer(changed(Settings(), **settings))
+    start = changed(Settings(), **look_up("preset", preset, PRESETS).changes) if preset else Settings()
+    return Explorer(changed(start, **settings), forward, backward)

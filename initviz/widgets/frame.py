@@ -13,6 +13,9 @@ from initviz._arguments import look_up
 from initviz.verdict import KINDS, Verdict
 from initviz.widgets.latest import Latest
 
+WORDS = "font-size:19px; line-height:1.35; padding:2px 8px"
+"""Style of a line of words; a verdict always has room for two, so that the picture below it stays where it is."""
+
 
 class Frame(widgets.VBox):
     """A box whose picture follows its controls.
@@ -24,15 +27,25 @@ class Frame(widgets.VBox):
     """
 
     def start(self, children: list[widgets.Widget]) -> None:
-        """Show `children`, draw, and follow every control from now on."""
-        self._latest = Latest(self.refresh)
-        self.children = children
+        """Show `children` and below them a place for errors, draw, and follow every control from now on."""
+        self._latest = Latest(self._refresh, self._failed)
+        self.alarm = widgets.HTML()
+        self.children = [*children, self.alarm]
         self.refresh()
         for widget in self.controls.values():
             widget.observe(lambda _: self._latest.request(), names="value")
 
     def refresh(self) -> None:
         raise NotImplementedError
+
+    def _refresh(self) -> None:
+        self.refresh()
+        self.alarm.value = ""
+
+    def _failed(self, error: Exception) -> None:
+        """Say what went wrong in an update that a control has asked for; the picture stays."""
+        words = html.escape(f"{type(error).__name__}: {error}")
+        self.alarm.value = f'<div role="alert" style="{WORDS}; border-left:8px solid #7A0019">{words}</div>'
 
     def summary(self) -> str:
         raise NotImplementedError
@@ -45,18 +58,19 @@ class Frame(widgets.VBox):
         """Move controls by name, all together, and draw at once: `app.set(depth=50, scale=2)`.
 
         Raises:
-            ValueError: a name that is no control, or a value that it does not take; no control has then moved.
+            ValueError: a name that is no control, or a value that it does not take. Then, as after any error, no control has moved.
         """
         before = {name: widget.value for name, widget in self.controls.items()}
-        with self._latest.together():
-            try:
+        try:
+            with self._latest.together():
                 for name, value in values.items():
                     look_up("settings", name, self.controls)
                     self._set_one(name, value)
-            except ValueError:
+        except Exception:
+            with self._latest.together():
                 for name, value in before.items():
                     self.controls[name].value = value
-                raise
+            raise
 
     def _set_one(self, name: str, value: Any) -> None:
         widget = self.controls[name]
@@ -65,7 +79,10 @@ class Frame(widgets.VBox):
         except Exception as error:  # traitlets' own TraitError, worded for the reader of a traceback
             raise ValueError(f"{name}: {value!r} is not a value of this control ({error})") from error
         if widget.value != value:  # a slider clamps in silence
-            raise ValueError(f"{name}: got {value!r}; the control takes {widget.min:g} to {widget.max:g}")
+            low, high = (getattr(widget, end) for end in ("min", "max"))
+            if isinstance(widget, widgets.FloatLogSlider):
+                low, high = widget.base**low, widget.base**high
+            raise ValueError(f"{name}: got {value!r}; the control takes {low:g} to {high:g}")
 
     def __repr__(self) -> str:
         return self.summary()
@@ -85,7 +102,7 @@ def picture() -> widgets.Image:
 def verdict_html(verdict: Verdict) -> str:
     """A verdict as a line of HTML that a screen reader reads out when it changes."""
     return (
-        '<div role="status" aria-live="polite" class="initviz-verdict" style="font-size:17px; line-height:1.4; padding:4px 8px; '
+        f'<div role="status" aria-live="polite" class="initviz-verdict" style="{WORDS}; min-height:2.7em; '
         f'border-left:8px solid {KINDS[verdict.kind]}"><b>{verdict.kind.upper()}</b> &nbsp;{html.escape(verdict.why)}'
         f" <i>{html.escape(verdict.remedy)}</i></div>"
     )

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-PAUSE = 0.005
-"""Seconds in which messages that wait for the kernel are let in before the next update starts."""
+PAUSE, PATIENCE = 0.005, 10
+"""Seconds in which messages that wait for the kernel are let in before an update starts, and how often, while they keep coming."""
 
 
 class Latest:
@@ -15,17 +15,24 @@ class Latest:
 
     In a notebook's kernel the action runs as a task of the event loop. Each message of a slider then only notes that there is
     something to do, so no queue builds up behind a slow picture. Without a running event loop the action runs at once.
+
+    Args:
+        action: what to do.
+        failed: told of an error of the action when it ran as a task, where nobody would see it.
     """
 
-    def __init__(self, action: Callable[[], None]) -> None:
+    def __init__(self, action: Callable[[], None], failed: Callable[[Exception], None] | None = None) -> None:
         self._action = action
+        self._failed = failed
         self._wanted = False
+        self._requests = 0
         self._held = False
         self._task: asyncio.Task | None = None
 
     def request(self) -> None:
         """Ask for the action: soon in an event loop, at once without one."""
         self._wanted = True
+        self._requests += 1
         if self._held:
             return
         try:
@@ -38,13 +45,16 @@ class Latest:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Requests made inside are one, run at the end."""
-        self._held = True
+        """Requests made inside are one, run at the end; after an error inside they are forgotten."""
+        wanted, self._held = self._wanted, True
         try:
             yield
+        except BaseException:
+            self._wanted = wanted
+            raise
         finally:
             self._held = False
-            self.flush()
+        self.flush()
 
     def flush(self) -> None:
         """Run the action now, if it is wanted."""
@@ -54,5 +64,14 @@ class Latest:
 
     async def _run(self) -> None:
         while self._wanted:
-            await asyncio.sleep(PAUSE)
-            self.flush()
+            for _ in range(PATIENCE):
+                before = self._requests
+                await asyncio.sleep(PAUSE)
+                if self._requests == before:
+                    break
+            try:
+                self.flush()
+            except Exception as error:
+                if self._failed is None:
+                    raise
+                self._failed(error)
