@@ -31,13 +31,14 @@ __version__ = "0.1.0"
 __all__ = [
     "ACTIVATIONS", "DATASETS", "PRESETS", "SCHEMES", "Activation", "History", "LayerStats", "LsuvLayer", "LsuvTrace",
     "Measurement", "RaceResult", "Report", "Scheme", "Settings", "TensorStats", "Verdict", "check", "cnn", "dataset",
-    "digits", "explore", "explore_symmetry", "gaussian", "init_", "leaky_relu", "lsuv_", "measure", "mlp", "mnist1d", "plots", "predict",
-    "probe", "quiz", "race", "symmetry", "theory", "train", "verdict", "widgets",
+    "digits", "explore", "explore_lsuv", "explore_symmetry", "gaussian", "init_", "leaky_relu", "lsuv_", "measure", "mlp", "mnist1d",
+    "plots", "predict", "probe", "quiz", "race", "symmetry", "theory", "train", "verdict", "widgets",
 ]  # fmt: skip
 
 _LATE = {
     "check": "initviz.course",
     "explore": "initviz.widgets",
+    "explore_lsuv": "initviz.widgets",
     "explore_symmetry": "initviz.widgets",
     "quiz": "initviz.course",
 }

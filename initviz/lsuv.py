@@ -29,7 +29,7 @@ from initviz.layers import bare, layers_of
 from initviz.lsuv_trace import LsuvLayer, LsuvTrace, within
 from initviz.moments import tensor_stats, variance
 from initviz.report import TensorStats
-from initviz.restore import restored
+from initviz.restore import Kept, restored
 from initviz.schemes import SCHEMES, Noise
 
 
@@ -69,7 +69,7 @@ def lsuv_(
         first: do only so many layers, and measure the ones after them.
         strict: whether a layer whose output is not finite or has variance 0, which no factor makes 1, is an error. If not, it is
             skipped, and the trace says why.
-        histograms: keep the outputs' statistics before and after, for a picture.
+        histograms: keep the outputs' statistics before and after, and what part of their variance is between samples.
         seed: of the orthonormal weights, and of what is random in the model (dropout).
         noise: see `Scheme.fill_`.
     Returns:
@@ -97,8 +97,7 @@ def lsuv_(
     settler = _Settler(layers, _reasons(model, layers, left_out), tol, max_iter, limit, histograms, start)
     parameters = list(model.parameters())
 
-    with torch.inference_mode(False), torch.no_grad(), restored(model, parameters), ExitStack() as stack:
-        torch.manual_seed(seed)
+    with torch.inference_mode(False), torch.no_grad(), restored(model, parameters, seed), ExitStack() as stack:
         stack.push(settler.undo)
         for module in layers:
             stack.callback(module.register_forward_pre_hook(settler.before).remove)
@@ -126,7 +125,8 @@ class _Settler:
         self.histograms, self.start = histograms, start
         weights = dict.fromkeys(id(m._parameters["weight"]) for m in layers if "weight" in m._parameters)
         self.numbers = {weight: number for number, weight in enumerate(weights)}  # as `init_` counts them
-        self.saved: dict[int, tuple[nn.Parameter, Tensor]] = {}
+        self.kept = Kept()
+        self.met: set[int] = set()  # the ids of the weights that were used so far
         self.records: list[LsuvLayer] = []
         self.counts: dict[nn.Module, int] = {}
         self.decided: dict[int, nn.Module] = {}  # a weight's id -> the layer by whose output it was settled
@@ -135,15 +135,16 @@ class _Settler:
     def before(self, module: nn.Module, args: Any) -> None:
         """At the first use of a weight: keep a copy of it, and give it its orthonormal start."""
         weight, bias = module._parameters.get("weight"), module._parameters.get("bias")
-        if module in self.reasons or weight is None or id(weight) in self.saved:
+        if module in self.reasons or weight is None or id(weight) in self.met:
             return
-        self.saved[id(weight)] = weight, weight.clone()
+        self.met.add(id(weight))
+        self.kept.keep(weight)
         if self.start is None:
             return
         seed, noise = self.start
         SCHEMES["orthogonal"].fill_(weight, seed=seed, index=self.numbers[id(weight)], noise=noise)
         if bias is not None and bias.requires_grad:
-            self.saved[id(bias)] = bias, bias.clone()
+            self.kept.keep(bias)
             bias.zero_()
 
     def after(self, module: nn.Module, args: Any, kwargs: dict[str, Any], output: Any) -> Any:
@@ -157,7 +158,7 @@ class _Settler:
         variances, before = [variance(output)], self.stats(output)
         reason = self.reason(module, weight, variances[0])
         if reason or weight is None:
-            self.write(name, module, variances, reason, before, before)
+            self.write(name, module, variances, reason, before, before, output)
             return None
         self.decided[id(weight)] = module
         while not within(variances[-1], self.tol) and len(variances) <= self.max_iter and not _trouble(variances[-1]):
@@ -166,7 +167,7 @@ class _Settler:
             variances.append(variance(output))
         if trouble := _trouble(variances[-1]):
             self.failures[id(weight)] = _failure(self.layers[module], trouble)
-        self.write(name, module, variances, None, before, self.stats(output))
+        self.write(name, module, variances, None, before, self.stats(output), output)
         return output
 
     def reason(self, module: nn.Module, weight: Tensor | None, spread: float) -> str | None:
@@ -195,14 +196,17 @@ class _Settler:
         skipped: str | None,
         before: TensorStats | None = None,
         after: TensorStats | None = None,
+        output: Tensor | None = None,
     ) -> None:
-        self.records.append(LsuvLayer(name, type(module).__name__, np.array(variances), skipped, before, after))
+        kind, part = type(module).__name__, math.nan
+        if self.histograms and output is not None:
+            part = variance(output - output.mean(dim=0))
+        self.records.append(LsuvLayer(name, kind, np.array(variances), skipped, before, after, part))
 
     def undo(self, kind: Any, *_: Any) -> None:
         """On an error, put the weights and biases back."""
         if kind is not None:
-            for parameter, values in self.saved.values():
-                parameter.copy_(values)
+            self.kept.restore()
 
     def trace(self, strict: bool) -> LsuvTrace:
         """What was done.

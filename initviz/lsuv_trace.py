@@ -22,6 +22,8 @@ class LsuvLayer:
             got to it, and after each division of its weight. Empty if the batch never got there.
         skipped: why its weight was not divided, or None.
         before, after: the output's statistics at the first and at the last of `variances`, if they were asked for.
+        over_samples: the part of the last variance that is between samples, at a fixed unit and place (the rest is between
+            units), if it was asked for. It is what tells the samples apart.
     """
 
     name: str
@@ -30,6 +32,7 @@ class LsuvLayer:
     skipped: str | None = None
     before: TensorStats | None = None
     after: TensorStats | None = None
+    over_samples: float = math.nan
 
     @property
     def iterations(self) -> int:

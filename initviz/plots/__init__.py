@@ -2,7 +2,8 @@
 
 from initviz.plots.filters import filters
 from initviz.plots.flow import FlowFigure, flow
+from initviz.plots.lsuv import LsuvFigure, lsuv
 from initviz.plots.parting import parting
 from initviz.plots.symmetry import SymmetryFigure, symmetry
 
-__all__ = ["FlowFigure", "SymmetryFigure", "filters", "flow", "parting", "symmetry"]
+__all__ = ["FlowFigure", "LsuvFigure", "SymmetryFigure", "filters", "flow", "lsuv", "parting", "symmetry"]
