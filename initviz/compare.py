@@ -29,7 +29,7 @@ GRID = {
     "depth": [2, 5, 10, 30],
     "width": 64,
     "lr": [0.01, 0.05],
-    "steps": 300,
+    "steps": 200,
     "seed": range(5),
 }
 """What the shipped comparison ran: plain SGD on digits, two learning rates, of which each network is given its better one."""

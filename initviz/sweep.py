@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from itertools import product
@@ -81,7 +81,7 @@ def run(settings: Run) -> dict[str, Any]:
     - forward: rms of the last hidden layer's activations over the first's;
     - backward: rms of the first hidden layer's gradient (of pre-activations) over the last's. Both are 1 when the scale is kept;
     - verdict: the kind of `initviz.verdict` at the start;
-    - accuracy: share of test samples that are right after training, in [0, 1];
+    - accuracy: share of test samples that are right after training, in [0, 1]; NaN without a step;
     - diverged: whether the loss or a gradient became NaN or infinite on the way.
     """
     data = dataset(settings.data)
@@ -89,16 +89,13 @@ def run(settings: Run) -> dict[str, Any]:
         x, y = data.batch(min(256, len(data.x_train)), seed=settings.seed)
         net = _network(settings, data.n_in, data.n_classes, x)
         report = probe(net, x, y, quantities={"activation", "preactivation_gradient"})
-        history = train(
-            net, data, steps=settings.steps, batch_size=settings.batch, lr=settings.lr, seed=settings.seed,
-            every=max(settings.steps, 1),
-        )  # fmt: skip
+        accuracy, diverged = _train(net, settings) if settings.steps else (math.nan, False)
     return asdict(settings) | {
         "forward": _change(report, "activation", settings.depth - 1, 0),
         "backward": _change(report, "preactivation_gradient", 0, settings.depth - 1),
         "verdict": verdict(report).kind,
-        "accuracy": float(history.final_accuracy),
-        "diverged": history.diverged_at is not None,
+        "accuracy": accuracy,
+        "diverged": diverged,
     }
 
 
@@ -173,6 +170,15 @@ def _network(settings: Run, n_in: int, n_out: int, x: torch.Tensor) -> MLP:
     return net
 
 
+def _train(net: MLP, settings: Run) -> tuple[float, bool]:
+    """Test accuracy at the end, and whether the run diverged."""
+    history = train(
+        net, dataset(settings.data), steps=settings.steps, batch_size=settings.batch, lr=settings.lr, seed=settings.seed,
+        every=settings.steps,
+    )  # fmt: skip
+    return history.final_accuracy, history.diverged_at is not None
+
+
 def _change(report: Report, quantity: str, end: int, start: int) -> float:
     """rms of layer `end` over that of layer `start`: 0 when it dies out, NaN where the start itself is 0."""
     rms = report.values(quantity, "rms")
@@ -199,19 +205,20 @@ def _here(todo: list[Run]) -> Iterator[dict[str, Any]]:
 
 
 def _there(todo: list[Run], executor: Executor) -> Iterator[dict[str, Any]]:
-    futures: list[Future] = []
+    waiting: set[Future] = set()
     try:
         for settings in todo:
-            futures.append(executor.submit(run, settings))
-        for future in as_completed(futures):
-            yield future.result()
+            waiting.add(executor.submit(run, settings))
+        while waiting:
+            ended, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            for future in sorted(ended, key=lambda f: f.exception() is not None):  # keep what is good before what is broken
+                yield future.result()
     except BrokenExecutor as error:
-        ended = sum(f.done() and not f.cancelled() and f.exception() is None for f in futures)
         raise RuntimeError(
-            f"executor: a worker died after {ended} of {len(todo)} runs; with a path they are kept, and the next call goes on"
+            "executor: a worker died, and its pool with it; with a path, the runs that ended are kept and the next call goes on"
         ) from error
     finally:
-        for future in futures:
+        for future in waiting:
             future.cancel()
 
 

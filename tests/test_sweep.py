@@ -1,6 +1,7 @@
 """Sweeps: the same numbers on every executor, resumed from disk, complete although a worker is killed, and clear refusals."""
 
 import json
+import math
 import os
 import signal
 import time
@@ -76,7 +77,8 @@ def test_divergence_is_recorded():
 
 
 def test_no_steps_measures_the_start_alone():
-    assert run(Run(steps=0, depth=2, width=8))["verdict"] == "stable"
+    row = run(Run(steps=0, depth=2, width=8))
+    assert row["verdict"] == "stable" and math.isnan(row["accuracy"]) and not row["diverged"]
 
 
 def test_threads_and_the_random_state_stay():
@@ -92,7 +94,7 @@ def test_processes_give_the_same_numbers(here):
 
 def test_a_dask_cluster_gives_the_same_numbers_though_a_worker_is_killed(here):
     distributed = pytest.importorskip("distributed")
-    grid = GRID | {"seed": range(10), "steps": 40}
+    grid = GRID | {"seed": range(6), "steps": 20}
     with (
         distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
         distributed.Client(cluster) as client,
@@ -102,7 +104,7 @@ def test_a_dask_cluster_gives_the_same_numbers_though_a_worker_is_killed(here):
         executor = _KillsAWorker(client.get_executor(), next(iter(pids.values())), after=3)
         table = sweep(grid, executor)
         assert executor.killed
-    assert len(table) == 40
+    assert len(table) == 24
     pd.testing.assert_frame_equal(table, sweep(grid), check_exact=True)
 
 
@@ -146,12 +148,11 @@ def test_a_line_that_was_cut_off_is_run_again(tmp_path, here):
 
 def test_what_ended_before_a_break_down_is_kept(tmp_path):
     path = tmp_path / "runs.jsonl"
-    with pytest.raises(RuntimeError, match=r"^executor: a worker died after 7 of 8 runs"):
+    with pytest.raises(RuntimeError, match="^executor: a worker died"):
         sweep(GRID, Immediate(breaks_at=8), path=path)
-    kept = len(path.read_text().splitlines())
     executor = Immediate()
     assert len(sweep(GRID, executor, path=path)) == 8
-    assert executor.calls == 8 - kept
+    assert executor.calls == 1
 
 
 def test_a_killed_process_pool_is_reported():
