@@ -1,0 +1,61 @@
+"""What 1,000 updates of the explorer leave behind: resident memory, hooks, figures, threads."""
+
+from __future__ import annotations
+
+import gc
+import threading
+
+import psutil
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+from torch import nn
+
+from benchmarks.common import DEPTH, WIDTH, Table, run_alone, verdict
+from benchmarks.update import explorer, moves
+
+LIMIT = 20
+"""Megabytes."""
+WARM_UP = 60
+"""Updates before the first look: the explorer's stores (40 MB of draws, 24 backgrounds) are then as full as they get."""
+
+
+def hooks() -> int:
+    """Hooks on every module and parameter in the process."""
+    found = 0
+    for thing in gc.get_objects():
+        if issubclass(type(thing), nn.Module):
+            found += len(thing._forward_hooks) + len(thing._forward_pre_hooks) + len(thing._backward_hooks)
+            found += sum(len(p._post_accumulate_grad_hooks or ()) for p in thing._parameters.values() if p is not None)
+    return found
+
+
+def counts() -> dict[str, int]:
+    gc.collect()
+    figures = sum(issubclass(type(thing), Figure) for thing in gc.get_objects())
+    return {"hooks": hooks(), "figures": figures + len(plt.get_fignums()), "threads": threading.active_count()}
+
+
+def leftovers(updates: int) -> tuple[float, dict[str, int]]:
+    """(megabytes by which the process grew, what there is more of) over so many updates that move every control in turn."""
+    app = explorer()
+    values = list(moves().values())
+    for number in range(WARM_UP):
+        app.set(**next(values[number % len(values)]))
+    before, memory = counts(), psutil.Process().memory_info().rss
+    for number in range(updates):
+        app.set(**next(values[number % len(values)]))
+    grown = (psutil.Process().memory_info().rss - memory) / 2**20
+    return grown, {name: number - before[name] for name, number in counts().items()}
+
+
+def tables(quick: bool = False) -> list[Table]:
+    updates = 50 if quick else 1000
+    grown, more = leftovers(updates)
+    rows = [("memory, MB", f"{grown:+.1f}", f"< {LIMIT}", verdict(grown, LIMIT))]
+    rows += [(name, f"{number:+d}", "0", verdict(number, 0)) for name, number in more.items()]
+    title = f"Left behind by {updates:,} updates of every control in turn (depth {DEPTH}, width {WIDTH})"
+    return [Table(title, ("what", "more than before", "target", ""), tuple(rows))]
+
+
+if __name__ == "__main__":
+    run_alone(tables)

@@ -1,0 +1,75 @@
+"""An update of the explorer, from the new value of a control to the bytes of the new PNG, against the bare pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import count
+
+import initviz as iv
+from benchmarks.common import (
+    ACTIVATION,
+    BATCH,
+    DEPTH,
+    SCHEME,
+    WIDTH,
+    Table,
+    bare,
+    interleaved,
+    median,
+    network,
+    run_alone,
+    verdict,
+)
+
+MORE_MS, MORE_SHARE = 45, 1.0
+"""What an update may cost beyond the bare pass: the larger of so many milliseconds and such a share of it."""
+
+
+def moves() -> dict[str, Iterator[dict]]:
+    """A control -> the values that it is moved through, a new one for every update."""
+    return {
+        "scale": ({"scale": 10 ** (0.01 * (n % 40) - 0.2)} for n in count()),
+        "depth": ({"depth": DEPTH - n % 2} for n in count(1)),
+        "seed": ({"seed": n} for n in count(1)),
+        "activation": ({"activation": ("softsign", ACTIVATION)[n % 2]} for n in count()),
+        "scheme": ({"scheme": ("orthogonal", SCHEME, "he_uniform")[n % 3]} for n in count()),
+    }
+
+
+def explorer() -> iv.widgets.Explorer:
+    return iv.explore(depth=DEPTH, width=WIDTH, activation=ACTIVATION, scheme=SCHEME)
+
+
+def mover(app: iv.widgets.Explorer, values: Iterator[dict]) -> Callable[[], None]:
+    def move() -> None:
+        before = app.picture.value
+        app.set(**next(values))
+        assert app.picture.value != before
+
+    return move
+
+
+def tables(quick: bool = False) -> list[Table]:
+    net, x, y = network()
+    rows = []
+    for name, values in moves().items():
+        ways = {"bare": lambda: bare(net, x, y), "update": mover(explorer(), values)}
+        times = interleaved(ways, repeats=5 if quick else 31)
+        beyond = median([u - b for u, b in zip(times["update"], times["bare"])])
+        limit = max(MORE_MS, MORE_SHARE * median(times["bare"]))
+        rows.append(
+            (
+                f"{name} is moved",
+                f"{median(times['bare']):.0f}",
+                f"{median(times['update']):.0f}",
+                f"bare + {beyond:.0f} ms",
+                f"<= bare + {limit:.0f} ms",
+                verdict(beyond, limit),
+            )
+        )
+    title = f"Explorer update, from new value to PNG bytes (depth {DEPTH}, width {WIDTH}, batch {BATCH})"
+    return [Table(title, ("control", "bare ms", "update ms", "that is", "target", ""), tuple(rows))]
+
+
+if __name__ == "__main__":
+    run_alone(tables)
