@@ -1,4 +1,4 @@
-"""A batch of any kind that a model is called with: a tensor, a tuple or a dict of tensors."""
+"""A batch of any kind that a model is called with: a tensor, a packed sequence, a tuple or a dict of tensors."""
 
 from __future__ import annotations
 
@@ -7,21 +7,26 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 from torch.utils._pytree import tree_leaves, tree_map
 
 
 def batch_size(x: Any) -> int:
-    """Length of the first axis of its first tensor.
+    """Length of the first axis of its first tensor; of a packed sequence, the number of sequences.
 
     Raises:
         TypeError: no tensor in it.
-        ValueError: an empty tensor in it.
+        ValueError: an empty tensor in it, or one without values.
     """
+    if isinstance(x, PackedSequence):
+        return int(x.batch_sizes[0])
     tensors = [leaf for leaf in tree_leaves(_plain(x)) if isinstance(leaf, Tensor)]
     if not tensors:
         raise TypeError(f"x: got {type(x).__name__}; it takes a tensor, or a tuple or a dict of tensors")
     if any(tensor.numel() == 0 for tensor in tensors):
         raise ValueError(f"x: {shape_words(x)} is empty; it takes a batch of at least one")
+    if any(tensor.is_meta for tensor in tensors):
+        raise ValueError(f"x: {shape_words(x)} is on the meta device and has no values")
     return len(tensors[0]) if tensors[0].dim() else 1
 
 
@@ -29,13 +34,15 @@ def own_batch(x: Any, device: torch.device) -> Any:
     """A copy of the batch's tensors on a device, so that a model that writes into its input leaves the batch alone."""
 
     def own(leaf: Any) -> Any:
+        if isinstance(leaf, PackedSequence):
+            return leaf._replace(data=own(leaf.data)).to(device)  # type: ignore[arg-type]
         return leaf.detach().to(device, copy=True) if isinstance(leaf, Tensor) else leaf
 
-    return tree_map(own, _plain(x))
+    return tree_map(own, _plain(x), is_leaf=lambda leaf: isinstance(leaf, PackedSequence))
 
 
 def call(model: nn.Module, x: Any) -> Any:
-    """model(x), model(*x) for a tuple or a list, model(**x) for a dict.
+    """model(x), model(*x) for a tuple or a list, model(**x) for a mapping.
 
     Raises:
         ValueError: the model raised an error; its first line is told beside the batch's shape.
@@ -43,11 +50,13 @@ def call(model: nn.Module, x: Any) -> Any:
     try:
         if isinstance(x, Mapping):
             return model(**x)
-        return model(*x) if isinstance(x, tuple | list) else model(x)
+        return model(*x) if isinstance(x, tuple | list) and not isinstance(x, PackedSequence) else model(x)
     except torch.OutOfMemoryError:
         raise
     except Exception as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        if not isinstance(error, RuntimeError | ValueError | TypeError):  # a bare KeyError says no more than its key
+            reason = f"{type(error).__name__}: {reason}"
         raise ValueError(f"x: {shape_words(x)} does not fit the model: {reason}") from error
 
 

@@ -6,20 +6,23 @@ back exactly as it went in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+import sys
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves, tree_map
 
 from initviz._arguments import look_up, whole_number
-from initviz.layers import layers_of
-from initviz.recorder import ActivationWatch, Recorder, first_tensor
+from initviz.batches import batch_size, call, own_batch
+from initviz.layers import bare, layers_of
+from initviz.outputs import real_tensors
+from initviz.recorder import Recorder
 from initviz.report import QUANTITIES, Report
 from initviz.restore import restored
+from initviz.watch import ActivationWatch
 
 
 def probe(
@@ -40,11 +43,14 @@ def probe(
     several times is measured at each call.
 
     The pass runs in the model's present mode (train or eval), on its device. Afterwards the model is as it was: parameters,
-    buffers, gradients, modes, hooks and the random state, also if the pass fails.
+    buffers, gradients, modes, hooks, attributes and the random states, also if the pass fails. Your own hooks on modules run, as
+    they would in any pass; hooks that act on a parameter's finished gradient (an optimizer in the backward pass) do not. What
+    torch.compile wraps is run without it, and a data-parallel model on one device.
 
     Args:
         model: any nn.Module.
-        x: its input: a tensor whose first axis is the batch, or a tuple (called as model(*x)) or a dict (model(**x)).
+        x: its input: a tensor whose first axis is the batch, a packed sequence, or a tuple (called as model(*x)) or a dict
+            (model(**x)) of them.
         y: the target, if there is one.
         loss: (output, y) -> scalar tensor. Left out, it is cross-entropy for a whole-number `y`, the mean squared error for
             a real one, the model's own `loss` if its output has one, and else a fixed random combination of the outputs
@@ -57,68 +63,53 @@ def probe(
         A `Report`: numbers only, a `LayerStats` a layer.
     Raises:
         TypeError: `model` is not an nn.Module, or an argument is of the wrong kind.
-        ValueError: an empty batch, one that does not fit the model, a model with no layer or with lazy parameters, a loss that
-            is not a scalar or that no parameter can change.
+        ValueError: an empty batch, one that does not fit the model, a model that can't be measured (no layer; lazy, complex or
+            meta parameters; TorchScript; re-entrant checkpoints), a loss that is not a scalar or that no parameter can change.
     """
-    model = getattr(model, "_orig_mod", model)  # what torch.compile wrapped: its layers, not its fused kernels
+    if isinstance(model, nn.Module):
+        model = bare(model)
     layers = layers_of(model)
     bins, sample = whole_number("bins", bins), whole_number("sample", sample)
     seed = whole_number("seed", seed, least=0)
+    quantities = [quantities] if isinstance(quantities, str) else quantities
     for quantity in quantities:
         look_up("quantities", quantity, QUANTITIES)
     parameters = list(model.parameters())
     parameter = parameters[0]
-    x = dict(x) if isinstance(x, Mapping) else x
-    batch_size = _batch_size(x)
+    size = batch_size(x)
     recorder = Recorder(layers, frozenset(quantities), {"bins": bins, "sample": sample})
 
-    with torch.inference_mode(False), torch.enable_grad(), restored(model, parameters), ExitStack() as stack:
-        torch.manual_seed(seed)
-        x, y = (tree_map(lambda leaf: _own(leaf, parameter.device), batch) for batch in (x, y))
+    with ExitStack() as stack:
+        if "torch._dynamo" in sys.modules:  # or nothing here can be compiled
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        stack.enter_context(restored(model, parameters, seed))
         recorder.watch(model, parameters, stack)
-        try:
-            with ActivationWatch(recorder):
-                output = _call(model, x)
-        except torch.OutOfMemoryError:
-            raise
-        except Exception as error:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise ValueError(f"x: {_shape(x)} does not fit the model: {reason}") from error
-        recorder.forward = False
-        value = _scalar(_loss(output, y, loss, batch_size))
-        torch.autograd.backward(value, inputs=recorder.targets(parameters))
+        x, y = own_batch(x, parameter.device), own_batch(y, parameter.device)
+        with ActivationWatch(recorder):
+            output = call(model, x)
+        recorder.end_forward()
+        value = _scalar(_loss(output, y, loss, size))
+        _backward(value, recorder.targets(parameters))
         return Report(
             layers=recorder.layer_stats(),
             loss=value.item(),
-            batch_size=batch_size,
+            batch_size=size,
             dtype=str(parameter.dtype).removeprefix("torch."),
             device=str(parameter.device),
         )
 
 
-def _own(leaf: Any, device: torch.device) -> Any:
-    """A copy of a tensor of the batch on the model's device, so that an in-place first layer leaves the batch alone."""
-    return leaf.detach().to(device, copy=True) if isinstance(leaf, Tensor) else leaf
-
-
-def _call(model: nn.Module, x: Any) -> Any:
-    if isinstance(x, dict):
-        return model(**x)
-    return model(*x) if isinstance(x, tuple | list) else model(x)
-
-
-def _batch_size(x: Any) -> int:
-    tensors = [leaf for leaf in tree_leaves(x) if isinstance(leaf, Tensor)]
-    if not tensors:
-        raise TypeError(f"x: got {type(x).__name__}; it takes a tensor, or a tuple or a dict of tensors")
-    if any(tensor.numel() == 0 for tensor in tensors):
-        raise ValueError(f"x: {_shape(x)} is empty; it takes a batch of at least one")
-    return len(tensors[0]) if tensors[0].dim() else 1
-
-
-def _shape(x: Any) -> str:
-    shapes = [str(tuple(leaf.shape)) for leaf in tree_leaves(x) if isinstance(leaf, Tensor)]
-    return f"a batch of shape {', '.join(shapes)}"
+def _backward(value: Tensor, targets: list[Tensor]) -> None:
+    try:
+        torch.autograd.backward(value, inputs=targets)
+    except RuntimeError as error:
+        if "use_reentrant" not in str(error):
+            raise
+        raise ValueError(
+            "model: uses torch.utils.checkpoint with use_reentrant=True, which hides gradients; use_reentrant=False does not"
+        ) from error
 
 
 def _loss(output: Any, y: Any, loss: Callable[[Any, Any], Tensor] | None, batch_size: int) -> Any:
@@ -130,7 +121,7 @@ def _loss(output: Any, y: Any, loss: Callable[[Any, Any], Tensor] | None, batch_
     if y is None and isinstance(own, Tensor):
         return own
     logits = output.get("logits") if isinstance(output, dict) else getattr(output, "logits", None)
-    logits = first_tensor(output) if logits is None else logits
+    logits = next(real_tensors(output), None) if logits is None else logits
     if logits is None:
         raise ValueError("model: its output has no real tensor; pass `loss` to say what to differentiate")
     logits = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits

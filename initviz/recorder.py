@@ -47,6 +47,7 @@ class Recorder:
 
     def __init__(self, layers: dict[nn.Module, str], quantities: frozenset[str], options: dict[str, int]) -> None:
         self.layers = layers
+        self.weights = {module: own_weight(module) for module in layers}
         self.quantities = quantities
         self.options = options
         self.kept = Kept()
@@ -68,7 +69,7 @@ class Recorder:
             if isinstance(module, ActivationModule):
                 stack.callback(module.register_forward_pre_hook(self.before_module, with_kwargs=True).remove)
                 stack.callback(module.register_forward_hook(self.after_module).remove)
-        measured = {id(own_weight(module)) for module in self.layers} if "weight_gradient" in self.quantities else set()
+        measured = set(map(id, self.weights.values())) if "weight_gradient" in self.quantities else set()
         for parameter in parameters:
             if parameter.requires_grad:
                 keep = id(parameter) in measured
@@ -259,7 +260,7 @@ class Recorder:
                     distinct_units=call.distinct_units,
                     dead_units=call.dead_units,
                     weight=weight_stats,
-                    weight_gradient=self.weight_gradients.get(id(own_weight(call.module))),
+                    weight_gradient=self.weight_gradients.get(id(self.weights[call.module])),
                     **call.stats,
                 )
             )

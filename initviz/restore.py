@@ -1,43 +1,130 @@
-"""Leaving a model as it was found."""
+"""Leaving a model, and the random states, as they were found."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 @contextmanager
-def restored(model: nn.Module, parameters: list[nn.Parameter]) -> Iterator[None]:
-    """Whatever happens inside, buffers, gradients, modes and random states are afterwards what they were."""
-    modules = list(model.modules())
-    buffers = [
-        (module, name, buffer, buffer.detach().clone())
-        for module in modules
-        for name, buffer in module._buffers.items()
-        if buffer is not None
-    ]
-    modes = [(module, module.training) for module in modules]
-    gradients = [(parameter, parameter.grad) for parameter in parameters]
-    device = parameters[0].device
-    python_state, numpy_state = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+def restored(model: nn.Module, parameters: list[nn.Parameter], seed: int | None = None) -> Iterator[None]:
+    """Whatever happens inside, a model is afterwards what it was, the values of its parameters apart.
+
+    That is: buffers, gradients, modes, hooks, attributes (a counter, a cache, a list that grows) and the random states of torch,
+    numpy and Python, which inside begin at `seed` if there is one. Gradients are None at first. The user's own hooks that act
+    on a finished gradient (an optimizer in the backward pass) are put aside, since they would change parameters.
+    """
+    found = [_Found(module) for module in model.modules()]
+    gradients = [(p, p.grad, p.requires_grad, p._post_accumulate_grad_hooks) for p in parameters]
+    with _random_states({p.device for p in parameters if not p.is_cpu}, seed):
         try:
-            for parameter, _ in gradients:
+            for parameter, *_ in gradients:
                 parameter.grad = None
+                parameter._post_accumulate_grad_hooks = None  # type: ignore[assignment]
             yield
         finally:
-            for parameter, gradient in gradients:
+            for module in found:
+                module.restore()
+            for parameter, gradient, requires_grad, hooks in gradients:
+                parameter.requires_grad_(requires_grad)
                 parameter.grad = gradient
-            for module, training in modes:
-                module.training = training
-            with torch.no_grad():
-                for module, name, buffer, values in buffers:
-                    module._buffers[name] = buffer
-                    buffer.copy_(values)  # always: batch normalization changes its own without a new version
-            random.setstate(python_state)
-            np.random.set_state(numpy_state)
+                parameter._post_accumulate_grad_hooks = hooks
+
+
+class Kept:
+    """Copies of parameters, taken just before something might write into them, to put back."""
+
+    def __init__(self) -> None:
+        self._copies: dict[int, tuple[nn.Parameter, Tensor, Tensor]] = {}
+
+    def keep(self, parameter: nn.Parameter) -> None:
+        if id(parameter) not in self._copies:
+            self._copies[id(parameter)] = parameter, parameter.data, parameter.detach().clone()
+
+    def restore(self) -> None:
+        for parameter, data, values in self._copies.values():
+            if parameter.data_ptr() != data.data_ptr():
+                parameter.data = data
+            _put_back(data, values)
+
+
+_CONTAINERS = {dict, OrderedDict, list, set, deque}
+
+
+class _Found:
+    """A module's attributes and what is in its dicts, lists and sets (parameters, buffers, submodules, hooks among them)."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module = module
+        self.attributes = dict(vars(module))
+        self.contents: list[tuple[Any, Any]] = []
+        self.empty: list[Any] = []
+        tensors = [buffer for buffer in module._buffers.values() if buffer is not None]
+        for value in self.attributes.values():
+            if type(value) not in _CONTAINERS:
+                if isinstance(value, Tensor):
+                    tensors.append(value)
+            elif value:
+                self.contents.append((value, value.copy()))
+            else:
+                self.empty.append(value)
+        self.tensors = [(t, t.detach().clone()) for t in tensors if not t.requires_grad]
+
+    def restore(self) -> None:
+        attributes = vars(self.module)
+        if attributes.keys() != self.attributes.keys():
+            attributes.clear()
+        attributes.update(self.attributes)
+        for container in self.empty:
+            if container:
+                container.clear()
+        for container, content in self.contents:
+            container.clear()
+            (container.extend if hasattr(container, "extend") else container.update)(content)
+        for tensor, values in self.tensors:
+            _put_back(tensor, values)
+
+
+def _put_back(tensor: Tensor, values: Tensor) -> None:
+    """Only if it was changed: a write, even of the same values, would spoil a backward pass that someone has yet to do."""
+    with torch.inference_mode(tensor.is_inference()), torch.no_grad():
+        if tensor.layout != torch.strided or not torch.equal(tensor, values):
+            tensor.copy_(values)
+
+
+@contextmanager
+def _random_states(devices: set[torch.device], seed: int | None) -> Iterator[None]:
+    states: list[tuple[Callable[..., Any], tuple[Any, ...]]] = [
+        (random.setstate, (random.getstate(),)),
+        (np.random.set_state, (np.random.get_state(),)),
+        (torch.set_rng_state, (torch.get_rng_state(),)),
+    ]
+    accelerators = {device: torch.get_device_module(device) for device in devices}
+    for device, module in accelerators.items():
+        which = () if device.type == "mps" else (device,)  # there is but one
+        states.append((module.set_rng_state, (module.get_rng_state(*which), *which)))
+    try:
+        if seed is not None:
+            _seed(seed, accelerators)
+        yield
+    finally:
+        for set_state, arguments in states:
+            set_state(*arguments)
+
+
+def _seed(seed: int, accelerators: dict[torch.device, ModuleType]) -> None:
+    """Not by torch.manual_seed, which would seed devices that this is none of the business of."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.default_generator.manual_seed(seed)
+    for device, module in accelerators.items():
+        with nullcontext() if device.type == "mps" else module.device(device):
+            module.manual_seed(seed)

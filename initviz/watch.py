@@ -1,0 +1,61 @@
+"""The functions called in a forward pass that matter to a probe: activations, and writes into parameters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from initviz.activations import ACTIVATIONS
+
+if TYPE_CHECKING:
+    from initviz.recorder import Recorder
+
+_FUNCTIONS = {
+    "relu": "relu", "relu6": "relu6", "leaky_relu": "leaky_relu", "prelu": "prelu", "rrelu": "rrelu", "elu": "elu", "celu": "celu",
+    "selu": "selu", "gelu": "gelu", "silu": "silu", "mish": "mish", "softplus": "softplus", "softsign": "softsign",
+    "tanh": "tanh", "sigmoid": "sigmoid", "hardtanh": "hardtanh", "hardswish": "hardswish", "hardsigmoid": "hardsigmoid",
+    "logsigmoid": "logsigmoid", "tanhshrink": "tanhshrink", "threshold": "threshold", "sin": "sine",
+}  # fmt: skip
+"""Names of torch functions that are activations -> what a report calls them."""
+
+_DATA: Any = Tensor.data
+_DATA = _DATA.__get__, _DATA.__set__  # what p.data and p.data = ... call
+
+
+class ActivationWatch(TorchFunctionMode):
+    """Sees each torch function called in the forward pass: reports the activations among them, and has a parameter copied before
+    something writes into it."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
+        super().__init__()
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        name = getattr(func, "__name__", "")
+        if _may_write(func, name, args, kwargs):
+            for argument in args:
+                if isinstance(argument, nn.Parameter):
+                    with torch._C.DisableTorchFunction():
+                        self.recorder.kept.keep(argument)
+        activation = _FUNCTIONS.get(name.rstrip("_"))
+        if activation is None or self.recorder.inside:
+            return func(*args, **kwargs)
+        call = self.recorder.enter(args[0] if args else kwargs.get("input"))
+        output = func(*args, **kwargs)
+        if call is not None:
+            flat = ACTIVATIONS[activation].flat if activation in ACTIVATIONS else (None, None)
+            self.recorder.after_activation(call, activation, flat, output)
+        return output
+
+
+def _may_write(func: Any, name: str, args: Any, kwargs: Any) -> bool:
+    """Whether it writes into a tensor that it is given, or hands out one that shares its memory and could be written into."""
+    if name.startswith("embedding"):
+        return kwargs.get("max_norm", args[3] if len(args) > 3 else None) is not None
+    if name in ("__get__", "__set__"):
+        return func in _DATA
+    return name == "detach" or name == "__setitem__" or (name.endswith("_") and not name.endswith("__"))
