@@ -14,6 +14,7 @@ import importlib
 
 from initviz.activations import ACTIVATIONS, Activation, leaky_relu
 from initviz.datasets import DATASETS, dataset, digits, gaussian, mnist1d
+from initviz.growth import Growth, growth
 from initviz.history import History, RaceResult
 from initviz.lsuv import lsuv_
 from initviz.lsuv_trace import LsuvLayer, LsuvTrace
@@ -29,15 +30,18 @@ from initviz.verdict import Verdict, verdict
 
 __version__ = "0.1.0"
 __all__ = [
-    "ACTIVATIONS", "DATASETS", "PRESETS", "SCHEMES", "Activation", "History", "LayerStats", "LsuvLayer", "LsuvTrace",
-    "Measurement", "RaceResult", "Report", "Scheme", "Settings", "TensorStats", "Verdict", "check", "cnn", "dataset",
-    "digits", "explore", "explore_lsuv", "explore_symmetry", "gaussian", "init_", "leaky_relu", "lsuv_", "measure", "mlp", "mnist1d",
-    "plots", "predict", "probe", "quiz", "race", "symmetry", "theory", "train", "verdict", "widgets",
+    "ACTIVATIONS", "DATASETS", "PRESETS", "SCHEMES", "Activation", "Growth", "History", "LayerStats", "LsuvLayer",
+    "LsuvTrace", "Measurement", "RaceResult", "Report", "Scheme", "Settings", "TensorStats", "Verdict", "check", "cnn",
+    "dataset", "digits", "explore", "explore_fans", "explore_lsuv", "explore_relu", "explore_symmetry", "gaussian",
+    "growth", "init_", "leaky_relu", "lsuv_", "measure", "mlp", "mnist1d", "plots", "predict", "probe", "quiz", "race",
+    "symmetry", "theory", "train", "verdict", "widgets",
 ]  # fmt: skip
 
 _LATE = {
     "check": "initviz.course",
     "explore": "initviz.widgets",
+    "explore_fans": "initviz.widgets",
+    "explore_relu": "initviz.widgets",
     "explore_lsuv": "initviz.widgets",
     "explore_symmetry": "initviz.widgets",
     "quiz": "initviz.course",

@@ -16,7 +16,7 @@ from initviz._arguments import look_up, real_number, whole_number
 from initviz.activations import activation
 from initviz.datasets import DATASETS, dataset
 from initviz.lsuv import lsuv_
-from initviz.networks import CNN, MLP, NORMALIZATIONS, PRECISIONS, Workbench, mlp
+from initviz.networks import CNN, MLP, NORMALIZATIONS, PRECISIONS, Plain, Workbench, mlp
 from initviz.probe import probe
 from initviz.report import QUANTITIES, Report
 from initviz.schemes import Scheme, fans, scheme
@@ -117,7 +117,7 @@ def measure(
 
 
 def changed(settings: Settings, **changes) -> Settings:
-    """`settings` with some fields changed; an unknown field raises TypeError."""
+    """`settings` with some fields changed; an unknown field raises ValueError."""
     known = {field.name: field for field in fields(Settings)}
     for name in changes:
         look_up("settings", name, known)
@@ -150,7 +150,7 @@ def _network(settings: Settings, n_in: int, n_out: int, x: Tensor, workbench: Wo
 
 
 def predict(
-    net: MLP | CNN,
+    net: Plain,
     x: Tensor,
     report: Report,
     *,
@@ -228,6 +228,7 @@ def code(
         scale = start.pop("scale", None)
         init, after = {"scheme": "orthogonal"} | start, "iv.lsuv_(net, x, orthonormal=False, strict=False)\n"
         after += f"for layer in [*net.hidden, net.output]:\n    layer.weight.data *= {scale}\n" * (scale is not None)
+    quantities = list(dict.fromkeys([*usual.values(), forward, backward]))
     ghost, shown = "", words(panels)
     if pinned is not None:
         changes = words(_other_than_default(pinned, *(field.name for field in fields(pinned))))[2:]
@@ -240,7 +241,7 @@ data = iv.dataset({settings.data!r})
 x, y = data.batch({settings.batch}, seed={settings.seed})
 net = iv.mlp({settings.depth}, {settings.width}, {settings.activation!r}{words(init)}{words(build)},
              n_in=data.n_in, n_out=data.n_classes, seed={settings.seed})
-{after}report = iv.probe(net, x, y)
+{after}report = iv.probe(net, x, y, quantities={quantities})
 theory = iv.predict(net, x, report{words({"scheme": settings.scheme} | start)})
 verdict = iv.verdict(report)
 print(verdict)

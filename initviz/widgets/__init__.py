@@ -1,7 +1,20 @@
 """Apps for notebooks: controls -> compute -> picture, one file an app."""
 
 from initviz.widgets.explorer import Explorer, explore
+from initviz.widgets.fans import FansExplorer, explore_fans
 from initviz.widgets.lsuv import LsuvStepper, explore_lsuv
+from initviz.widgets.rectifier import RectifierExplorer, explore_relu
 from initviz.widgets.symmetry import SymmetryExplorer, explore_symmetry
 
-__all__ = ["Explorer", "LsuvStepper", "SymmetryExplorer", "explore", "explore_lsuv", "explore_symmetry"]
+__all__ = [
+    "Explorer",
+    "FansExplorer",
+    "LsuvStepper",
+    "RectifierExplorer",
+    "SymmetryExplorer",
+    "explore",
+    "explore_fans",
+    "explore_lsuv",
+    "explore_relu",
+    "explore_symmetry",
+]

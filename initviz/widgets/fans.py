@@ -1,0 +1,95 @@
+"""The fans explorer: inputs and outputs of one layer in; its weights, and what each choice of their variance does, out."""
+
+from __future__ import annotations
+
+import html
+
+import ipywidgets as widgets
+
+from initviz._arguments import look_up
+from initviz.activations import ACTIVATIONS
+from initviz.one_layer import CHOICES, DISTRIBUTIONS, LayerFactors, layer_factors
+from initviz.plots.fans import FansFigure
+from initviz.widgets.controls import control, menu
+from initviz.widgets.frame import Frame, picture
+
+SIZES = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
+
+
+class FansExplorer(Frame):
+    """The widget that `explore_fans` returns.
+
+    Attributes:
+        controls: name -> widget; `set(name=value)` moves them.
+        factors: the `LayerFactors` of each choice, on screen.
+    """
+
+    factors: tuple[LayerFactors, ...]
+
+    def __init__(self, **settings) -> None:
+        super().__init__()
+        self._figure = FansFigure()
+        choices = [(f"{choice.label}: variance {choice.variance}", name) for name, choice in CHOICES.items()]
+        self.controls = {
+            "n_in": control(widgets.SelectionSlider, "Inputs n_in", "Inputs of the layer", options=SIZES, value=64),
+            "n_out": control(widgets.SelectionSlider, "Outputs n_out", "Units in the layer", options=SIZES, value=256),
+            "choice": control(
+                widgets.Dropdown, "Choice", "The row whose weights are shown", options=choices, value="xavier"
+            ),
+            "distribution": control(
+                widgets.Dropdown, "Drawn from", "The distribution of a weight", options=list(DISTRIBUTIONS), value="uniform"
+            ),
+            "activation": menu("Activation", "The function between two layers", ACTIVATIONS, "linear"),
+            "seed": control(
+                widgets.BoundedIntText, "Seed", "The draw of weights, signals and gradients", value=0, min=0, max=2**31 - 1
+            ),
+        }  # fmt: skip
+        for name, value in settings.items():
+            look_up("settings", name, self.controls)
+            self._set_one(name, value)
+        self.words, self.picture = widgets.HTML(), picture()
+        c = self.controls
+        columns = [[c["n_in"], c["n_out"]], [c["choice"], c["distribution"]], [c["activation"], c["seed"]]]
+        rows = widgets.HBox([widgets.VBox(column) for column in columns], layout={"flex_flow": "row wrap"})
+        self.start([rows, self.words, self.picture])
+
+    def refresh(self) -> None:
+        """Measure the layer under every choice, and move the picture."""
+        value = {name: widget.value for name, widget in self.controls.items()}
+        choice = value.pop("choice")
+        self.factors = layer_factors(**value)
+        self._figure.update(self.factors, choice)
+        self.picture.value = self._figure.png()
+        style = 'style="font-size:17px; line-height:1.4; padding:4px 8px"'
+        self.words.value = f'<div role="status" aria-live="polite" {style}>{html.escape(self.sentence)}</div>'
+
+    @property
+    def chosen(self) -> LayerFactors:
+        """The row whose weights are shown."""
+        return next(one for one in self.factors if one.choice == self.controls["choice"].value)
+
+    @property
+    def sentence(self) -> str:
+        """What there is to see, in words."""
+        one = self.chosen
+        return (
+            f"{CHOICES[one.choice].label}, {one.n_in} inputs and {one.n_out} outputs: a layer multiplies the signal's variance by "
+            f"{one.forward:.2g} on the way forward (theory {one.forward_theory:.2g}) and the gradient's by {one.backward:.2g} on the "
+            f"way back (theory {one.backward_theory:.2g}). A single draw strays by about {one.forward_error:.0%}."
+        )
+
+    def summary(self) -> str:
+        c = self.controls
+        return f"Fans explorer, {c['activation'].value}, {c['distribution'].value} weights, seed {c['seed'].value}. {self.sentence}"
+
+
+def explore_fans(**settings) -> FansExplorer:
+    """The fans explorer, as a widget to be shown in a notebook.
+
+    Args:
+        **settings: n_in, n_out, choice (a key of `initviz.one_layer.CHOICES`), distribution, activation, seed, each a control:
+            `explore_fans(n_in=64, n_out=1024, choice="fan_in")`.
+    Raises:
+        ValueError: an unknown setting, or a value that its control does not take.
+    """
+    return FansExplorer(**settings)
