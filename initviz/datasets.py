@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -68,7 +69,7 @@ def _digits(seed: int) -> Data:
     from sklearn.datasets import load_digits
 
     x, y = load_digits(return_X_y=True)
-    return _data("digits", *_split(x, y, seed), n_classes=10)
+    return from_arrays("digits", x, y, seed)
 
 
 def mnist1d(seed: int = 0) -> Data:
@@ -85,16 +86,39 @@ def mnist1d(seed: int = 0) -> Data:
 
 @lru_cache(maxsize=4)
 def _mnist1d(seed: int) -> Data:
+    return from_arrays("mnist1d", *mnist1d_signals(), seed=seed)
+
+
+def mnist1d_signals(templates: Mapping | None = None, **settings: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Signals made by MNIST-1D's procedure, x of shape (n, 40), and their classes, y of shape (n,).
+
+    Args:
+        templates: the shapes that a signal is a shifted, stretched, sheared and noisy copy of; the ten digits if left out.
+        **settings: other values for mnist1d's own settings, such as num_samples=5000 and seed=42, which are the published ones.
+    """
     from mnist1d.data import get_dataset_args, make_dataset
 
+    args = get_dataset_args()
+    for name, value in settings.items():
+        setattr(args, name, value)
     states = random.getstate(), np.random.get_state()
     try:
-        made = make_dataset(get_dataset_args())
+        made = make_dataset(args, templates)
     finally:
         random.setstate(states[0])
         np.random.set_state(states[1])
-    x = np.concatenate([made["x"], made["x_test"]])
-    return _data("mnist1d", *_split(x, np.concatenate([made["y"], made["y_test"]]), seed), n_classes=10)
+    return np.concatenate([made["x"], made["x_test"]]), np.concatenate([made["y"], made["y_test"]])
+
+
+def from_arrays(name: str, x: np.ndarray, y: np.ndarray, seed: int = 0) -> Data:
+    """A `Data` of these samples: a fifth of each class to test, the split drawn by `seed`.
+
+    Args:
+        name: what to call it.
+        x: shape (n, n_in), numbers.
+        y: shape (n,), classes from 0 to their number - 1.
+    """
+    return _data(name, *_split(x, y, seed), n_classes=int(y.max()) + 1)
 
 
 def gaussian(n_in: int = 256, n_classes: int = 10, n: int = 2000, seed: int = 0) -> Data:
