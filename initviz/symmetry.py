@@ -22,6 +22,7 @@ from initviz.activations import Activation
 from initviz.activations import activation as activation_named
 from initviz.datasets import Data, digits
 from initviz.schemes import unit_noise
+from initviz.threads import one_thread
 from initviz.training import batch_index
 
 TOLERANCE = 0.1
@@ -141,6 +142,7 @@ def one_neuron(
     return _train(0.0, seeds, depth, 1, activation, steps, [*hidden, n * lr, lr], batch_size, every, False, data)
 
 
+@one_thread()  # networks this small gain nothing from a second thread, and lose much when others want it too
 def _train(noise, seeds, depth, width, activation, steps, rates, batch_size, every, keep_weights, data) -> Trace:
     """`rates`: one a parameter, in the order weight, bias of each layer."""
     sizes_of_noise = [real_number("noise", value) for value in np.atleast_1d(noise)]

@@ -167,3 +167,16 @@ def test_filters_draws_every_neuron_on_one_scale_a_group():
     assert {image.get_clim() for image in images[:6]} == {(-383.0, 383.0)}
     with pytest.raises(ValueError, match="square"):
         filters({"a": np.zeros((2, 10))})
+
+
+def test_the_number_of_threads_is_left_alone():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        symmetry.train(0.1, seeds=1, steps=2)
+        assert torch.get_num_threads() == 2
+        with pytest.raises(ValueError, match="lr"):
+            symmetry.train(0.1, lr=-1)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
