@@ -14,6 +14,10 @@ CHUNK = 1 << 20
 """Values turned to float64 at a time, so that a large tensor costs 8 MB more and not twice its size."""
 
 
+FEW = 64
+"""A histogram of fewer values than this says little: then a tensor that is zero almost everywhere is searched for the others."""
+
+
 def tensor_stats(
     tensor: Tensor, *, flat: tuple[float | None, float | None] = (None, None), bins: int = 100, sample: int = 4096
 ) -> TensorStats:
@@ -27,7 +31,6 @@ def tensor_stats(
     values = tensor.detach()
     if values.layout != torch.strided:
         values = values.to_dense()
-    last_axis = values.shape[-1] if values.dim() else 1
     values = values.reshape(-1)
     if values.device.type == "mps":
         values = values.cpu()  # float64 does not exist there
@@ -43,31 +46,51 @@ def tensor_stats(
             return _nothing(count, nonfinite, bins)
         low, high = _range(values)
 
-    # float64 throughout: the square of a gradient of 1e-25 is no float32, and E[v^2] - E[v]^2 cancels in float32.
-    total, squares = _sums(values)
-    mean, second_moment = total / values.numel(), squares / values.numel()
-    variance = second_moment - mean * mean
-    if variance < 1e-6 * second_moment:  # so much would cancel that even float64 shows it: sum about the mean
-        variance = _sums(values, about=mean)[1] / values.numel()
-
     saturated = 0
     if flat[0] is not None and low < flat[0]:
         saturated += _count(values, np.less, flat[0])
     if flat[1] is not None and high > flat[1]:
         saturated += _count(values, np.greater, flat[1])
     zeros = _count(values, np.equal, 0) / count if low <= 0 <= high else 0.0
+    shares = {"zeros": zeros, "saturated": saturated / count, "nonfinite": nonfinite}
+
+    # A float32's square always is a float64. That of a float64 need not be: such values are brought near 1 by a power of 2.
+    exponent = math.frexp(max(-low, high))[1]
+    exponent = 0 if abs(exponent) < 500 or values.dtype != torch.float64 else exponent
+    scaled = _times_power_of_2(values, -exponent) if exponent else values
+    ends = math.ldexp(low, -exponent), math.ldexp(high, -exponent)
+    mean, std, second_moment = _moments(scaled)
     return TensorStats(
         count=count,
-        mean=mean,
-        std=math.sqrt(max(variance, 0.0)),
-        second_moment=second_moment,
+        mean=math.ldexp(mean, exponent),
+        std=math.ldexp(std, exponent),
+        second_moment=_square_of_scale(second_moment, exponent),
         min=low,
         max=high,
-        zeros=zeros,
-        saturated=saturated / count,
-        nonfinite=nonfinite,
-        hist=_histogram(values, low, high, zeros, bins, sample, last_axis if nonfinite == 0 else 1),
+        hist=_histogram(scaled, *ends, bool(zeros), bins, sample),
+        **shares,
     )
+
+
+def _moments(values: Tensor) -> tuple[float, float, float]:
+    """Mean, standard deviation and second moment, summed in float64: the square of a gradient of 1e-25 is no float32."""
+    count = values.numel()
+    total, squares = _sums(values)
+    mean, second_moment = total / count, squares / count
+    variance = second_moment - mean * mean
+    if variance < 1e-6 * second_moment:  # so much would cancel that even float64 shows it: sum about the mean
+        variance = _sums(values, about=mean)[1] / count
+    return mean, math.sqrt(max(variance, 0.0)), second_moment
+
+
+def _square_of_scale(second_moment: float, exponent: int) -> float:
+    with np.errstate(over="ignore", under="ignore"):
+        return float(np.ldexp(second_moment, 2 * exponent))
+
+
+def _times_power_of_2(values: Tensor, exponent: int) -> Tensor:
+    half = exponent // 2  # in two steps, since 2 to the power of 1074 is no float64
+    return values * math.ldexp(1.0, half) * math.ldexp(1.0, exponent - half)
 
 
 def variance(tensor: Tensor) -> float:
@@ -104,32 +127,30 @@ def _sums(values: Tensor, about: float = 0.0) -> tuple[float, float]:
     return total, squares
 
 
-def _histogram(
-    values: Tensor, low: float, high: float, zeros: float, bins: int, sample: int, last_axis: int
-) -> np.ndarray:
+def _histogram(values: Tensor, low: float, high: float, zeros: bool, bins: int, sample: int) -> np.ndarray:
     if low == high:
         hist = np.zeros(bins)
         hist[0] = float(low != 0)
         return hist
-    rows = values.reshape(-1, last_axis)
-    seen = rows[:: _step(len(rows), values.numel() // sample)]
-    if seen.numel() > 2 * sample:  # few long rows
-        seen = seen.reshape(-1)[:: _step(last_axis, seen.numel() // sample)]
-    numbers = seen.double().reshape(-1).cpu().numpy()
+    numbers = _even_sample(values, sample)
     if zeros:
+        found = len(numbers)
         numbers = numbers[numbers != 0]
-    cells = ((numbers - low) * (bins / (high - low))).astype(np.int64)
+        if len(numbers) < min(FEW, sample) and found < values.numel():  # nearly all are zero: look at the others alone
+            numbers = _even_sample(values[values != 0], sample)
+    cells = ((numbers - low) / (high - low) * bins).astype(np.int64)
     counts = np.bincount(cells, minlength=bins + 1)
     counts[bins - 1] += counts[bins]  # the last cell is closed: it holds the maximum
-    return counts[:bins] / max(len(numbers), 1)
+    return counts[:bins] / len(numbers)
 
 
-def _step(length: int, step: int) -> int:
-    """The next step from `step` on that has no factor in common with `length`, so that it stays on no one unit or channel."""
-    step = max(step, 1)
-    while math.gcd(step, length) > 1:
+def _even_sample(values: Tensor, sample: int) -> np.ndarray:
+    """Every k-th value, at most about `sample` of them. k has no factor in common with the number of values, and so none with
+    the length of an axis of their tensor: each unit, channel and sample of the batch is visited as often as the others."""
+    step = max(values.numel() // sample, 1)
+    while math.gcd(step, values.numel()) > 1:
         step += 1
-    return step
+    return values[::step].double().cpu().numpy()
 
 
 def _nothing(count: int, nonfinite: float, bins: int) -> TensorStats:

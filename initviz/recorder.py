@@ -41,6 +41,9 @@ class _Call:
     handle: Any = None
     other_gradient: TensorStats | None = None  # of a further output, such as an LSTM's last state
 
+    def axis(self, tensor: Tensor) -> int:
+        return unit_axis(self.module, tensor, len(self.shape))
+
 
 class Recorder:
     """Collects statistics from hooks on layers, activations, gradients and parameters."""
@@ -94,7 +97,7 @@ class Recorder:
         def hook(gradient: Tensor) -> None:
             call.stats[quantity] = self.measure(gradient)
             if quantity == "preactivation_gradient" and call.distinct_units != call.units:
-                _, distinct = distinct_units(gradient, unit_axis(call.module, gradient))
+                _, distinct = distinct_units(gradient, call.axis(gradient))
                 call.distinct_units = max(call.distinct_units or 1, distinct or 1)
 
         return tensor.register_hook(hook)
@@ -168,14 +171,14 @@ class Recorder:
         if "preactivation" in self.quantities:
             call.stats["preactivation"] = self.measure(tensor)
         call.handle = self.measure_gradient(call, "preactivation_gradient", tensor)
-        call.units, call.distinct_units = distinct_units(tensor, unit_axis(call.module, tensor))
+        call.units, call.distinct_units = distinct_units(tensor, call.axis(tensor))
 
     def after_activation(self, call: _Call, name: str, flat: tuple[float | None, float | None], tensor: Tensor) -> None:
         call.activation_name = name
         call.output = None
         if "activation" in self.quantities:
             call.stats["activation"] = stats = self.measure(tensor, flat)
-            call.dead_units = dead_units(tensor, unit_axis(call.module, tensor)) if stats.zeros else 0.0
+            call.dead_units = dead_units(tensor, call.axis(tensor)) if stats.zeros else 0.0
         self.measure_gradient(call, "activation_gradient", tensor)
 
     def pending(self, z: Any) -> _Call | None:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from initviz._arguments import look_up
+
 QUANTITIES = {
     "preactivation": "pre-activations",
     "activation": "activations",
@@ -27,7 +29,8 @@ class TensorStats:
     Attributes:
         count: number of values.
         mean, std, second_moment, min, max: over the finite values (NaN when there are none). `std` is the population
-            standard deviation, `second_moment` is E[v^2]: it keeps the mean that a variance takes out.
+            standard deviation, `second_moment` is E[v^2]: it keeps the mean that a variance takes out. In units of the values
+            (`second_moment`: their square).
         zeros, saturated, nonfinite: shares in [0, 1] of all values: exactly zero; on the flat part of the activation (slope
             under 5 % of its largest, see `initviz.activations`); NaN or infinite.
         hist: shape (bins,), how the finite values other than 0 are shared out over `bins` equal cells of [min, max]. It sums
@@ -48,8 +51,8 @@ class TensorStats:
 
     @property
     def rms(self) -> float:
-        """Root mean square, sqrt(E[v^2])."""
-        return math.sqrt(self.second_moment)
+        """Root mean square, sqrt(E[v^2]): a number also where its square, of a float64 tensor, is not."""
+        return math.hypot(self.mean, self.std)
 
     @property
     def edges(self) -> np.ndarray:
@@ -64,6 +67,14 @@ class TensorStats:
             return np.histogram([self.min], edges)[0].astype(float)
         cumulative = np.concatenate([[0.0], np.cumsum(self.hist)])
         return np.diff(np.interp(edges, self.edges, cumulative))
+
+
+STATISTICS = {
+    "count": "number of values", "mean": "mean", "std": "standard deviation", "rms": "root mean square",
+    "second_moment": "second moment", "min": "smallest", "max": "largest", "zeros": "share of exact zeros",
+    "saturated": "share saturated", "nonfinite": "share of NaN or infinite",
+}  # fmt: skip
+"""The numbers of a `TensorStats`: attribute name -> words for a label."""
 
 
 @dataclass(frozen=True)
@@ -126,29 +137,35 @@ class Report:
         return tuple(layer for layer in self.layers if layer.reached)
 
     def stats(self, quantity: str) -> Sequence[TensorStats | None]:
-        """The `TensorStats` of one of QUANTITIES for each reached layer, None where it has none."""
-        if quantity not in QUANTITIES:
-            raise ValueError(f"quantity: {quantity!r} is unknown; it takes one of {', '.join(QUANTITIES)}")
+        """The `TensorStats` of one of QUANTITIES for each reached layer, None where it has none.
+
+        Raises:
+            TypeError, ValueError: no such quantity; the message lists the near ones.
+        """
+        look_up("quantity", quantity, QUANTITIES)
         return [getattr(layer, quantity) for layer in self.reached]
 
     def values(self, quantity: str, statistic: str) -> np.ndarray:
         """One number a reached layer, shape (len(reached),): `statistic` of `quantity`, NaN where there is none.
 
-        `report.values("activation", "std")`; any attribute of `TensorStats` that is a number will do, `rms` included.
+        `report.values("activation", "std")`; the names are in STATISTICS.
+
+        Raises:
+            TypeError, ValueError: no such quantity or statistic; the message lists the near ones.
         """
+        look_up("statistic", statistic, STATISTICS)
         return np.array([math.nan if s is None else getattr(s, statistic) for s in self.stats(quantity)], dtype=float)
 
     def to_frame(self) -> pd.DataFrame:
-        """A tidy table: a row for each layer and quantity."""
-        columns = ["count", "mean", "std", "rms", "min", "max", "zeros", "saturated", "nonfinite"]
+        """A tidy table: a row for each layer and quantity, and the STATISTICS as columns."""
         rows = []
         for number, layer in enumerate(self.layers, start=1):
             for quantity in QUANTITIES:
                 stats = getattr(layer, quantity)
                 if stats is not None:
                     row = {"layer": number, "name": layer.name, "kind": layer.kind, "quantity": quantity}
-                    rows.append(row | {column: getattr(stats, column) for column in columns})
-        return pd.DataFrame(rows)
+                    rows.append(row | {column: getattr(stats, column) for column in STATISTICS})
+        return pd.DataFrame(rows, columns=["layer", "name", "kind", "quantity", *STATISTICS])
 
     def __str__(self) -> str:
         head = f"{'layer':>5}  {'name':24} {'kind':12} {'activation':>11} {'rms forward':>12} {'rms gradient':>13} {'zeros':>6}"
@@ -157,9 +174,14 @@ class Report:
             forward = layer.activation or layer.preactivation
             backward = layer.preactivation_gradient or layer.activation_gradient
             lines.append(
-                f"{number:>5}  {layer.name:24.24} {layer.kind:12.12} {layer.activation_name or '-':>11} "
+                f"{number:>5}  {_end(layer.name, 24):24} {layer.kind:12.12} {layer.activation_name or '-':>11} "
                 + (f"{forward.rms:>12.3g} " if forward else f"{'-' if layer.reached else 'not reached':>12} ")
                 + (f"{backward.rms:>13.3g} " if backward else f"{'-':>13} ")
                 + (f"{forward.zeros:>6.0%}" if forward else f"{'-':>6}")
             )
         return "\n".join(lines)
+
+
+def _end(name: str, length: int) -> str:
+    """A module's path cut to its end, which tells layers apart."""
+    return name if len(name) <= length else "…" + name[1 - length :]

@@ -12,11 +12,14 @@ _MIX = np.sqrt(np.arange(2.0, 10.0))
 _SAME = 16 * float(np.finfo(np.float32).eps)
 
 
-def unit_axis(module: nn.Module, tensor: Tensor) -> int:
-    """The axis of features or channels: counted from the end, so that an unbatched input has it too."""
-    if isinstance(module, nn.modules.conv._ConvNd):
-        return tensor.dim() - len(module.kernel_size) - 1
-    return tensor.dim() - 1
+def unit_axis(module: nn.Module, tensor: Tensor, axes: int) -> int:
+    """The axis of features or channels of a layer's output, which has `axes` axes; the last one once it was flattened.
+
+    It is counted from the end, so that an input without a batch axis has it too.
+    """
+    if isinstance(module, nn.modules.conv._ConvNd) and tensor.dim() == axes:
+        return axes - len(module.kernel_size) - 1
+    return max(tensor.dim() - 1, 0)
 
 
 def distinct_units(tensor: Tensor, axis: int) -> tuple[int | None, int | None]:
@@ -48,6 +51,7 @@ def distinct_units(tensor: Tensor, axis: int) -> tuple[int | None, int | None]:
 
 def dead_units(tensor: Tensor, axis: int) -> float:
     """Share of units that are exactly zero at every place of the batch."""
-    rows = tensor.detach().movedim(axis, -1).reshape(-1, tensor.shape[axis])
+    tensor = tensor.detach().reshape(1) if tensor.dim() == 0 else tensor.detach()
+    rows = tensor.movedim(axis, -1).reshape(-1, tensor.shape[axis])
     dead = (rows.amax(dim=0) == 0) & (rows.amin(dim=0) == 0)  # ten times as fast as any(dim=0)
     return dead.double().mean().item()

@@ -1,34 +1,19 @@
 """The probe against float64 numpy, on every kind of model it promises to take, and the model afterwards."""
 
-import random
-
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from restoring import assert_same, snapshot
+from test_moments import assert_stats_equal_numpy
 from torch import nn
 
 import initviz as iv
-from initviz.moments import tensor_stats
 from initviz.report import QUANTITIES
 
 # Statistics against numpy ------------------------------------------------------------------------------------------------
-
-
-def assert_stats_equal_numpy(stats, tensor):
-    v = tensor.detach().double().numpy().ravel()
-    finite = v[np.isfinite(v)]
-    assert stats.count == v.size
-    assert stats.nonfinite == pytest.approx(1 - finite.size / v.size)
-    assert stats.zeros == pytest.approx((v == 0).mean())
-    rms = np.sqrt(np.mean(finite**2))
-    assert stats.second_moment == pytest.approx(np.mean(finite**2), rel=1e-5)
-    assert stats.mean == pytest.approx(finite.mean(), rel=1e-5, abs=1e-9 * rms)
-    assert stats.std == pytest.approx(finite.std(), rel=1e-5, abs=1e-12 * rms)
-    assert (stats.min, stats.max) == (finite.min(), finite.max())
-    assert stats.hist.sum() == pytest.approx(float((finite != 0).any()))
 
 
 def reference(net, x, y):
@@ -93,55 +78,6 @@ def test_statistics_equal_float64_numpy(depth, width, activation, scheme, scale,
     assert report.layers[-1].activation is None
 
 
-@settings(max_examples=60, deadline=None)
-@given(
-    shape=st.lists(st.integers(1, 40), min_size=1, max_size=3),
-    exponent=st.integers(-37, 34),
-    offset=st.sampled_from([0.0, 1.0, -1000.0]),
-    seed=st.integers(0, 99),
-)
-def test_moments_at_every_magnitude(shape, exponent, offset, seed):
-    tensor = (torch.randn(shape, generator=torch.Generator().manual_seed(seed)) + offset) * 10.0**exponent
-    assert_stats_equal_numpy(tensor_stats(tensor), tensor)
-
-
-def test_a_square_that_is_no_float32_is_not_a_zero():
-    stats = tensor_stats(torch.full((100,), 1e-30))
-    assert stats.rms == pytest.approx(1e-30, rel=1e-6) and stats.zeros == 0
-
-
-def test_tensors_larger_than_a_chunk_and_spread_about_a_large_mean():
-    tensor = torch.randn(1500, 1001, generator=torch.Generator().manual_seed(0)) * 1e-3 + 5
-    assert_stats_equal_numpy(tensor_stats(tensor), tensor)
-
-
-def test_histogram_is_that_of_the_values():
-    tensor = torch.randn(64, 128, generator=torch.Generator().manual_seed(1))
-    stats = tensor_stats(tensor, sample=64 * 128)
-    counts, edges = np.histogram(tensor.double().numpy(), bins=100, range=(stats.min, stats.max))
-    np.testing.assert_allclose(stats.edges, edges)
-    np.testing.assert_allclose(stats.hist, counts / counts.sum(), atol=2 / tensor.numel())
-
-
-def test_a_sampled_histogram_visits_every_column():
-    columns = torch.arange(1.0, 257.0).expand(256, 256)  # each unit has a value of its own
-    assert (tensor_stats(columns, sample=8192, bins=256).hist > 0).all()
-
-
-def test_nan_and_inf_are_counted_never_a_crash():
-    tensor = torch.tensor([1.0, float("nan"), float("inf"), -float("inf"), 3.0])
-    stats = tensor_stats(tensor)
-    assert stats.nonfinite == pytest.approx(3 / 5)
-    assert (stats.mean, stats.min, stats.max) == (2.0, 1.0, 3.0)
-    everything = tensor_stats(torch.full((4,), float("nan")))
-    assert everything.nonfinite == 1 and np.isnan(everything.mean) and everything.hist.sum() == 0
-
-
-def test_saturated_and_zero_shares():
-    stats = tensor_stats(torch.tensor([-1.0, -0.5, 0.0, 0.5, 0.99]), flat=(-0.97, 0.97))
-    assert stats.saturated == pytest.approx(2 / 5) and stats.zeros == pytest.approx(1 / 5)
-
-
 # Models of every kind ----------------------------------------------------------------------------------------------------
 
 
@@ -166,17 +102,6 @@ class Shared(nn.Module):
         return x
 
 
-class TupleOutput(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.rnn = nn.LSTM(8, 6, num_layers=2, batch_first=True)
-        self.head = nn.Linear(6, 3)
-
-    def forward(self, x):
-        out, state = self.rnn(x)
-        return self.head(out[:, -1]), state
-
-
 class FrozenBackbone(nn.Module):
     def __init__(self):
         super().__init__()
@@ -196,97 +121,6 @@ def batchnorm():
     return nn.Sequential(
         nn.Conv1d(2, 4, 3), nn.BatchNorm1d(4), nn.ReLU(), nn.Flatten(), nn.Dropout(0.5), nn.Linear(24, 3)
     )
-
-
-def transformer():
-    return nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), 2)
-
-
-def parametrized():
-    return nn.Sequential(nn.utils.parametrizations.spectral_norm(nn.Linear(8, 8)), nn.Tanh(), nn.Linear(8, 3))
-
-
-MODELS = {
-    "functional": (Functional, (5, 1, 6, 6)),
-    "shared": (Shared, (5, 8)),
-    "tuple_output": (TupleOutput, (5, 4, 8)),
-    "frozen": (FrozenBackbone, (5, 8)),
-    "inplace": (inplace, (5, 8)),
-    "batchnorm": (batchnorm, (5, 2, 8)),
-    "transformer": (transformer, (5, 4, 8)),
-    "parametrized": (parametrized, (5, 8)),
-}
-
-
-def snapshot(model):
-    return {
-        "state": {k: v.clone() for k, v in model.state_dict().items()},
-        "buffers": {k: id(v) for k, v in model.named_buffers()},
-        "grads": {k: (id(p.grad), None if p.grad is None else p.grad.clone()) for k, p in model.named_parameters()},
-        "requires_grad": {k: p.requires_grad for k, p in model.named_parameters()},
-        "modes": [m.training for m in model.modules()],
-        "hooks": [
-            [len(h) for h in (m._forward_hooks, m._forward_pre_hooks, m._backward_hooks)] for m in model.modules()
-        ],
-        "parameter_hooks": [
-            len(p._backward_hooks or ()) + len(p._post_accumulate_grad_hooks or ()) for p in model.parameters()
-        ],
-        "attributes": [sorted(m.__dict__) for m in model.modules()],
-        "rng": (torch.get_rng_state(), random.getstate(), np.random.get_state()[1].copy()),
-    }
-
-
-def assert_same(before, after):
-    for key in ("buffers", "requires_grad", "modes", "hooks", "parameter_hooks", "attributes"):
-        assert before[key] == after[key], key
-    for name, value in before["state"].items():
-        assert torch.equal(value, after["state"][name]), name
-    for name, (identity, gradient) in before["grads"].items():
-        assert after["grads"][name][0] == identity, name
-        assert gradient is None or torch.equal(gradient, after["grads"][name][1]), name
-    assert torch.equal(before["rng"][0], after["rng"][0])
-    assert before["rng"][1] == after["rng"][1]
-    assert np.array_equal(before["rng"][2], after["rng"][2])
-
-
-@pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
-@pytest.mark.parametrize("name", MODELS)
-def test_every_kind_of_model_is_measured_and_restored_exactly(name, training):
-    torch.manual_seed(0)
-    make, shape = MODELS[name]
-    model = make().train(training)
-    for number, parameter in enumerate(model.parameters()):
-        if number % 2 and parameter.requires_grad:
-            parameter.grad = torch.ones_like(parameter)
-    x = torch.randn(shape)
-    kept = x.clone()
-    before = snapshot(model)
-    report = iv.probe(model, x)
-    assert_same(before, snapshot(model))
-    assert torch.equal(x, kept)
-    assert report.reached
-    assert all(layer.preactivation_gradient is not None for layer in report.reached)
-    again = iv.probe(model, x)
-    assert again.loss == report.loss
-
-
-@pytest.mark.parametrize("name", MODELS)
-def test_restored_after_an_error(name):
-    torch.manual_seed(0)
-    make, shape = MODELS[name]
-    model = make()
-    x = torch.randn(shape)
-    before = snapshot(model)
-
-    def broken(output, y):
-        raise KeyError("in the loss")
-
-    with pytest.raises(KeyError, match="in the loss"):
-        iv.probe(model, x, loss=broken)
-    assert_same(before, snapshot(model))
-    with pytest.raises(ValueError, match="^x: "):
-        iv.probe(model, torch.ones(*shape[:-1], shape[-1] + 1, 1, 1, 1))
-    assert_same(before, snapshot(model))
 
 
 def test_functional_activation_is_found():
@@ -365,18 +199,6 @@ def test_batch_of_one():
     assert iv.probe(inplace(), torch.randn(1, 8)).batch_size == 1
     with pytest.raises(ValueError, match=r"^x: .*more than 1 value per channel"):
         iv.probe(nn.Sequential(nn.Linear(8, 4), nn.BatchNorm1d(4)), torch.randn(1, 8))
-
-
-def test_checkpointed_blocks_are_counted_once():
-    class Checkpointed(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.block = nn.Sequential(nn.Linear(8, 8), nn.Tanh())
-
-        def forward(self, x):
-            return torch.utils.checkpoint.checkpoint(self.block, x, use_reentrant=False)
-
-    assert len(iv.probe(Checkpointed(), torch.randn(4, 8)).layers) == 1
 
 
 def test_dict_and_tuple_batches_and_the_models_own_loss():
