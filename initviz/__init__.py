@@ -13,37 +13,52 @@ In short:
 import importlib
 
 from initviz.activations import ACTIVATIONS, Activation, leaky_relu
+from initviz.compare import compare
 from initviz.datasets import DATASETS, dataset, digits, gaussian, mnist1d
+from initviz.diagnose import Diagnosis, assert_stable, diagnose
 from initviz.growth import Growth, growth
 from initviz.history import History, RaceResult
 from initviz.lsuv import lsuv_
 from initviz.lsuv_trace import LsuvLayer, LsuvTrace
 from initviz.measure import Measurement, Settings, measure, predict
 from initviz.networks import cnn, mlp
+from initviz.phase import Phase, critical_sigma_w, phase_diagram
 from initviz.presets import PRESETS
+from initviz.pretrained import PRETRAINED, card, pretrained
 from initviz.probe import probe
+from initviz.public_models import PUBLIC_MODELS, ModelUnavailable, public_model
 from initviz.racing import race
 from initviz.report import LayerStats, Report, TensorStats
 from initviz.schemes import SCHEMES, Scheme, init_
+from initviz.sweep import sweep
 from initviz.training import train
+from initviz.transfer import STRATEGIES, few_labels, transfer
+from initviz.transfer_result import TransferResult
+from initviz.transfer_study import transfer_study
 from initviz.verdict import Verdict, verdict
+from initviz.weight_shapes import WeightShape, weight_shapes
 
 __version__ = "0.1.0"
 __all__ = [
-    "ACTIVATIONS", "DATASETS", "PRESETS", "SCHEMES", "Activation", "Growth", "History", "LayerStats", "LsuvLayer",
-    "LsuvTrace", "Measurement", "RaceResult", "Report", "Scheme", "Settings", "TensorStats", "Verdict", "check", "cnn",
-    "dataset", "digits", "explore", "explore_fans", "explore_lsuv", "explore_relu", "explore_symmetry", "gaussian",
-    "growth", "init_", "leaky_relu", "lsuv_", "measure", "mlp", "mnist1d", "plots", "predict", "probe", "quiz", "race",
-    "symmetry", "theory", "train", "verdict", "widgets",
+    "ACTIVATIONS", "DATASETS", "PRESETS", "PRETRAINED", "PUBLIC_MODELS", "SCHEMES", "STRATEGIES", "Activation",
+    "Diagnosis", "Growth", "History", "LayerStats", "LsuvLayer", "LsuvTrace", "Measurement", "ModelUnavailable",
+    "Phase", "RaceResult", "Report", "Scheme", "Settings", "TensorStats", "TransferResult", "Verdict",
+    "WeightShape", "assert_stable", "card", "check", "cnn", "compare", "critical_sigma_w", "dataset", "diagnose",
+    "digits", "explore", "explore_comparison", "explore_fans", "explore_lsuv", "explore_relu", "explore_symmetry",
+    "explore_transfer", "few_labels", "gaussian", "growth", "init_", "leaky_relu", "lsuv_", "measure", "mlp",
+    "mnist1d", "phase_diagram", "plots", "predict", "pretrained", "probe", "public_model", "quiz", "race", "sweep",
+    "symmetry", "theory", "train", "transfer", "transfer_study", "verdict", "weight_shapes", "widgets",
 ]  # fmt: skip
 
 _LATE = {
     "check": "initviz.course",
     "explore": "initviz.widgets",
+    "explore_comparison": "initviz.widgets",
     "explore_fans": "initviz.widgets",
     "explore_relu": "initviz.widgets",
     "explore_lsuv": "initviz.widgets",
     "explore_symmetry": "initviz.widgets",
+    "explore_transfer": "initviz.widgets",
     "quiz": "initviz.course",
 }
 
