@@ -1,15 +1,13 @@
 """The lecture's table of strategies, measured: every scheme with every activation at every depth, started and trained.
 
-`python -m initviz.compare` does all the runs of GRID (some minutes on two cores) and writes them to the file that is shipped; the
+`python -m initviz compare` does all the runs of GRID (half an hour on two cores) and writes them to the file that is shipped; the
 functions here read it, or any other table that `initviz.sweep` made.
 """
 
 from __future__ import annotations
 
-import argparse
 import math
 import multiprocessing
-import sys
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,13 +16,22 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from initviz._arguments import look_up
+from initviz._arguments import look_up, whole_number
 from initviz.activations import ACTIVATIONS
 from initviz.schemes import SCHEMES
 from initviz.sweep import sweep
 
 GRID = {
-    "scheme": ["zeros", "small_normal", "pytorch_default", "lecun_normal", "xavier_normal", "he_normal", "orthogonal", "lsuv"],
+    "scheme": [
+        "zeros",
+        "small_normal",
+        "pytorch_default",
+        "lecun_normal",
+        "xavier_normal",
+        "he_normal",
+        "orthogonal",
+        "lsuv",
+    ],
     "activation": ["sigmoid", "tanh", "softsign", "sine", "relu", "leaky_relu", "gelu", "selu"],
     "depth": [2, 5, 10, 30],
     "width": 64,
@@ -184,23 +191,15 @@ def _checked(runs: pd.DataFrame | None) -> pd.DataFrame:
     return runs
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """The command; returns its exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m initviz.compare", description="Run the comparison and write its table."
-    )
-    parser.add_argument("--output", type=Path, default=FILE, help="the CSV to write (default: the shipped one)")
-    parser.add_argument("--resume", type=Path, help="a file that keeps the finished runs, to go on from after a stop")
-    parser.add_argument("--workers", type=int, default=2, help="processes")
-    options = parser.parse_args(arguments)
+def remake(output: Path = FILE, resume: Path | None = None, workers: int = 2) -> pd.DataFrame:
+    """Do all the runs of GRID in `workers` processes and write them to `output` as CSV; `resume` keeps them as they end (see `sweep`).
+
+    Returns:
+        The runs.
+    """
     context = multiprocessing.get_context("spawn")  # a forked torch may wait for threads that are not there
-    with ProcessPoolExecutor(options.workers, mp_context=context) as executor:
-        runs = sweep(GRID, executor, path=options.resume, progress=True)
-    options.output.parent.mkdir(exist_ok=True)
-    runs[COLUMNS].to_csv(options.output, index=False, float_format="%.4g")
-    print(compare(runs)[["trained", "diverged"]].round(2).to_string())
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    with ProcessPoolExecutor(whole_number("workers", workers), mp_context=context) as executor:
+        runs = sweep(GRID, executor, path=resume, progress=True)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    runs[COLUMNS].to_csv(output, index=False, float_format="%.4g")
+    return runs

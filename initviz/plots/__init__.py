@@ -4,6 +4,7 @@ from initviz.plots.fans import FansFigure, fans
 from initviz.plots.filters import filters
 from initviz.plots.flow import FlowFigure, flow
 from initviz.plots.growth import growth
+from initviz.plots.heatmap import HeatMapFigure, heat_map
 from initviz.plots.lsuv import LsuvFigure, lsuv
 from initviz.plots.overlay import overlay
 from initviz.plots.parting import parting
@@ -13,6 +14,7 @@ from initviz.plots.symmetry import SymmetryFigure, symmetry
 __all__ = [
     "FansFigure",
     "FlowFigure",
+    "HeatMapFigure",
     "LsuvFigure",
     "RectifierFigure",
     "SymmetryFigure",
@@ -20,6 +22,7 @@ __all__ = [
     "filters",
     "flow",
     "growth",
+    "heat_map",
     "lsuv",
     "overlay",
     "parting",

@@ -39,9 +39,9 @@ class HeatMapFigure:
         self.words = [
             [ax.text(c, r, "", ha="center", va="center", fontsize=13) for c in range(columns)] for r in range(rows)
         ]
-        self.frames = [
-            ax.add_patch(Rectangle((c - 0.46, -0.5), 0.92, 0.86, fill=False, lw=2.6, ec=INK)) for c in range(columns)
-        ]
+        self.frames = [Rectangle((c - 0.46, -0.5), 0.92, 0.86, fill=False, lw=2.6, ec=INK) for c in range(columns)]
+        for frame in self.frames:
+            ax.add_patch(frame)
         ax.xaxis.tick_top()
         ax.tick_params(length=0)
         ax.set_xticks(np.arange(columns + 1) - 0.5, minor=True)

@@ -1,5 +1,6 @@
 """Apps for notebooks: controls -> compute -> picture, one file an app."""
 
+from initviz.widgets.comparison import Comparison, explore_comparison
 from initviz.widgets.explorer import Explorer, explore
 from initviz.widgets.fans import FansExplorer, explore_fans
 from initviz.widgets.lsuv import LsuvStepper, explore_lsuv
@@ -7,12 +8,14 @@ from initviz.widgets.rectifier import RectifierExplorer, explore_relu
 from initviz.widgets.symmetry import SymmetryExplorer, explore_symmetry
 
 __all__ = [
+    "Comparison",
     "Explorer",
     "FansExplorer",
     "LsuvStepper",
     "RectifierExplorer",
     "SymmetryExplorer",
     "explore",
+    "explore_comparison",
     "explore_fans",
     "explore_lsuv",
     "explore_relu",

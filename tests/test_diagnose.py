@@ -1,0 +1,144 @@
+"""The check-up: sick models are named, the cause is the one that was put in, and the line of code really cures."""
+
+import subprocess
+import sys
+
+import pytest
+import sick_models
+import torch
+from restoring import assert_same, snapshot
+from torch import nn
+
+import initviz as iv
+from initviz.__main__ import main
+
+SICK = [  # model, kind of verdict, words of the cause, remedy
+    (
+        "left_at_the_default",
+        "vanishing",
+        r"0\.33\d*/fan_in \(PyTorch's default\); ReLU keeps its scale at 2/fan_in",
+        "he_normal",
+    ),
+    ("all_zero", "symmetric", "start with the same weights", "he_normal"),
+    ("raw_pixels", "saturated", "inputs are not of order 1", "x = (x - x.mean()) / x.std()"),
+    ("weights_too_large", "exploding", r"variance is 7\.\d+/fan_in|variance is 8(\.\d+)?/fan_in", "he_normal"),
+    ("overflow_in_float16", "non-finite", "float16 holds", "model.bfloat16()"),
+    ("gates_stuck", "saturated", "a gate that is stuck learns nothing", "xavier_normal"),
+]
+
+
+@pytest.mark.parametrize(("name", "kind", "cause", "remedy"), SICK)
+def test_a_sick_model_is_named_and_cured(name, kind, cause, remedy):
+    import re
+
+    model, x = getattr(sick_models, name)()
+    before = snapshot(model)
+    found = iv.diagnose(model, x)
+    assert_same(before, snapshot(model))
+    assert found.verdict.kind == kind and not found.stable
+    assert re.search(cause, found.cause), found.cause
+    assert remedy in found.remedy
+    assert found.after_verdict.kind == "stable"
+    names = {"iv": iv, "model": model, "x": x}
+    exec(found.remedy, names)  # the line as a user would paste it
+    assert iv.diagnose(names["model"], names["x"]).stable
+
+
+def test_what_no_line_cures_is_said():
+    found = iv.diagnose(*sick_models.sigmoid_all_the_way())
+    assert found.verdict.kind == "vanishing" and found.remedy == "" and found.after is None
+    assert "No change of the weights alone" in str(found) and found.verdict.remedy in str(found)
+
+
+def test_a_healthy_model_needs_nothing():
+    found = iv.diagnose(*sick_models.healthy())
+    assert found.stable and found.cause == found.remedy == "" and found.after is None
+    assert str(found).count("\n") == 1
+
+
+def test_the_page_has_everything_in_text_and_html():
+    found = iv.diagnose(*sick_models.left_at_the_default())
+    for text in (str(found), repr(found), found._repr_html_()):
+        for words in ("Sequential", "125,450 parameters", "VANISHING", "layers at fault", "PyTorch", "STABLE"):
+            assert words in text
+    assert "<code>iv.init_(model, &quot;he_normal&quot;)</code>" in found._repr_html_()
+
+
+def test_a_model_that_can_not_be_copied_or_changed_is_still_judged():
+    class Stubborn(nn.Sequential):
+        def __deepcopy__(self, memo):
+            raise RuntimeError("no copies")
+
+    model, x = sick_models.weights_too_large()
+    found = iv.diagnose(Stubborn(*model), x)
+    assert found.verdict.kind == "exploding" and found.remedy == "" and found.cause
+
+
+def test_assert_stable():
+    iv.assert_stable(*sick_models.healthy())
+    model, x = sick_models.left_at_the_default()
+    with pytest.raises(AssertionError, match=r"the model is not stable[\s\S]*VANISHING[\s\S]*he_normal"):
+        iv.assert_stable(model, x)
+    iv.assert_stable(model, x, allow=("vanishing",))
+    with pytest.raises(ValueError, match="^allow: 'wobbly' is unknown"):
+        iv.assert_stable(model, x, allow=("wobbly",))
+    with pytest.raises(TypeError, match="^model: got str"):
+        iv.assert_stable("model", x)
+    with pytest.raises(ValueError, match="^x: "):
+        iv.diagnose(model, x[:, :3])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "out"),
+    [
+        (["sick_models:healthy"], 0, "STABLE"),
+        (["sick_models:left_at_the_default"], 1, "VANISHING"),
+        (["sick_models:healthy_model_alone", "--shape", "16,64"], 0, "batch of 16"),
+    ],
+)
+def test_the_command_answers_by_its_exit_code(capsys, arguments, status, out):
+    assert main(["diagnose", *arguments]) == status
+    assert out in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["sick_models"], "model: got 'sick_models'; it takes package.module:name"),
+        (["sick_models:nobody"], "model: 'sick_models:nobody' can't be loaded"),
+        (["nowhere.at_all:model"], "can't be loaded"),
+        (["sick_models:no_model"], "gave int; it takes a torch.nn.Module"),
+        (["sick_models:healthy_model_alone"], "shape: none given"),
+        (["sick_models:healthy_model_alone", "--shape", "a,b"], "shape: got 'a,b'"),
+        (["sick_models:healthy_model_alone", "--shape", "16,3"], "does not fit the model"),
+        (["sick_models:healthy", "--seed", "-1"], "seed: got -1"),
+    ],
+)
+def test_the_command_refuses_in_one_line(capsys, arguments, words):
+    assert main(["diagnose", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert words in error and error.count("\n") == 1
+
+
+def test_the_command_runs_as_a_program_and_writes_html(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "import torch\nmodel = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Tanh())\n"
+    )
+    command = [sys.executable, "-m", "initviz", "diagnose", "mine:model", "--shape", "8,4", "--html", "page.html"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "STABLE" in done.stdout and "STABLE" in (tmp_path / "page.html").read_text()
+
+
+def test_token_ids(capsys, monkeypatch):
+    class Tokens(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.table, self.out = nn.Embedding(7, 8), nn.Linear(8, 7)
+
+        def forward(self, x):
+            assert x.dtype == torch.int64 and x.max() < 7
+            return self.out(self.table(x))
+
+    monkeypatch.setattr(sick_models, "healthy_model_alone", Tokens())
+    assert main(["diagnose", "sick_models:healthy_model_alone", "--shape", "4,6", "--classes", "7"]) == 0
