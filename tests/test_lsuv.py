@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_probe import assert_same, snapshot
+from restoring import assert_same, snapshot
 from torch import nn
 
 import initviz as iv
