@@ -27,6 +27,9 @@ TITLE, SMALL = FONT | {"fontsize": 16}, FONT | {"fontsize": 13}
 ROWS = 160
 """Cells of a density column."""
 
+FAR = 60
+"""Powers of ten to which an axis follows the theory; it follows what was measured without end."""
+
 Layers = list[TensorStats | None]
 
 
@@ -170,8 +173,9 @@ class SpreadPanel:
         rms = [_rms(layers) for layers in measured]
         ghosts = [_rms(layers or []) for layers in pinned]
         theory = [np.array([]) if band is None else band.mid for band in bands]
+        least, most = log_limits(np.concatenate([*rms, *ghosts]))
         low, high = log_limits(np.concatenate([*rms, *ghosts, *theory]))
-        low = max(low, -60)
+        low, high = max(low, min(least, -FAR)), min(high, max(most, FAR))
         count = max(len(rms[0]), len(ghosts[0]))
         for i in range(2):
             layers = np.arange(1, len(rms[i]) + 1)
@@ -187,7 +191,7 @@ class SpreadPanel:
             ):
                 marks.set_data(layers[where], np.full(where.sum(), place))
             self._move_band(i, bands[i], low - 1, high + 1)
-        some_zero, some_broken = (any(len(line.get_xdata()) for line in marks) for marks in (self.zeros, self.infinite))
+        some_zero, some_broken = (any(np.size(m.get_xdata()) for m in marks) for marks in (self.zeros, self.infinite))
         theory_shown, ghost_shown = any(band is not None for band in bands), pinned[0] is not None
         key = *words, theory_shown, ghost_shown, some_zero, some_broken
         self.still = (layer_limit(count), output, low, high, key)
