@@ -36,10 +36,15 @@ def tables(table):
     ]
 
 
+def plain(source: str) -> str:
+    """The cell without IPython's own lines, such as %matplotlib inline."""
+    return "\n".join(line for line in source.splitlines() if not line.startswith("%"))
+
+
 def checks(source: str) -> dict[str, ast.stmt]:
     """Key -> the statement that checks it."""
     found = {}
-    for statement in ast.parse(source).body:
+    for statement in ast.parse(plain(source)).body:
         call = getattr(statement, "value", None)
         if isinstance(call, ast.Call) and ast.unparse(call.func) == "iv.check":
             found[call.args[0].value] = statement
@@ -82,7 +87,7 @@ def test_the_exercise_is_unsolved_and_its_solution_passes(key):
     assert solution, "no folded solution below"
     first = next(c.source for c in cells if c.cell_type == "code")
     names: dict = {}
-    exec("\n".join(line for line in first.splitlines() if not line.startswith("%")), names)
+    exec(plain(first), names)
     exec(solution[1], names)
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
