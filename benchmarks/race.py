@@ -1,53 +1,35 @@
-"""A race's seeds as one computation (torch.func.vmap) against one after the other: milliseconds a step, and their ratio.
+"""A race as one computation (torch.func.vmap over racers and seeds) against its plain loop, one network after the other.
 
-    python benchmarks/race.py [--seeds 5]
-
-Both ways take turns in one run, so that a busy machine slows both; the fastest of the rounds counts. They record alike every
-10 steps. `initviz.racing` chooses by what is printed here: one computation as long as no weight matrix is larger than 256 x 256.
+`initviz.racing` chooses by what is printed here: one computation as long as no weight matrix is larger than 256 x 256.
 """
 
 from __future__ import annotations
 
-import argparse
-import time
-
-import torch
-
-import initviz as iv
+from benchmarks.common import Table, interleaved, median, median_ratio, run_alone
+from initviz.datasets import digits
 from initviz.racing import Race
 
-NETWORKS = [(5, 32), (10, 64), (30, 64), (10, 128), (30, 128), (10, 256), (10, 512)]
-ROUNDS, STEPS = 8, 10
+RACERS = {"he": "he_normal", "xavier": "xavier_normal", "small": "small_normal", "large": {"scale": 1.25}}
+SEEDS = 5
+NETWORKS = [(5, 32), (10, 64), (30, 64), (10, 128), (10, 256)]
+STEPS = 10
 
 
-def milliseconds(depth: int, width: int, seeds: int) -> tuple[float, float]:
-    """Wall-clock time of a step of all seeds: (one after the other, as one computation)."""
-    races = [
-        Race(
-            {"he": "he_normal"}, iv.digits(), depth=depth, width=width, seeds=seeds, steps=10**6, lr=1e-3, vectorize=way
-        )
-        for way in (False, True)
-    ]
-    fastest = [float("inf"), float("inf")]
-    for _ in range(ROUNDS):
-        for number, race in enumerate(races):
-            start = time.perf_counter()
-            for _ in range(STEPS):
-                race.advance()
-            fastest[number] = min(fastest[number], (time.perf_counter() - start) / STEPS * 1e3)
-    return fastest[0], fastest[1]
+def tables(quick: bool = False) -> list[Table]:
+    rows = [_row(depth, width, quick) for depth, width in (NETWORKS[:2] if quick else NETWORKS)]
+    title = f"Race: a step of {len(RACERS)} racers from {SEEDS} seeds each (digits, batch 128, ReLU, SGD)"
+    return [Table(title, ("depth x width", "plain loop, ms", "one computation, ms", "loop / one"), tuple(rows))]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=5, help="networks that are trained together (default 5)")
-    seeds = parser.parse_args().seeds
-    print(f"{seeds} seeds, batch 128, digits, ReLU, SGD; torch {torch.__version__}, {torch.get_num_threads()} threads")
-    print(f"{'depth x width':>14} {'loop, ms':>9} {'vmap, ms':>9} {'loop / vmap':>12}")
-    for depth, width in NETWORKS:
-        loop, stacked = milliseconds(depth, width, seeds)
-        print(f"{f'{depth} x {width}':>14} {loop:9.1f} {stacked:9.1f} {loop / stacked:12.2f}", flush=True)
+def _row(depth: int, width: int, quick: bool) -> tuple[str, ...]:
+    def steps_of(vectorize: bool):
+        race = Race(RACERS, digits(), depth=depth, width=width, seeds=SEEDS, steps=10**6, lr=1e-3, vectorize=vectorize)
+        return lambda: [race.advance() for _ in range(STEPS)]  # as many as there are from one record to the next
+
+    times = interleaved({"loop": steps_of(False), "one": steps_of(True)}, repeats=2 if quick else 5, warm_up=1)
+    milliseconds = [f"{median(times[way]) / STEPS:.0f}" for way in ("loop", "one")]
+    return (f"{depth} x {width}", *milliseconds, f"{median_ratio(times, 'loop', 'one'):.2f}x")
 
 
 if __name__ == "__main__":
-    main()
+    run_alone(tables)

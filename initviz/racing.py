@@ -1,4 +1,4 @@
-"""Race several networks on the same data and batches, over several seeds; the seeds of one racer in one computation where that pays."""
+"""Race several networks on the same data and batches, over several seeds: where it pays, all of them as one computation."""
 
 from __future__ import annotations
 
@@ -8,24 +8,29 @@ from typing import Any
 import torch
 from torch import nn
 
-from initviz._arguments import whole_number
+from initviz._arguments import look_up, whole_number
 from initviz.activations import Activation
 from initviz.datasets import Data, digits
 from initviz.history import RaceResult
 from initviz.networks import mlp
+from initviz.report import Report
 from initviz.schemes import Scheme
 from initviz.stack import trainable
 from initviz.training import Training, run_to_the_end
 
 Racer = str | Scheme | Mapping[str, Any] | Callable[[int], nn.Module]
+WEIGHTS_ONLY = {"scheme", "scale", "gain", "bias_std"}
+"""Settings of `iv.mlp` that change its numbers and not its architecture."""
 
 
 class Race:
     """Several racers in training, step by step: what `race` runs to its end.
 
     Attributes:
-        runs: label -> the `Training` of each seed, or a single one of all seeds where they run as one computation.
-        seeds: the seed of each run.
+        labels: of the racers.
+        seeds: of each racer's runs.
+        steps: updates to make.
+        trainings: the computations. One trains a single network, or several of one architecture stacked.
     """
 
     def __init__(
@@ -49,32 +54,33 @@ class Race:
         if not racers:
             raise ValueError("racers: got none; it takes at least one")
         data = digits() if data is None else data
-        numbers = (
+        which = (
             seeds if isinstance(seeds, Sequence) and not isinstance(seeds, str) else range(whole_number("seeds", seeds))
         )
-        self.seeds = tuple(whole_number("seeds", seed, least=0) for seed in numbers)
+        self.seeds = tuple(whole_number("seeds", seed, least=0) for seed in which)
         if not self.seeds:
             raise ValueError("seeds: got none; it takes at least one")
-        net = {"depth": depth, "width": width, "activation": activation, "n_in": data.n_in, "n_out": data.n_classes}
-        self.runs = {
-            label: _runs(_builder(racer, net | {"device": device}), data, self.seeds, vectorize, training)
-            for label, racer in racers.items()
-        }
-
-    @property
-    def steps(self) -> int:
-        """Updates to make."""
-        return next(run.steps for runs in self.runs.values() for run in runs)
+        self.labels = tuple(racers)
+        self._places: dict[tuple[str, int], tuple[Training, int]] = {}  # (label, number of the seed) -> where it trains
+        net = {"depth": depth, "width": width, "activation": activation, "device": device}
+        net |= {"n_in": data.n_in, "n_out": data.n_classes}
+        for group in _alike({label: _builder(racer, net) for label, racer in racers.items()}):
+            runs = [(label, number) for label in group for number in range(len(self.seeds))]
+            models = [trainable(group[label](self.seeds[number])) for label, number in runs]
+            places = _trainings(models, data, [self.seeds[number] for _, number in runs], vectorize, training)
+            self._places |= dict(zip(runs, places))
+        self.trainings = list(dict.fromkeys(training for training, _ in self._places.values()))
+        self.steps = self.trainings[0].steps
 
     @property
     def step(self) -> int:
         """Updates made so far by whoever is furthest."""
-        return max(run.step for runs in self.runs.values() for run in runs)
+        return max(training.step for training in self.trainings)
 
     @property
     def done(self) -> bool:
         """Whether every run has ended."""
-        return all(run.done for runs in self.runs.values() for run in runs)
+        return all(training.done for training in self.trainings)
 
     def __iter__(self) -> Iterator[int]:
         """Advance to the end, yielding the number of updates made after each."""
@@ -84,13 +90,20 @@ class Race:
 
     def advance(self) -> None:
         """One step of every run that has not ended."""
-        for runs in self.runs.values():
-            for run in runs:
-                run.advance()
+        for training in self.trainings:
+            training.advance()
+
+    def probe(self, label: str, number: int = 0, **options: Any) -> Report:
+        """`Training.probe` of a racer's network from seed number `number` as it is now."""
+        look_up("label", label, dict.fromkeys(self.labels))
+        training, index = self._places[label, number]
+        return training.probe(index, **options)
 
     def result(self) -> RaceResult:
         """What was recorded so far."""
-        histories = {label: tuple(h for run in runs for h in run.histories()) for label, runs in self.runs.items()}
+        found = {training: training.histories() for training in self.trainings}
+        runs = {place: found[training][index] for place, (training, index) in self._places.items()}
+        histories = {label: tuple(runs[label, number] for number in range(len(self.seeds))) for label in self.labels}
         return RaceResult(histories, self.seeds)
 
 
@@ -107,9 +120,10 @@ def race(
         depth, width, activation: of the networks that are not built by a function of their own; 10, 64, "relu" if left out.
         seeds: how many (5 if left out), or which. A seed draws the weights and the order of the batches.
         steps, batch_size, lr, optimizer, momentum, every, snapshots: see `train`.
-        vectorize: True runs the seeds of a racer as one computation (torch.func.vmap), False one after the other; the results
-            are equal within float error. None does what is faster: the former on small networks. A model that vmap can't run
-            (with dropout, a recurrent layer, control flow that depends on data) runs seed by seed in any case.
+        vectorize: True runs the seeds of a racer, together with other racers of its architecture, as one computation
+            (torch.func.vmap); False runs one after the other; the results are equal within float error. None does what is
+            faster: the former on small networks. A model that vmap can't run (with dropout, a recurrent layer, control flow that
+            depends on data) runs seed by seed in any case.
         device: "auto" is CUDA where there is one, then the CPU.
     Raises:
         TypeError, ValueError: an argument that is not as above. Divergence raises nothing: see `History.diverged_at`.
@@ -119,33 +133,58 @@ def race(
     return running.result()
 
 
-def _runs(
-    build, data: Data, seeds: tuple[int, ...], vectorize: bool | None, training: dict[str, Any]
-) -> list[Training]:
-    """The seeds of one racer, stacked where that is wanted and can be done."""
-    models = [trainable(build(seed)) for seed in seeds]
-    if len(seeds) > 1 and (vectorize or (vectorize is None and _is_small(models[0]))):
+class _Mlp:
+    """seed -> `iv.mlp` of these settings."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self.settings = settings
+        self.architecture = {name: value for name, value in settings.items() if name not in WEIGHTS_ONLY}
+
+    def __call__(self, seed: int) -> nn.Module:
+        return mlp(**self.settings | {"seed": seed})
+
+
+def _builder(racer: Racer, net: dict[str, Any]) -> Callable[[int], nn.Module]:
+    """seed -> model."""
+    if isinstance(racer, str | Scheme):
+        return _Mlp(net | {"scheme": racer})
+    if isinstance(racer, Mapping):
+        return _Mlp(net | dict(racer))
+    if not callable(racer):
+        raise TypeError(
+            f"racers: got {type(racer).__name__}; it takes a scheme, a dict of settings, or a function of a seed"
+        )
+    return racer
+
+
+def _alike(builders: dict[str, Callable[[int], nn.Module]]) -> list[dict[str, Callable[[int], nn.Module]]]:
+    """The builders in groups of one architecture each."""
+    groups: list[dict[str, Callable[[int], nn.Module]]] = []
+    for label, build in builders.items():
+        for group in groups:
+            first = next(iter(group.values()))
+            if isinstance(build, _Mlp) and isinstance(first, _Mlp) and build.architecture == first.architecture:
+                group[label] = build
+                break
+        else:
+            groups.append({label: build})
+    return groups
+
+
+def _trainings(
+    models: list[nn.Module], data: Data, seeds: list[int], vectorize: bool | None, training: dict[str, Any]
+) -> list[tuple[Training, int]]:
+    """For each model its training and its number there: stacked where that is wanted and can be done."""
+    if len(models) > 1 and (vectorize or (vectorize is None and _is_small(models[0]))):
         try:
-            return [Training(models, data, seeds=seeds, **training)]
+            stacked = Training(models, data, seeds=seeds, **training)
+            return [(stacked, index) for index in range(len(models))]
         except RuntimeError:  # a model for which vmap has no rule
             pass
-    return [Training([model], data, seeds=[seed], **training) for model, seed in zip(models, seeds)]
+    return [(Training([model], data, seeds=[seed], **training), 0) for model, seed in zip(models, seeds)]
 
 
 def _is_small(model: nn.Module) -> bool:
     """Whether a step's time is spent on calling layers rather than in them: see benchmarks/race.py."""
     parameters = list(model.parameters())
     return parameters[0].device.type == "cuda" or max(p.numel() for p in parameters) <= 256 * 256
-
-
-def _builder(racer: Racer, net: dict[str, Any]) -> Callable[[int], nn.Module]:
-    """seed -> model."""
-    if isinstance(racer, Mapping):
-        return lambda seed: mlp(**(net | dict(racer) | {"seed": seed}))
-    if isinstance(racer, str | Scheme):
-        return lambda seed: mlp(**net, scheme=racer, seed=seed)
-    if not callable(racer):
-        raise TypeError(
-            f"racers: got {type(racer).__name__}; it takes a scheme, a dict of settings, or a function of a seed"
-        )
-    return racer

@@ -229,7 +229,7 @@ def test_a_vectorized_race_is_its_plain_loop(settings):
     common = {"depth": 4, "width": 16, "seeds": 3, "steps": 40, "every": 9, "snapshots": (0, 30)} | settings
     loop, stacked = both_ways(racers, **common)
     race = Race(racers, DATA, vectorize=True, **common)
-    assert [len(runs) for runs in race.runs.values()] == [1, 1, 1]  # it really is one computation each
+    assert len(race.trainings) == 3  # one computation for each architecture
     for label in racers:
         for one, other in zip(loop.histories[label], stacked.histories[label], strict=True):
             same(one, other, rtol=1e-9)
@@ -240,6 +240,18 @@ def test_a_vectorized_race_in_float32_starts_as_its_plain_loop():
     loop, stacked = both_ways({"he": "he_normal"}, depth=4, width=16, seeds=3, steps=5, every=1, lr=0.02)
     for one, other in zip(loop.histories["he"], stacked.histories["he"], strict=True):
         same(one, other, rtol=1e-4)
+
+
+def test_racers_of_one_architecture_are_one_computation():
+    racers = {"he": "he_normal", "small": {"scheme": "small_normal", "bias_std": 0.1}, "tanh": {"activation": "tanh"},
+              "large": {"scale": 2.0}, "own": small}  # fmt: skip
+    common = {"depth": 3, "width": 16, "seeds": 2, "steps": 8, "every": 3, "lr": 0.02}
+    assert len(Race(racers, DATA, **common).trainings) == 3
+    loop, stacked = both_ways(racers, **common)
+    assert list(stacked.histories) == list(racers)
+    for label in racers:
+        for one, other in zip(loop.histories[label], stacked.histories[label], strict=True):
+            same(one, other, rtol=1e-3)
 
 
 def test_runs_that_diverge_leave_the_others_alone():
@@ -261,7 +273,7 @@ def test_runs_that_diverge_leave_the_others_alone():
 
 def test_a_model_that_vmap_cannot_run_races_seed_by_seed():
     race = Race({"dropout": WithDropout}, DATA, seeds=2, steps=4, vectorize=True)
-    assert len(race.runs["dropout"]) == 2
+    assert len(race.trainings) == 2
     loop, stacked = both_ways({"dropout": WithDropout}, seeds=2, steps=4)
     for one, other in zip(loop.histories["dropout"], stacked.histories["dropout"], strict=True):
         same(one, other)
