@@ -1,8 +1,10 @@
 """Pictures: each takes a record of numbers and makes, or moves, the artists of a matplotlib figure."""
 
+from initviz.plots.curves import curves
 from initviz.plots.fans import FansFigure, fans
 from initviz.plots.filters import filters
 from initviz.plots.flow import FlowFigure, flow
+from initviz.plots.groups import groups
 from initviz.plots.growth import growth
 from initviz.plots.heatmap import HeatMapFigure, heat_map
 from initviz.plots.lsuv import LsuvFigure, lsuv
@@ -10,6 +12,8 @@ from initviz.plots.overlay import overlay
 from initviz.plots.parting import parting
 from initviz.plots.rectifier import RectifierFigure, rectifier
 from initviz.plots.symmetry import SymmetryFigure, symmetry
+from initviz.plots.transfer import TransferFigure, transfer
+from initviz.plots.weight_shapes import weight_shapes
 
 __all__ = [
     "FansFigure",
@@ -18,9 +22,12 @@ __all__ = [
     "LsuvFigure",
     "RectifierFigure",
     "SymmetryFigure",
+    "TransferFigure",
+    "curves",
     "fans",
     "filters",
     "flow",
+    "groups",
     "growth",
     "heat_map",
     "lsuv",
@@ -28,4 +35,6 @@ __all__ = [
     "parting",
     "rectifier",
     "symmetry",
+    "transfer",
+    "weight_shapes",
 ]
