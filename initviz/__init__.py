@@ -18,6 +18,7 @@ from initviz.datasets import DATASETS, dataset, digits, gaussian, mnist1d
 from initviz.diagnose import Diagnosis, assert_stable, diagnose
 from initviz.growth import Growth, growth
 from initviz.history import History, RaceResult
+from initviz.jacobian import jacobian_singular_values
 from initviz.lsuv import lsuv_
 from initviz.lsuv_trace import LsuvLayer, LsuvTrace
 from initviz.measure import Measurement, Settings, measure, predict
@@ -45,7 +46,7 @@ __all__ = [
     "Phase", "RaceResult", "Report", "Scheme", "Settings", "TensorStats", "TransferResult", "Verdict",
     "WeightShape", "assert_stable", "card", "check", "cnn", "compare", "critical_sigma_w", "dataset", "diagnose",
     "digits", "explore", "explore_comparison", "explore_fans", "explore_lsuv", "explore_relu", "explore_symmetry",
-    "explore_transfer", "few_labels", "gaussian", "growth", "init_", "leaky_relu", "lsuv_", "measure", "mlp",
+    "explore_transfer", "few_labels", "gaussian", "growth", "init_", "jacobian_singular_values", "leaky_relu", "lsuv_", "measure", "mlp",
     "mnist1d", "phase_diagram", "plots", "predict", "pretrained", "probe", "public_model", "quiz", "race", "sweep",
     "symmetry", "theory", "train", "transfer", "transfer_study", "verdict", "weight_shapes", "widgets",
 ]  # fmt: skip
