@@ -83,6 +83,24 @@ class TransferResult:
         return TransferResult(**(stored | tuples | arrays))
 
 
+def in_words(result: TransferResult, labels: int, strategy: str) -> str:
+    """What one strategy reached with this many labels a class, and by how much it beats random, as a sentence of means and spreads.
+
+    Raises:
+        ValueError: a strategy or a number of labels that was not measured.
+    """
+    final = result.final(strategy, labels)
+    words = f"{labels} labels a class, {strategy.replace('_', ' ')}"
+    words += "" if strategy == "random" else f" from {result.source}"
+    words += f": {100 * final.mean():.0f} ± {100 * spread(final):.0f} % after {result.steps[-1]} steps"
+    if strategy == "random" or "random" not in result.strategies:
+        return f"{words} ({len(final)} seeds)."
+    margin = 100 * result.margin(strategy, labels)
+    random = 100 * result.final("random", labels).mean()
+    side = "above" if margin.mean() >= 0 else "below"
+    return f"{words}, {abs(margin.mean()):.0f} ± {spread(margin):.0f} points {side} random's {random:.0f} % ({len(final)} seeds)."
+
+
 def spread(values: np.ndarray) -> float:
     """The sample standard deviation; 0 for a single value."""
     return float(values.std(ddof=1)) if len(values) > 1 else 0.0

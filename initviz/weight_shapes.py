@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from initviz.schemes import Scheme, fans
 from initviz.schemes import scheme as scheme_named
 
-EDGES = np.linspace(-5, 5, 61)
+EDGES = np.linspace(-8, 8, 49)
 """Cells of the histograms, in standard deviations of the fresh draw."""
 
 
@@ -25,7 +25,7 @@ class WeightShape:
         std, fresh_std: root mean square of the weights, and standard deviation that the scheme gives them.
         excess_kurtosis: E[w^4] / E[w^2]^2 - 3 about the mean: 0 for a normal distribution, above 0 for heavier tails.
         fresh_excess_kurtosis: of the fresh draw, for the size of the sampling error.
-        density, fresh_density: shape (60,), histograms over EDGES of weight / fresh_std; each sums to the share inside, over the
+        density, fresh_density: shape (48,), histograms over EDGES of weight / fresh_std; each sums to the share inside, over the
             width of a cell.
         outside: share of the weights beyond EDGES.
     """

@@ -6,6 +6,7 @@ from initviz.widgets.fans import FansExplorer, explore_fans
 from initviz.widgets.lsuv import LsuvStepper, explore_lsuv
 from initviz.widgets.rectifier import RectifierExplorer, explore_relu
 from initviz.widgets.symmetry import SymmetryExplorer, explore_symmetry
+from initviz.widgets.transfer import TransferExplorer, explore_transfer
 
 __all__ = [
     "Comparison",
@@ -14,10 +15,12 @@ __all__ = [
     "LsuvStepper",
     "RectifierExplorer",
     "SymmetryExplorer",
+    "TransferExplorer",
     "explore",
     "explore_comparison",
     "explore_fans",
     "explore_lsuv",
     "explore_relu",
     "explore_symmetry",
+    "explore_transfer",
 ]
