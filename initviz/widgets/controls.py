@@ -73,7 +73,7 @@ def columns(*stacks: list[widgets.Widget]) -> widgets.HBox:
     for stack in stacks:
         for widget in stack:
             widget.layout.width = "auto"
-        boxes.append(widgets.VBox(stack, layout={"flex": "1 1 205px", "min_width": "0", "max_width": "400px"}))
+        boxes.append(widgets.VBox(stack, layout={"flex": "1 1 270px", "min_width": "0", "max_width": "400px"}))
     return widgets.HBox(boxes, layout={"flex_flow": "row wrap"})
 
 

@@ -1,0 +1,95 @@
+"""The main job, as a user does it: JupyterLab opens the first notebook, runs it, and the explorer follows its sliders."""
+
+import shutil
+
+import pytest
+from conftest import ROOT
+from jupyter import HANDLE, PICTURE, becomes, changed, count_pictures, key, pictures_shown, settled, slider
+
+NAME = "00_start_here.ipynb"
+LAB = [
+    "jupyterlab", "--no-browser", "--allow-root", "--IdentityProvider.token=", "--LabApp.extension_manager=readonly",
+    "--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    "--LabApp.expose_app_in_browser=True",
+]  # fmt: skip
+RUN_ALL = """async () => {
+    const context = jupyterapp.shell.currentWidget.sessionContext;
+    await context.ready;
+    await context.session.kernel.info;
+    await jupyterapp.commands.execute('notebook:run-all-cells');
+}"""
+ERRORS = '[data-mime-type="application/vnd.jupyter.error"], [data-mime-type="application/vnd.jupyter.stderr"]'
+
+
+@pytest.fixture(scope="module")
+def lab(serve, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("lab")
+    shutil.copy(ROOT / "notebooks" / NAME, folder)
+    return serve(LAB, folder)
+
+
+@pytest.fixture
+def explorer(page, lab):
+    """The explorer's picture in the notebook, all cells run."""
+    page.goto(f"{lab}/lab/tree/{NAME}?reset")
+    page.locator(".jp-NotebookPanel .jp-Cell").first.wait_for()
+    page.evaluate(RUN_ALL)
+    image = page.locator(PICTURE).first
+    image.wait_for()
+    image.scroll_into_view_if_needed()
+    return image
+
+
+def test_sliders_move_the_picture_and_the_verdict(page, explorer, screenshots):
+    verdict = page.locator(".initviz-verdict").first
+    depth, scale = slider(page, "Depth"), slider(page, "Scale")
+    for width, height in ((1280, 800), (1920, 1080)):
+        page.set_viewport_size({"width": width, "height": height})
+        depth.scroll_into_view_if_needed()
+        page.screenshot(path=screenshots / f"explorer-{width}.png")
+        assert scale.locator(".noUi-target").bounding_box()["width"] > 60, "too short to drag"
+
+    picture, words, readout = key(explorer), verdict.inner_text(), depth.locator(".widget-readout").inner_text()
+    depth.locator(HANDLE).focus()
+    page.keyboard.press("ArrowRight")
+    assert changed(page, explorer, picture)
+    assert int(depth.locator(".widget-readout").inner_text()) == int(readout) + 1
+    page.wait_for_function("words => document.querySelector('.initviz-verdict').innerText != words", arg=words)
+
+    assert verdict.locator("b").inner_text() == "STABLE"
+    scale.locator(HANDLE).focus()
+    page.keyboard.press("End")  # the largest scale
+    page.wait_for_function("() => document.querySelector('.initviz-verdict b').innerText != 'STABLE'")
+    settled(page, explorer)
+    page.screenshot(path=screenshots / "explorer-scaled.png")
+    assert page.locator(ERRORS).count() == 0
+
+
+def test_a_fast_slider_skips_to_its_newest_value(page, explorer):
+    depth = slider(page, "Depth")
+    handle, readout = depth.locator(HANDLE), depth.locator(".widget-readout")
+    handle.scroll_into_view_if_needed()
+    before = settled(page, explorer)
+    box, track = handle.bounding_box(), depth.locator(".noUi-target").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(track["x"] + 0.9 * track["width"], box["y"] + box["height"] / 2, steps=40)
+    page.mouse.up()
+    assert changed(page, explorer, before)
+    settled(page, explorer)
+    deep = int(readout.inner_text())
+    assert deep > 150
+
+    count_pictures(explorer)
+    handle.focus()
+    for _ in range(60):
+        page.keyboard.press("ArrowLeft")
+    last = settled(page, explorer)
+    assert int(readout.inner_text()) == deep - 60
+    assert 0 < pictures_shown(explorer) < 30, "most of the 60 values were skipped"
+
+    page.keyboard.press("ArrowRight")  # the picture is the last value's: away from it and back gives the same one
+    assert changed(page, explorer, last)
+    page.keyboard.press("ArrowLeft")
+    assert becomes(page, explorer, last)
+    assert page.locator(ERRORS).count() == 0
