@@ -8,13 +8,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from initviz._arguments import look_up, whole_number
+from initviz._arguments import look_up, real_number, whole_number
 from initviz.activations import Activation
 from initviz.datasets import Data, digits
 from initviz.history import RaceResult
+from initviz.lsuv import lsuv_
 from initviz.networks import mlp
 from initviz.report import Report
-from initviz.schemes import Scheme
+from initviz.schemes import Scheme, scheme
 from initviz.stack import trainable
 from initviz.training import Training, run_to_the_end
 
@@ -64,7 +65,7 @@ class Race:
         self._places: dict[tuple[str, int], tuple[Training, int]] = {}  # (label, number of the seed) -> where it trains
         net = {"depth": depth, "width": width, "activation": activation, "device": device}
         net |= {"n_in": data.n_in, "n_out": data.n_classes}
-        for group in _alike({label: _builder(racer, net) for label, racer in racers.items()}):
+        for group in _alike({label: _builder(racer, net, data) for label, racer in racers.items()}):
             runs = [(label, number) for label in group for number in range(len(self.seeds))]
             models = [trainable(group[label](self.seeds[number])) for label, number in runs]
             places = _trainings(models, data, [self.seeds[number] for _, number in runs], vectorize, training)
@@ -134,22 +135,33 @@ def race(
 
 
 class _Mlp:
-    """seed -> `iv.mlp` of these settings."""
+    """seed -> `iv.mlp` of these settings, and LSUV on a batch if that is its scheme."""
 
-    def __init__(self, settings: dict[str, Any]) -> None:
+    def __init__(self, settings: dict[str, Any], data: Data) -> None:
         self.settings = settings
+        self.data = data
         self.architecture = {name: value for name, value in settings.items() if name not in WEIGHTS_ONLY}
 
     def __call__(self, seed: int) -> nn.Module:
-        return mlp(**self.settings | {"seed": seed})
+        settings: dict[str, Any] = {"scheme": "he_normal", "scale": 1.0} | self.settings | {"seed": seed}
+        if not scheme(settings["scheme"]).data_driven:
+            return mlp(**settings)
+        scale = real_number("scale", settings["scale"])
+        net = mlp(**settings | {"scheme": "orthogonal", "scale": 1.0})
+        x, _ = self.data.batch(min(256, len(self.data.x_train)), seed=seed)
+        lsuv_(net, x, orthonormal=False, strict=False)
+        with torch.no_grad():
+            for layer in (*net.hidden, net.output):
+                layer.weight *= scale
+        return net
 
 
-def _builder(racer: Racer, net: dict[str, Any]) -> Callable[[int], nn.Module]:
+def _builder(racer: Racer, net: dict[str, Any], data: Data) -> Callable[[int], nn.Module]:
     """seed -> model."""
     if isinstance(racer, str | Scheme):
-        return _Mlp(net | {"scheme": racer})
+        return _Mlp(net | {"scheme": racer}, data)
     if isinstance(racer, Mapping):
-        return _Mlp(net | dict(racer))
+        return _Mlp(net | dict(racer), data)
     if not callable(racer):
         raise TypeError(
             f"racers: got {type(racer).__name__}; it takes a scheme, a dict of settings, or a function of a seed"

@@ -26,6 +26,7 @@ class Stack:
             `model(index)` brings one up to date.
         parameters: name -> what trains, shape (count, *shape); of a single network its own parameter, shape (*shape).
         layers: names of the parameters of two or more dimensions.
+        small: whether one thread is as fast as several: on the CPU, and no parameter of a network larger than 128 x 128.
     """
 
     def __init__(self, models: Sequence[nn.Module], data: Data) -> None:
@@ -44,6 +45,8 @@ class Stack:
             named, self._fixed = stack_module_state(self.models)
         self.parameters: dict[str, Tensor] = {name: p for name, p in named.items() if p.requires_grad}
         self._fixed |= {name: p for name, p in named.items() if not p.requires_grad}
+        largest = max(self.size(name) for name in self.parameters)
+        self.small = self.device.type == "cpu" and largest <= 128 * 128
         self.layers = tuple(name for name, p in self.parameters.items() if p.dim() - (self.count > 1) >= 2)
 
     def losses(self, x: Tensor, y: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -21,6 +21,7 @@ from initviz.history import History
 from initviz.probe import probe
 from initviz.report import QUANTITIES, Report
 from initviz.stack import Stack
+from initviz.threads import one_thread
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
 """Optimizers by name."""
@@ -102,7 +103,9 @@ class Training:
         if self.done:
             return
         parameters = self._stack.parameters
-        with torch.inference_mode(False), torch.enable_grad(), _seeded(self._stack.device, self.seeds[0], self.step):
+        threads = one_thread() if self._stack.small else nullcontext()
+        random = _seeded(self._stack.device, self.seeds[0], self.step)
+        with torch.inference_mode(False), torch.enable_grad(), random, threads:
             try:
                 self._optimizer.zero_grad()
                 losses = self._stack.losses(*self._batch())

@@ -254,6 +254,21 @@ def test_racers_of_one_architecture_are_one_computation():
             same(one, other, rtol=1e-3)
 
 
+def test_lsuv_races_from_a_batch():
+    race = Race(
+        {"lsuv": "lsuv", "half": {"scheme": "lsuv", "scale": 0.5}},
+        DATA,
+        depth=4,
+        width=16,
+        activation="tanh",
+        seeds=1,
+        steps=1,
+    )
+    for label, expected in (("lsuv", 1.0), ("half", 0.25)):
+        variances = race.probe(label, quantities=["preactivation"]).values("preactivation", "std") ** 2
+        assert variances[0] == pytest.approx(expected, rel=0.2)  # measured on a batch of its own
+
+
 def test_runs_that_diverge_leave_the_others_alone():
     scales = {0: 1.0, 1: 4.0, 2: 1.0, 3: 7.0}
 
