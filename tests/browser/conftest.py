@@ -1,5 +1,6 @@
 """One headless Chromium and one server a session. Without Chromium the browser tests are skipped here and fail in CI."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -14,7 +15,6 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import sync_playwright
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 HERE = Path(__file__).resolve().parent
 OPTIONS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -82,7 +82,7 @@ def serve(tmp_path_factory):
             (home / "SETTINGS" / name).write_text(words)
         log = (home / "log").open("w+")
         server = subprocess.Popen(
-            [sys.executable, "-m", *command, f"--port={port}", "--ServerApp.ip=127.0.0.1"],
+            [sys.executable, "-m", *command, f"--port={port}"],
             cwd=folder, env=os.environ | places, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
         started.append(server)
@@ -106,12 +106,8 @@ def serve(tmp_path_factory):
 def _end(server: subprocess.Popen) -> None:
     """End a server that we started, and what it started in turn: it leads a process group of its own."""
     server.terminate()
-    try:
+    with contextlib.suppress(subprocess.TimeoutExpired):
         server.wait(timeout=10)
-    except subprocess.TimeoutExpired:
-        pass
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(server.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     server.wait()

@@ -3,8 +3,19 @@
 import shutil
 
 import pytest
-from conftest import ROOT
-from jupyter import HANDLE, PICTURE, becomes, changed, count_pictures, key, pictures_shown, settled, slider
+from browser.pages import (
+    ERRORS,
+    HANDLE,
+    PICTURE,
+    ROOT,
+    becomes,
+    changed,
+    count_pictures,
+    key,
+    pictures_shown,
+    settled,
+    slider,
+)
 
 NAME = "00_start_here.ipynb"
 LAB = [
@@ -18,7 +29,6 @@ RUN_ALL = """async () => {
     await context.session.kernel.info;
     await jupyterapp.commands.execute('notebook:run-all-cells');
 }"""
-ERRORS = '[data-mime-type="application/vnd.jupyter.error"], [data-mime-type="application/vnd.jupyter.stderr"]'
 
 
 @pytest.fixture(scope="module")

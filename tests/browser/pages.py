@@ -3,11 +3,14 @@
 import hashlib
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from playwright.sync_api import Locator, Page
 
+ROOT = Path(__file__).resolve().parent.parent.parent
 PICTURE = "img.widget-image"
 HANDLE = ".noUi-handle"
+ERRORS = '[data-mime-type="application/vnd.jupyter.error"], [data-mime-type="application/vnd.jupyter.stderr"]'
 SECONDS = 30
 """How long a picture may take to follow."""
 
