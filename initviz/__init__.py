@@ -38,26 +38,29 @@ from initviz.transfer_result import TransferResult
 from initviz.transfer_study import transfer_study
 from initviz.verdict import Verdict, verdict
 from initviz.weight_shapes import WeightShape, weight_shapes
+from initviz.widths import WidthSpread, width_spread
 
 __version__ = "0.1.0"
 __all__ = [
     "ACTIVATIONS", "DATASETS", "PRESETS", "PRETRAINED", "PUBLIC_MODELS", "SCHEMES", "STRATEGIES", "Activation",
     "Diagnosis", "Growth", "History", "LayerStats", "LsuvLayer", "LsuvTrace", "Measurement", "ModelUnavailable",
     "Phase", "RaceResult", "Report", "Scheme", "Settings", "TensorStats", "TransferResult", "Verdict",
-    "WeightShape", "assert_stable", "card", "check", "cnn", "compare", "critical_sigma_w", "dataset", "diagnose",
-    "digits", "explore", "explore_comparison", "explore_fans", "explore_lsuv", "explore_relu", "explore_symmetry",
+    "WeightShape", "WidthSpread", "assert_stable", "card", "check", "clinic", "cnn", "compare", "critical_sigma_w", "dataset", "diagnose",
+    "digits", "explore", "explore_comparison", "explore_fans", "explore_lsuv", "explore_relu", "explore_scale", "explore_symmetry",
     "explore_transfer", "few_labels", "gaussian", "growth", "init_", "jacobian_singular_values", "leaky_relu", "lsuv_", "measure", "mlp",
     "mnist1d", "phase_diagram", "plots", "predict", "pretrained", "probe", "public_model", "quiz", "race", "sweep",
-    "symmetry", "theory", "train", "transfer", "transfer_study", "verdict", "weight_shapes", "widgets",
+    "symmetry", "theory", "train", "transfer", "transfer_study", "verdict", "weight_shapes", "widgets", "width_spread",
 ]  # fmt: skip
 
 _LATE = {
     "check": "initviz.course",
+    "clinic": "initviz.widgets",
     "explore": "initviz.widgets",
     "explore_comparison": "initviz.widgets",
     "explore_fans": "initviz.widgets",
     "explore_relu": "initviz.widgets",
     "explore_lsuv": "initviz.widgets",
+    "explore_scale": "initviz.widgets",
     "explore_symmetry": "initviz.widgets",
     "explore_transfer": "initviz.widgets",
     "quiz": "initviz.course",

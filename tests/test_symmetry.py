@@ -150,12 +150,16 @@ def test_the_picture_shows_the_numbers():
 def test_parting_draws_every_size_of_noise_that_parts():
     trace = symmetry.train([0.0, 1e-3, 1e-2], seeds=2, steps=200)
     figure = parting({"tanh": trace})
-    left, right = figure.axes
-    assert len(left.lines) == 3
+    differences, counts, right = figure.axes
+    logs = np.log10(trace.gap[1, :, :, 0]).mean(axis=0)
+    np.testing.assert_allclose(differences.lines[1].get_ydata(), logs)
+    for row, line in enumerate(counts.lines):
+        np.testing.assert_allclose(line.get_ydata(), trace.distinct[row, :, :, 0].mean(axis=0))
     points = right.lines[0]
     np.testing.assert_allclose(points.get_xdata(), [-3, -2])
     np.testing.assert_allclose(points.get_ydata(), trace.parted[1:, :, 0].mean(axis=1))
-    assert {"none", "10⁻³", "10⁻²"} <= {text.get_text() for text in left.texts}
+    for ax in (differences, counts):
+        assert {"none", "10⁻³", "10⁻²"} <= {text.get_text() for text in ax.texts}
 
 
 def test_filters_draws_every_neuron_on_one_scale_a_group():

@@ -14,6 +14,7 @@ from initviz.plots.rectifier import RectifierFigure, rectifier
 from initviz.plots.symmetry import SymmetryFigure, symmetry
 from initviz.plots.transfer import TransferFigure, transfer
 from initviz.plots.weight_shapes import weight_shapes
+from initviz.plots.widths import WidthsFigure, widths
 
 __all__ = [
     "FansFigure",
@@ -23,6 +24,7 @@ __all__ = [
     "RectifierFigure",
     "SymmetryFigure",
     "TransferFigure",
+    "WidthsFigure",
     "curves",
     "fans",
     "filters",
@@ -37,4 +39,5 @@ __all__ = [
     "symmetry",
     "transfer",
     "weight_shapes",
+    "widths",
 ]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from initviz.plots.panels import FONT
+from initviz.plots.panels import TITLE
 
 
 def filters(groups: Mapping[str, np.ndarray], columns: int = 4) -> Figure:
@@ -38,5 +38,5 @@ def filters(groups: Mapping[str, np.ndarray], columns: int = 4) -> Figure:
                 spine.set_color("#BBBBBB")
         for ax in axes.flat[len(weights) :]:
             ax.set_visible(False)
-        part.suptitle(title, y=0.96, **(FONT | {"fontsize": 14}))
+        part.suptitle(title, y=0.96, **TITLE)
     return figure

@@ -10,14 +10,14 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from initviz.plots.panels import BLUE, FONT, GREY, INK, ORANGE, PAPER_COLOR, bare
+from initviz.plots.panels import BLUE, FONT, GREY, INK, ORANGE, PAPER_COLOR, TITLE, bare
 from initviz.plots.scale import power
 
 if TYPE_CHECKING:
     from initviz.symmetry import Trace
 
 KINDS = [(BLUE, "o", "-"), (ORANGE, "s", (0, (4, 2))), (GREY, "^", (0, (1, 1)))]
-TITLE = FONT | {"fontsize": 13}
+
 BOX = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.8}
 
 
@@ -41,7 +41,7 @@ def parting(traces: Mapping[str, Trace], layer: int = 0) -> Figure:
     colors = colormaps["viridis"](np.linspace(0.72, 0, len(trace.noise)))[np.argsort(np.argsort(trace.noise))]
     _differences(axes[0], trace, layer, colors)
     _counts(axes[1], trace, layer, colors)
-    for ax, words in zip(axes, ("Largest difference of two neurons", "Distinct neurons")):
+    for ax, words in zip(axes, ("Largest difference", "Distinct neurons")):
         ax.set_title(f"{words}, {label}", loc="left", **TITLE)
         ax.set_xlabel("training step", **FONT)
         ax.set_xlim(0, trace.steps[-1])
@@ -95,7 +95,7 @@ def _steps(ax: Axes, traces: Mapping[str, Trace], layer: int) -> None:
     ax.set_ylim(bottom=0)
     ax.set_title("Step at which neurons part", loc="left", **TITLE)
     ax.set_xlabel("noise, as a share of the weight", **FONT)
-    ax.legend(frameon=False, fontsize=12)
+    ax.legend(frameon=False, fontsize=14)
 
 
 def _words(noise: float) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from initviz.plots.panels import BLUE, FONT, GREY, INK, ORANGE, PAPER_COLOR, bare
+from initviz.plots.panels import BLUE, FONT, GREY, INK, ORANGE, PAPER_COLOR, TITLE, bare
 from initviz.plots.png import encode
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 SIZE = (12.8, 4.9)
 LAYERS = [(BLUE, "-"), (ORANGE, (0, (5, 1.5))), ("#6A3D9A", (0, (1.5, 1)))]
 """Colour and dashes of the first three hidden layers' lines."""
-TITLE = FONT | {"fontsize": 13}
 
 
 class SymmetryFigure:
@@ -58,8 +57,8 @@ class SymmetryFigure:
             text(x, 0.035, "", va="bottom", **(FONT | {"color": c}))
             for x, c in zip((0.405, 0.485, 0.565), (c for c, _ in LAYERS))
         ]
-        text(0.725, 0.035, "━ this network", va="bottom", **(FONT | {"color": BLUE}))
-        self.single_key = text(0.84, 0.035, "", va="bottom", **(FONT | {"color": ORANGE}))
+        text(0.705, 0.035, "━ this network", va="bottom", **(FONT | {"color": BLUE}))
+        self.single_key = text(0.822, 0.035, "", va="bottom", **(FONT | {"color": ORANGE}))
         self.range = text(0.045, 0.035, "", va="bottom", **(FONT | {"color": GREY}))
 
     def update(self, trace: Trace, single: Trace, step: int, title: str = "") -> None:
@@ -79,7 +78,7 @@ class SymmetryFigure:
         self.weights.set(
             xticks=_ends(inputs), yticks=_ends(neurons), xlim=(0.5, inputs + 0.5), ylim=(neurons + 0.5, 0.5)
         )
-        self.weights.set_title(f"Weights of hidden layer 1, step {trace.steps[k]}", loc="left", **TITLE)
+        self.weights.set_title(f"Weights of layer 1, step {trace.steps[k]}", loc="left", **TITLE)
         self.range.set_text(f"purple −{limit:.2g}, white 0, orange +{limit:.2g}")
         depth = trace.distinct.shape[-1]
         for layer, (line, key) in enumerate(zip(self.lines, self.keys)):

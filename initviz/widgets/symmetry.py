@@ -77,8 +77,9 @@ class SymmetryExplorer(Frame):
         """What there is to see, in words."""
         step, width = self.controls["steps"].value, self.controls["width"].value
         k = int((self.trace.steps == step).argmax())
-        counts = self.trace.distinct[0, 0, k]
-        words = " and ".join(f"{n} of {width}" for n in counts) + f" neuron{'s'[: width > 1]} distinct"
+        counts = [str(n) for n in self.trace.distinct[0, 0, k]]
+        where = "" if len(counts) == 1 else f" in layers 1 to {len(counts)}"
+        words = f"{', '.join(counts)} of {width} neurons distinct{where}"
         apart = abs(self.trace.loss - self.single.loss)[0, 0, : step + 1].max()
         same = "the same so far" if apart < 1e-6 else f"up to {apart:.2g} apart so far"
         parted = self.trace.parted[0, 0, 0]
