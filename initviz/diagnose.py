@@ -23,8 +23,9 @@ from initviz.report import LayerStats, Report
 from initviz.schemes import SCHEMES, init_
 from initviz.verdict import KINDS, Verdict, verdict
 
-GATES_SATURATED = 0.5
-"""Share of an LSTM's or GRU's gates on the flat part of the sigmoid from which it is named as a cause."""
+GATES_SATURATED = 0.25
+"""Share of an LSTM's or GRU's gates on the flat part of the sigmoid from which it counts as saturated. A unit of an LSTM multiplies
+three gates: when a quarter of them is stuck, more than half of the units have a stuck one (1 - 0.75^3 = 0.58)."""
 
 _KNOWN_VARIANCES = {1 / 3: "PyTorch's default", 1.0: "LeCun, and Xavier of a square layer", 2.0: "He"}
 

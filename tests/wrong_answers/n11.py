@@ -1,0 +1,52 @@
+"""Typical wrong cures of notebook 11."""
+
+import torch
+from torch import nn
+
+import initviz as iv
+
+
+def _each(change):
+    def cure(model, x):
+        with torch.no_grad():
+            for parameter in model.parameters():
+                change(parameter)
+
+    return cure
+
+
+def _weights(change):
+    return _each(lambda p: change(p) if p.dim() >= 2 else None)
+
+
+def _another(model, x):
+    return nn.Linear(64, 10)
+
+
+WRONG = {
+    "cure_std": [
+        (_each(lambda p: p.mul_(0.9)), "still exploding"),
+        (lambda model, x: iv.init_(model, "small_normal"), "still vanishing"),
+        (_another, "another network"),
+        (3, "the answer is a function"),
+    ],
+    "cure_pixels": [
+        (lambda x: x, "as it came"),
+        (lambda x: x / 255, "all positive"),
+        (lambda x: x - x.mean(), "still saturated"),
+        (lambda x: x[:, :3], "must have shape"),
+    ],
+    "cure_zeros": [
+        (_weights(lambda p: p.fill_(0.1)), "same number everywhere"),
+        (_weights(lambda p: p.normal_(0, 0.01)), r"ReLU wants √2/√n_in"),
+        (_each(lambda p: p.normal_(0, 0.2)), "biases are no longer zero"),
+    ],
+    "cure_gates": [
+        (_each(lambda p: p.mul_(0.8)), "still saturated"),
+        (_another, "another network"),
+    ],
+    "cure_default": [
+        (lambda model, x: iv.init_(model, "he_normal"), "by a formula"),
+        (lambda model, x: iv.init_(model, "xavier_normal"), "still vanishing"),
+    ],
+}
