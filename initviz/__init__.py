@@ -31,6 +31,7 @@ from initviz.public_models import PUBLIC_MODELS, ModelUnavailable, public_model
 from initviz.racing import race
 from initviz.report import LayerStats, Report, TensorStats
 from initviz.schemes import SCHEMES, Scheme, init_
+from initviz.source_tasks import curves, mnist1d_large, textures
 from initviz.sweep import sweep
 from initviz.training import train
 from initviz.transfer import STRATEGIES, few_labels, transfer
@@ -45,11 +46,13 @@ __all__ = [
     "ACTIVATIONS", "DATASETS", "PRESETS", "PRETRAINED", "PUBLIC_MODELS", "SCHEMES", "STRATEGIES", "Activation",
     "Diagnosis", "Growth", "History", "LayerStats", "LsuvLayer", "LsuvTrace", "Measurement", "ModelUnavailable",
     "Phase", "RaceResult", "Report", "Scheme", "Settings", "TensorStats", "TransferResult", "Verdict",
-    "WeightShape", "WidthSpread", "assert_stable", "card", "check", "clinic", "cnn", "compare", "critical_sigma_w", "dataset", "diagnose",
-    "digits", "explore", "explore_comparison", "explore_fans", "explore_lsuv", "explore_relu", "explore_scale", "explore_symmetry",
-    "explore_transfer", "few_labels", "gaussian", "growth", "init_", "jacobian_singular_values", "leaky_relu", "lsuv_", "measure", "mlp",
-    "mnist1d", "phase_diagram", "plots", "predict", "pretrained", "probe", "public_model", "quiz", "race", "sweep",
-    "symmetry", "theory", "train", "transfer", "transfer_study", "verdict", "weight_shapes", "widgets", "width_spread",
+    "WeightShape", "WidthSpread", "assert_stable", "card", "check", "clinic", "cnn", "compare", "critical_sigma_w",
+    "curves", "dataset", "diagnose", "digits", "explore", "explore_comparison", "explore_fans", "explore_lsuv",
+    "explore_relu", "explore_scale", "explore_symmetry", "explore_transfer", "few_labels", "gaussian", "growth",
+    "init_", "jacobian_singular_values", "leaky_relu", "lsuv_", "measure", "mlp", "mnist1d", "mnist1d_large",
+    "phase_diagram", "plots", "predict", "pretrained", "probe", "public_model", "quiz", "race", "sweep", "symmetry",
+    "textures", "theory", "train", "transfer", "transfer_study", "verdict", "weight_shapes", "widgets",
+    "width_spread",
 ]  # fmt: skip
 
 _LATE = {

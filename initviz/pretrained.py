@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from initviz._arguments import look_up, whole_number
@@ -110,20 +111,22 @@ def signal_cnn(n_classes: int = 10, scheme: str | Scheme = "he_normal", seed: in
         n_classes: whole number of at least 2.
         scheme, seed: see `init_`.
     """
-    net = nn.Sequential(
-        OrderedDict(
-            signal=nn.Unflatten(1, (1, -1)),
-            conv1=nn.Conv1d(1, CHANNELS, 5, padding=2),
-            relu1=nn.ReLU(),
-            conv2=nn.Conv1d(CHANNELS, CHANNELS, 5, padding=2, stride=2),
-            relu2=nn.ReLU(),
-            conv3=nn.Conv1d(CHANNELS, CHANNELS, 5, padding=2, stride=2),
-            relu3=nn.ReLU(),
-            pool=nn.AdaptiveMaxPool1d(1),
-            flatten=nn.Flatten(),
-            head=nn.Linear(CHANNELS, whole_number("n_classes", n_classes, least=2)),
+    n_classes = whole_number("n_classes", n_classes, least=2)
+    with torch.random.fork_rng(devices=[]):  # layers draw weights of their own, which init_ replaces
+        net = nn.Sequential(
+            OrderedDict(
+                signal=nn.Unflatten(1, (1, -1)),
+                conv1=nn.Conv1d(1, CHANNELS, 5, padding=2),
+                relu1=nn.ReLU(),
+                conv2=nn.Conv1d(CHANNELS, CHANNELS, 5, padding=2, stride=2),
+                relu2=nn.ReLU(),
+                conv3=nn.Conv1d(CHANNELS, CHANNELS, 5, padding=2, stride=2),
+                relu3=nn.ReLU(),
+                pool=nn.AdaptiveMaxPool1d(1),
+                flatten=nn.Flatten(),
+                head=nn.Linear(CHANNELS, n_classes),
+            )
         )
-    )
     init_(net, scheme, seed=seed)
     return net
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
+import torch
+from safetensors import SafetensorError
 from torch import nn
 
 from initviz._arguments import look_up
@@ -86,18 +88,30 @@ def public_model(
     else:
         path = _fetch(model, offline, cache)
     package = _package(model)
-    if model.package == "torchvision":
-        net = getattr(importlib.import_module("torchvision.models"), model.builder)(weights=None)
-        file = path / "model.safetensors" if path.is_dir() else path
-        return load_safetensors_(net, file).eval()
-    if not (path / "config.json").is_file():
+    with torch.random.fork_rng():  # the packages' own initialization draws from the global random state
+        if model.package == "torchvision":
+            return _torchvision_model(model, path).eval()
+        return _transformers_model(model, package, path).eval()
+
+
+def _torchvision_model(model: PublicModel, path: Path) -> nn.Module:
+    net = getattr(importlib.import_module("torchvision.models"), model.builder)(weights=None)
+    return load_safetensors_(net, path / "model.safetensors" if path.is_dir() else path)
+
+
+def _transformers_model(model: PublicModel, package: ModuleType, path: Path) -> nn.Module:
+    if not (path / "config.json").is_file() or not any(path.glob("*.safetensors")):
         raise ValueError(f"path: {path} is no folder with config.json and model.safetensors, which {model.label} takes")
     options = {"local_files_only": True, "use_safetensors": True, "trust_remote_code": False, "weights_only": True}
-    net, found = getattr(package, model.builder).from_pretrained(path, output_loading_info=True, **options)
-    if found["missing_keys"] or found["mismatched_keys"]:
-        lacking = sorted(map(str, [*found["missing_keys"], *found["mismatched_keys"]]))
+    try:
+        net, found = getattr(package, model.builder).from_pretrained(path, output_loading_info=True, **options)
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ValueError(f"path: {path.name} can't be read as {model.builder}: {reason}") from error
+    lacking = sorted(map(str, [*found["missing_keys"], *found["mismatched_keys"]]))
+    if lacking:
         raise ValueError(f"path: {path.name} does not fit {model.builder}: it lacks {', '.join(lacking[:3])}")
-    return net.eval()
+    return net
 
 
 def _fetch(model: PublicModel, offline: bool, cache: str | Path | None) -> Path:
@@ -149,12 +163,13 @@ def _package(model: PublicModel) -> ModuleType:
         raise _unfit(model, error) from error
 
 
-def _unfit(model: PublicModel, error: Exception) -> ModelUnavailable:
-    import torch
-
+def _unfit(model: PublicModel, error: BaseException) -> ModelUnavailable:
+    while error.__cause__:  # transformers wraps what went wrong
+        error = error.__cause__
+    packages = " or ".join(dict.fromkeys([model.package, "torchvision"]))
     return ModelUnavailable(
-        f"{model.label}: its architecture can't be loaded. The installed {model.package} or torchvision does not fit "
-        f"torch {torch.__version__} ({str(error).splitlines()[0]}). Install the builds of both from the same index."
+        f"{model.label}: its architecture can't be loaded. The installed {packages} does not fit torch {torch.__version__} "
+        f"({str(error).splitlines()[0]}). Install builds of torch and torchvision from the same index."
     )
 
 

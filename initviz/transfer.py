@@ -172,7 +172,7 @@ def _start(
         net = copy.deepcopy(model)
         net = net if strategy.pretrained else _drawn_anew(net, scheme, seed)
     old = cast(nn.Linear, net.get_submodule(head))
-    new = nn.Linear(old.in_features, n_classes, device=old.weight.device, dtype=old.weight.dtype)
+    new = nn.utils.skip_init(nn.Linear, old.in_features, n_classes, device=old.weight.device, dtype=old.weight.dtype)
     parent, _, name = head.rpartition(".")
     setattr(net.get_submodule(parent), name, init_(new, scheme, seed=seed))
     return net

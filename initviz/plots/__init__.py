@@ -11,6 +11,7 @@ from initviz.plots.lsuv import LsuvFigure, lsuv
 from initviz.plots.overlay import overlay
 from initviz.plots.parting import parting
 from initviz.plots.rectifier import RectifierFigure, rectifier
+from initviz.plots.signals import signals
 from initviz.plots.symmetry import SymmetryFigure, symmetry
 from initviz.plots.transfer import TransferFigure, transfer
 from initviz.plots.weight_shapes import weight_shapes
@@ -36,6 +37,7 @@ __all__ = [
     "overlay",
     "parting",
     "rectifier",
+    "signals",
     "symmetry",
     "transfer",
     "weight_shapes",

@@ -79,7 +79,7 @@ class TransferFigure:
             self.keys[name].set_visible(there)
             self.keys[name].set_fontweight("bold" if chosen else "normal")
             final = [result.final(name, count) for count in result.labels] if there else []
-            curve = result.curve(name, labels).T if beside else []
+            curve = result.curve(name, labels).T if beside else np.empty(0)
             for i, (x, values) in enumerate(((result.labels, final), (result.steps, curve))):
                 self._draw(name, i, np.asarray(x, dtype=float)[: len(values)], values, chosen)
         self.here.set_xdata([labels, labels])
