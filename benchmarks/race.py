@@ -1,6 +1,6 @@
 """A race as one computation (torch.func.vmap over racers and seeds) against its plain loop, one network after the other.
 
-`initviz.racing` chooses by what is printed here: one computation as long as no weight matrix is larger than 256 x 256.
+`initviz.racing` chooses by what is printed here: one computation as long as no weight matrix is larger than 128 x 128.
 """
 
 from __future__ import annotations

@@ -199,4 +199,4 @@ def _trainings(
 def _is_small(model: nn.Module) -> bool:
     """Whether a step's time is spent on calling layers rather than in them: see benchmarks/race.py."""
     parameters = list(model.parameters())
-    return parameters[0].device.type == "cuda" or max(p.numel() for p in parameters) <= 256 * 256
+    return parameters[0].device.type == "cuda" or max(p.numel() for p in parameters) <= 128 * 128

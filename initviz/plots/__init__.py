@@ -10,6 +10,7 @@ from initviz.plots.heatmap import HeatMapFigure, heat_map
 from initviz.plots.lsuv import LsuvFigure, lsuv
 from initviz.plots.overlay import overlay
 from initviz.plots.parting import parting
+from initviz.plots.race import RaceFigure, race
 from initviz.plots.rectifier import RectifierFigure, rectifier
 from initviz.plots.signals import signals
 from initviz.plots.symmetry import SymmetryFigure, symmetry
@@ -22,6 +23,7 @@ __all__ = [
     "FlowFigure",
     "HeatMapFigure",
     "LsuvFigure",
+    "RaceFigure",
     "RectifierFigure",
     "SymmetryFigure",
     "TransferFigure",
@@ -36,6 +38,7 @@ __all__ = [
     "lsuv",
     "overlay",
     "parting",
+    "race",
     "rectifier",
     "signals",
     "symmetry",

@@ -105,7 +105,7 @@ class FlowFigure:
         ghosts = [list(pinned[0].stats(q)) if pinned else None for q in (forward, backward)]
         count = max(len(shown[0]), len(ghosts[0] or []))
         words = [QUANTITIES[q] for q in (forward, backward)]
-        output = _output_layer(report)
+        output = output_layer(report)
         self.forward.update(shown[0], words[0].capitalize(), ghosts[0], output)
         self.backward.update(shown[1], words[1].capitalize(), ghosts[1], output)
         self.forward_strip.update(shown[0], count, output)
@@ -171,7 +171,7 @@ class FlowFigure:
         self.reason.set_text("\n".join(lines[:4]))
 
 
-def _output_layer(report: Report) -> int:
+def output_layer(report: Report) -> int:
     """Number of the last reached layer if others have an activation and it has none; else 0."""
     layers = report.reached
     has = [layer.activation_name is not None for layer in layers]
