@@ -9,7 +9,6 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from itertools import product
 from pathlib import Path
@@ -28,6 +27,7 @@ from initviz.networks import MLP, NORMALIZATIONS, mlp
 from initviz.probe import probe
 from initviz.report import Report
 from initviz.schemes import scheme
+from initviz.threads import one_thread
 from initviz.training import train
 from initviz.verdict import verdict
 
@@ -85,7 +85,7 @@ def run(settings: Run) -> dict[str, Any]:
     - diverged: whether the loss or a gradient became NaN or infinite on the way.
     """
     data = dataset(settings.data)
-    with _one_thread():
+    with one_thread():
         x, y = data.batch(min(256, len(data.x_train)), seed=settings.seed)
         net = _network(settings, data.n_in, data.n_classes, x)
         report = probe(net, x, y, quantities={"activation", "preactivation_gradient"})
@@ -185,17 +185,6 @@ def _change(report: Report, quantity: str, end: int, start: int) -> float:
     return float(rms[end] / rms[start]) if rms[start] > 0 else math.nan
 
 
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Sums over several threads are rounded otherwise than over one."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
 # Where the runs are done ---------------------------------------------------------------------------------------------------
 
 
@@ -211,7 +200,9 @@ def _there(todo: list[Run], executor: Executor) -> Iterator[dict[str, Any]]:
             waiting.add(executor.submit(run, settings))
         while waiting:
             ended, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            for future in sorted(ended, key=lambda f: f.exception() is not None):  # keep what is good before what is broken
+            for future in sorted(
+                ended, key=lambda f: f.exception() is not None
+            ):  # keep what is good before what is broken
                 yield future.result()
     except BrokenExecutor as error:
         raise RuntimeError(
