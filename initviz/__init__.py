@@ -43,16 +43,15 @@ from initviz.widths import WidthSpread, width_spread
 
 __version__ = "0.1.0"
 __all__ = [
-    "ACTIVATIONS", "DATASETS", "PRESETS", "PRETRAINED", "PUBLIC_MODELS", "SCHEMES", "STRATEGIES", "Activation",
-    "Diagnosis", "Growth", "History", "LayerStats", "LsuvLayer", "LsuvTrace", "Measurement", "ModelUnavailable",
-    "Phase", "RaceResult", "Report", "Scheme", "Settings", "TensorStats", "TransferResult", "Verdict",
-    "WeightShape", "WidthSpread", "assert_stable", "card", "check", "clinic", "cnn", "compare", "critical_sigma_w",
-    "curves", "dataset", "diagnose", "digits", "explore", "explore_comparison", "explore_fans", "explore_lsuv",
-    "explore_relu", "explore_scale", "explore_symmetry", "explore_transfer", "few_labels", "gaussian", "growth",
-    "init_", "jacobian_singular_values", "leaky_relu", "lsuv_", "measure", "mlp", "mnist1d", "mnist1d_large",
-    "phase_diagram", "plots", "predict", "pretrained", "probe", "public_model", "quiz", "race", "sweep", "symmetry",
-    "textures", "theory", "train", "transfer", "transfer_study", "verdict", "weight_shapes", "widgets",
-    "width_spread",
+    "ACTIVATIONS", "DATASETS", "PRESETS", "PRETRAINED", "PUBLIC_MODELS", "SCHEMES", "STRATEGIES", "Activation", "Diagnosis",
+    "Growth", "History", "LayerStats", "LsuvLayer", "LsuvTrace", "Measurement", "ModelUnavailable", "Phase", "RaceResult",
+    "Report", "Scheme", "Settings", "TensorStats", "TransferResult", "Verdict", "WeightShape", "WidthSpread", "assert_stable",
+    "card", "check", "clinic", "cnn", "compare", "critical_sigma_w", "curves", "dataset", "diagnose", "digits", "explore",
+    "explore_comparison", "explore_fans", "explore_lsuv", "explore_race", "explore_relu", "explore_scale", "explore_symmetry",
+    "explore_transfer", "few_labels", "gaussian", "growth", "init_", "jacobian_singular_values", "leaky_relu", "lsuv_",
+    "measure", "mlp", "mnist1d", "mnist1d_large", "phase_diagram", "plots", "predict", "pretrained", "probe", "public_model",
+    "quiz", "race", "sweep", "symmetry", "textures", "theory", "train", "transfer", "transfer_study", "verdict",
+    "weight_shapes", "widgets", "width_spread",
 ]  # fmt: skip
 
 _LATE = {
@@ -63,6 +62,7 @@ _LATE = {
     "explore_fans": "initviz.widgets",
     "explore_relu": "initviz.widgets",
     "explore_lsuv": "initviz.widgets",
+    "explore_race": "initviz.widgets",
     "explore_scale": "initviz.widgets",
     "explore_symmetry": "initviz.widgets",
     "explore_transfer": "initviz.widgets",

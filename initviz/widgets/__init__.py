@@ -5,6 +5,7 @@ from initviz.widgets.comparison import Comparison, explore_comparison
 from initviz.widgets.explorer import Explorer, explore
 from initviz.widgets.fans import FansExplorer, explore_fans
 from initviz.widgets.lsuv import LsuvStepper, explore_lsuv
+from initviz.widgets.race import RaceExplorer, explore_race
 from initviz.widgets.rectifier import RectifierExplorer, explore_relu
 from initviz.widgets.scale_width import ScaleExplorer, explore_scale
 from initviz.widgets.symmetry import SymmetryExplorer, explore_symmetry
@@ -16,6 +17,7 @@ __all__ = [
     "Explorer",
     "FansExplorer",
     "LsuvStepper",
+    "RaceExplorer",
     "RectifierExplorer",
     "ScaleExplorer",
     "SymmetryExplorer",
@@ -25,6 +27,7 @@ __all__ = [
     "explore_comparison",
     "explore_fans",
     "explore_lsuv",
+    "explore_race",
     "explore_relu",
     "explore_scale",
     "explore_symmetry",
