@@ -100,13 +100,16 @@ def test_the_chosen_quantities_are_shown(explorer, forward, backward):
 def test_every_control_has_a_tooltip_and_none_needs_a_mouse(explorer):
     keyboard = (
         widgets.IntSlider, widgets.FloatSlider, widgets.FloatLogSlider, widgets.SelectionSlider, widgets.Dropdown,
-        widgets.Checkbox, widgets.BoundedIntText, widgets.Button, widgets.ToggleButton,
+        widgets.BoundedIntText, widgets.Button, widgets.ToggleButton,
     )  # fmt: skip
     shown = all_widgets(explorer)
     controls = [w for w in shown if not isinstance(w, widgets.HTML | widgets.Image)]
     assert len(controls) == 18 and all(isinstance(w, keyboard) for w in controls)
     assert all(w.tooltip and w.tabbable is not False for w in controls)
     assert len({w.tooltip for w in controls}) == len(controls)
+    for w in controls:  # ipywidgets shows no tooltip of a menu that has a label: there the label has it
+        if isinstance(w, widgets.Dropdown):
+            assert f'title="{html.escape(w.tooltip)}"' in w.description and w.description_allow_html
     assert {id(w) for w in explorer.controls.values()} <= {id(w) for w in shown}
     assert not any(isinstance(w, widgets.Output) for w in shown)
 

@@ -321,6 +321,19 @@ def test_a_hundred_updates_leave_nothing_behind(tanh, exploding):
     assert not pyplot.get_fignums()
 
 
+@pytest.mark.parametrize("change", [{}, {"activation": "relu", "scale": 0.75}, {"activation": "sigmoid"}])
+def test_the_anatomy_is_the_picture_with_a_number_on_each_part(change):
+    m = iv.measure(**(SMALL | change))
+    figure = iv.plots.anatomy(m.report, m.prediction, m.verdict)
+    figure.canvas.draw()
+    discs = [t for axes in figure.axes for t in axes.texts if t.get_bbox_patch() is not None]
+    assert sorted(t.get_text() for t in discs) == list("1234567")
+    boxes = [t.get_bbox_patch().get_window_extent() for t in discs]
+    for i, box in enumerate(boxes):
+        assert figure.bbox.x0 < box.x0 and box.x1 < figure.bbox.x1 and box.y1 < figure.bbox.y1
+        assert not any(box.overlaps(other) for other in boxes[:i])
+
+
 # Reports of any kind -------------------------------------------------------------------------------------------------------
 
 

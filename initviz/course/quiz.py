@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import string
 from typing import Any
 
 import ipywidgets as widgets
@@ -18,24 +19,28 @@ class Quiz(widgets.VBox):
     A page without a kernel shows the question and its choices, each with its feedback folded behind it.
 
     Attributes:
-        choices: the radio buttons; their `value` is the index of the chosen answer, or None.
+        choices: the buttons A, B, ...; their `value` is the index of the chosen answer, or None.
         feedback: what is said to it.
     """
 
     def __init__(self, question: Question) -> None:
         self.question = question
-        words = widgets.HTMLMath(
-            f'<div style="font-size:17px; line-height:1.45"><b>Predict.</b> {question.words}</div>'
+        letters = string.ascii_uppercase[: len(question.choices)]
+        items = "".join(f"<li>{html.escape(choice.words)}</li>" for choice in question.choices)
+        asked = widgets.HTMLMath(
+            f'<div style="font-size:17px; line-height:1.45"><b>Predict.</b> {question.words}'
+            f"<ol type='A' style='margin:4px 0'>{items}</ol></div>"
         )
-        self.choices = widgets.RadioButtons(
-            options=[(_plain(choice.words), i) for i, choice in enumerate(question.choices)],
+        self.choices = widgets.ToggleButtons(  # not radio buttons: JupyterLab takes the arrow keys that they need
+            options=[(letter, number) for number, letter in enumerate(letters)],
             value=None,
+            tooltips=[f"Answer {letter}; you may choose again" for letter in letters],
             tooltip="Choose an answer; you may choose again",
-            layout={"width": "auto"},
+            style={"button_width": "64px", "font_weight": "bold"},
         )
         self.feedback = widgets.HTMLMath()
         self.choices.observe(self._answer, names="value")
-        super().__init__([words, self.choices, self.feedback], layout={"max_width": "900px"})
+        super().__init__([asked, self.choices, self.feedback], layout={"max_width": "900px"})
 
     def _answer(self, change: dict) -> None:
         if change["new"] is None:
@@ -60,8 +65,3 @@ class Quiz(widgets.VBox):
         bundle["text/plain"] = repr(self)
         bundle["text/html"] = f"<b>Predict.</b> {self.question.words}<ol type='A'>{items}</ol>"
         return bundle
-
-
-def _plain(words: str) -> str:
-    """Radio buttons show no mathematics: a choice's words are plain."""
-    return words.replace("$", "")

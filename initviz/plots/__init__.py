@@ -1,5 +1,6 @@
 """Pictures: each takes a record of numbers and makes, or moves, the artists of a matplotlib figure."""
 
+from initviz.plots.anatomy import anatomy
 from initviz.plots.curves import curves
 from initviz.plots.fans import FansFigure, fans
 from initviz.plots.filters import filters
@@ -29,6 +30,7 @@ __all__ = [
     "TransferFigure",
     "WidthsFigure",
     "curves",
+    "anatomy",
     "fans",
     "filters",
     "flow",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from typing import Any
 
 import ipywidgets as widgets
@@ -54,7 +55,8 @@ def setting_controls(settings: Settings) -> dict[str, widgets.ValueWidget]:
             options=list(NORMALIZATIONS), value=settings.normalization,
         ),
         "skip": control(
-            widgets.Checkbox, "Skip connections", "Add each layer's pre-activation to the next one's", value=settings.skip, indent=False
+            widgets.Dropdown, "Skips", "Skip connections: add each layer's pre-activation to the next one's",
+            options=[("none", False), ("from layer to layer", True)], value=bool(settings.skip),
         ),
         "precision": control(
             widgets.Dropdown, "Precision", "The number type of weights, activations and gradients",
@@ -81,6 +83,9 @@ def control(kind: type, description: str, tooltip: str, **traits: Any) -> widget
     """A widget of one width with a label and a tooltip; sliders report while they are dragged."""
     if issubclass(kind, widgets.IntSlider | widgets.FloatSlider | widgets.FloatLogSlider | widgets.SelectionSlider):
         traits["continuous_update"] = True
+    if issubclass(kind, widgets.Dropdown):  # it shows no tooltip of its own beside a label
+        description = f'<span title="{html.escape(tooltip)}">{html.escape(description)}</span>'
+        traits["description_allow_html"] = True
     return kind(description=description, tooltip=tooltip, layout=LAYOUT, style=STYLE, **traits)
 
 
