@@ -14,7 +14,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
 NOT_ON_CONDA = {"mnist1d"}
-NO_FLOOR = {"execute", "__main__"}
+NO_FLOOR = {"slides", "execute", "__main__"}
 
 
 def canonical(name: str) -> str:

@@ -1,0 +1,45 @@
+"""python -m initviz.slides: on a tiny notebook. (How slides look is seen in tests/browser/test_slides.py.)"""
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from initviz import slides
+
+VIEW = {"model_id": "0" * 32, "version_major": 2, "version_minor": 0}
+
+
+@pytest.fixture
+def path(tmp_path):
+    cells = [new_markdown_cell("# A title\n\n$x^2$"), new_code_cell("app()"), new_code_cell("quiz()")]
+    cells[1].outputs = [new_output("display_data", {slides.VIEW: VIEW, "image/png": "aWNvbg==", "text/plain": "App"})]
+    cells[2].outputs = [
+        new_output("display_data", {slides.VIEW: VIEW, "text/html": "<b>Why?</b>", "text/plain": "Quiz"})
+    ]
+    for cell in cells:
+        cell.metadata["slideshow"] = {"slide_type": "slide"}
+    nbformat.write(new_notebook(cells=cells), tmp_path / "a.ipynb")
+    return tmp_path / "a.ipynb"
+
+
+def test_a_deck_is_one_file_that_shows_widgets_as_their_pictures(path, capsys):
+    assert slides.main([str(path)]) == 0
+    target = path.with_suffix(".slides.html")
+    assert capsys.readouterr().out == f"{target}\n"
+    page = target.read_text(encoding="utf-8")
+    assert page.count("<section") == 6 and "A title" in page  # a slide in a stack, for each cell
+    assert "data:image/png;base64,aWNvbg==" in page and "<b>Why?</b>" in page
+    assert "widget-view" not in page
+
+
+def test_what_cannot_be_read_is_said_in_a_line(tmp_path, capsys):
+    (tmp_path / "b.ipynb").write_text("no notebook")
+    for name in ("none.ipynb", "b.ipynb"):
+        assert slides.main([str(tmp_path / name)]) == 2
+        assert capsys.readouterr().err.startswith(f"{tmp_path / name}: ")
+
+
+def test_a_missing_extra_is_named(path, capsys, monkeypatch):
+    monkeypatch.setattr(slides, "find_spec", lambda package: None)
+    assert slides.main([str(path)]) == 2
+    assert "pip install 'initviz[slides]'" in capsys.readouterr().err
