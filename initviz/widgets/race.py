@@ -288,7 +288,7 @@ class RaceExplorer(Frame):
             if run.diverged_at is not None:
                 parts.append(f"{label} diverged at step {run.diverged_at}")
             elif len(run.steps):
-                parts.append(f"{label} {run.final_accuracy:.0%}")
+                parts.append(f"{label} {100 * run.final_accuracy:.0f} %")
         where = f"Step {self.step} of {STEPS}, {state}. " + (f"Test accuracy: {', '.join(parts)}. " if parts else "")
         shown, step = self.controls["shown"].value, self.controls["time"].value
         return where + f"The layers of {shown} at step {step}: {verdict(self.report).kind}."
@@ -332,6 +332,10 @@ def explore_race(
     known = ("depth", "activation", "lr", "optimizer", "seed")
     for name in settings:
         look_up("settings", name, dict.fromkeys(known))
+    if "activation" in settings:
+        settings["activation"] = activation(settings["activation"]).name
+    if "optimizer" in settings:
+        look_up("optimizer", settings["optimizer"], OPTIMIZERS)
     return RaceExplorer(names, step, settings)
 
 
