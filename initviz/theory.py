@@ -17,25 +17,23 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
+from scipy.optimize import brentq
 
 from initviz._arguments import look_up, real_number, whole_number
 from initviz.activations import Activation
 from initviz.activations import activation as activation_named
-from initviz.averages import moments, second_moment, slope_second_moment
+from initviz.averages import Moments, moments, second_moment, slope_second_moment
+from initviz.spread import REACH, Band, Spread, band, ratio, stretched, susceptibility
 
 SAMPLE_BINS = 4
 """Groups of equal size into which samples of different norm are put: each has a q of its own."""
-
-
-@dataclass(frozen=True)
-class Band:
-    """Root mean squares by layer, shape (depth + 1,): the map's, and the ends within which a single draw falls 95 times in 100."""
-
-    mid: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
+EPSILON = 1e-5
+"""What torch's layer normalization adds to a variance."""
+QUANTITIES = ("preactivation", "activation", "preactivation_gradient", "activation_gradient")
+"""What is predicted: these of the quantities of a `Report`."""
 
 
 @dataclass(frozen=True)
@@ -53,37 +51,60 @@ class Prediction:
 def variance_map(
     q: float | np.ndarray, activation: str | Activation, sigma_w: float, sigma_b: float = 0.0
 ) -> np.ndarray:
-    """The next layer's second moment of pre-activations, sigma_w^2 E[phi(sqrt(q) z)^2] + sigma_b^2 (Poole et al. 2016, eq. 3)."""
+    """The next layer's second moment of pre-activations, sigma_w^2 E[phi(sqrt(q) z)^2] + sigma_b^2 (Poole et al. 2016, eq. 3).
+
+    Args:
+        q: second moments of this layer's pre-activations, of any shape.
+        activation: a name or an Activation.
+        sigma_w, sigma_b: sqrt(fan_in) times the weights' standard deviation, and the biases' standard deviation.
+    Returns:
+        An array of the shape of `q`.
+    Raises:
+        TypeError, ValueError: an argument that is negative, not finite or no number; an unknown activation.
+    """
     sigma_w, sigma_b = real_number("sigma_w", sigma_w), real_number("sigma_b", sigma_b)
-    return sigma_w**2 * second_moment(activation_named(activation), np.asarray(q, dtype=float)) + sigma_b**2
+    return sigma_w**2 * second_moment(activation_named(activation), _second_moments("q", q)) + sigma_b**2
 
 
 def chi(q: float | np.ndarray, activation: str | Activation, sigma_w: float) -> np.ndarray:
-    """Factor of the gradient's second moment a layer, sigma_w^2 E[phi'(sqrt(q) z)^2] (Schoenholz et al. 2017, eq. 9)."""
-    return real_number("sigma_w", sigma_w) ** 2 * slope_second_moment(
-        activation_named(activation), np.asarray(q, dtype=float)
-    )
+    """Factor of the gradient's second moment a layer, sigma_w^2 E[phi'(sqrt(q) z)^2] (Schoenholz et al. 2017, eq. 9).
+
+    Arguments, shapes and errors as `variance_map`.
+    """
+    slope2 = slope_second_moment(activation_named(activation), _second_moments("q", q))
+    return real_number("sigma_w", sigma_w) ** 2 * slope2
 
 
 def fixed_point(activation: str | Activation, sigma_w: float, sigma_b: float = 0.0, start: float = 1.0) -> float:
-    """q* with variance_map(q*) = q*, by iteration from `start`; 0 if it dies out, inf if it grows without end."""
-    q = real_number("start", start)
-    for _ in range(20_000):
-        new = float(variance_map(q, activation, sigma_w, sigma_b))
-        if new > 1e12:
-            return math.inf
-        if new < 1e-12:
-            return 0.0
-        if abs(new - q) <= 1e-13 * q:
-            return new
-        q = new
-    return 0.0 if q < 1e-3 else q  # at the edge a saturating function dies out as slowly as 1/layers
+    """q* with variance_map(q*) = q*, where a deep network settles that begins at q = `start`.
+
+    The map rises with q, so it is the first crossing of the diagonal on the way up or down from `start`; `start` itself where the
+    map is the diagonal (ReLU at sigma_w^2 = 2); 0 if the signal dies out (below 1e-20), inf if it grows without end (beyond 1e12).
+
+    Raises:
+        TypeError, ValueError: as `variance_map`.
+    """
+    q = real_number("start", start) or float(variance_map(0.0, activation, sigma_w, sigma_b))
+    up = float(variance_map(q, activation, sigma_w, sigma_b)) > q
+    ladder = np.geomspace(q, 1e12 if up else 1e-20, 600) if q else np.zeros(1)
+    gap = variance_map(ladder, activation, sigma_w, sigma_b) - ladder
+    if abs(gap[0]) <= 1e-12 * q:
+        return q
+    crossed = np.flatnonzero(gap < -1e-11 * ladder if up else gap > 1e-11 * ladder)
+    if not len(crossed):
+        return math.inf if up else 0.0
+    gap_at = lambda log_q: float(variance_map(math.exp(log_q), activation, sigma_w, sigma_b)) / math.exp(log_q) - 1  # noqa: E731
+    here, before = np.log(ladder[crossed[0]]), np.log(ladder[crossed[0] - 1])
+    return math.exp(brentq(gap_at, before, here, xtol=1e-14)) if gap_at(before) * gap_at(here) < 0 else math.exp(before)
 
 
 def depth_scale(activation: str | Activation, sigma_w: float, sigma_b: float = 0.0) -> float:
-    """Layers over which a gradient's second moment changes by e: -1/log(chi(q*)) (Schoenholz et al. 2017, eq. 10).
+    """Layers over which a gradient's second moment changes by e: -1/log(chi(q*)) (Schoenholz et al. 2017, section 3).
 
     Positive where gradients vanish (ordered phase), negative where they explode (chaotic phase), infinite at the edge of chaos.
+
+    Raises:
+        TypeError, ValueError: as `variance_map`.
     """
     q = fixed_point(activation, sigma_w, sigma_b)
     factor = float(chi(min(q, 1e12), activation, sigma_w))
@@ -117,70 +138,99 @@ def predict(
         TypeError, ValueError: an argument that is not as above.
     """
     phi = activation_named(activation)
-    if len(widths) < 3:
-        raise ValueError(f"widths: got {list(widths)}; it takes the input, one or more hidden layers and the output")
     n = np.array([whole_number("widths", width) for width in widths], dtype=float)
+    if len(n) < 3:
+        raise ValueError(f"widths: got {list(widths)}; it takes the input, one or more hidden layers and the output")
     look_up("normalization", normalization or "none", {"none": 0, "layer": 0, "batch": 0})
+    weights = _one_a_layer("weight_std", weight_std, len(n) - 1) ** 2
+    biases = _one_a_layer("bias_std", bias_std, len(n) - 1) ** 2
+    inputs, gradient_rms = _sample_bins(input_second_moment), real_number("gradient_rms", gradient_rms)
     if normalization == "batch":
         return None
-    depth, layers = len(n) - 2, len(n) - 1
-    weight_variance = _one_a_layer("weight_std", weight_std, layers) ** 2
-    sigma_w2, sigma_b2 = n[:-1] * weight_variance, _one_a_layer("bias_std", bias_std, layers) ** 2
-    real_number("gradient_rms", gradient_rms)
     norm = normalization == "layer"
+    first = n[0] * weights[0] * inputs + biases[0]
+    maps = partial(_maps, n=n, phi=phi, weights=weights, biases=biases, norm=norm, skip=skip, last=gradient_rms**2)
+    at = maps(first)
+    spread = Spread(n, at.q, at.m, phi, n[:-1] * weights, at.branch, norm, skip)
+    if spread.amplifies:
+        factor = math.exp(REACH * spread.start[-1])
+        low, high = maps(first / factor), maps(first * factor)
+        bands = {
+            name: stretched(getattr(at, name), getattr(low, name), getattr(high, name), spread, name)
+            for name in QUANTITIES
+        }
+    else:
+        bands = {name: band(getattr(at, name), getattr(spread, name)) for name in QUANTITIES}
+    gradient = at.preactivation_gradient.mean(axis=1)
+    return Prediction(**bands, chi=ratio(gradient, np.append(gradient[1:], np.nan)))
 
-    # Forward: q[l] of the stream, shape (layers, samples); the activation sees q = 1 behind a layer normalization.
-    q = np.empty((layers, len(inputs := _sample_bins(input_second_moment))))
-    q[0] = sigma_w2[0] * inputs + sigma_b2[0]
+
+@dataclass(frozen=True)
+class _Maps:
+    """Second moments by layer, shape (depth + 1, samples), NaN where there is nothing; and what the band needs."""
+
+    preactivation: np.ndarray
+    activation: np.ndarray
+    preactivation_gradient: np.ndarray
+    activation_gradient: np.ndarray
+    q: np.ndarray
+    m: Moments
+    branch: np.ndarray
+
+
+def _maps(
+    first: np.ndarray,
+    n: np.ndarray,
+    phi: Activation,
+    weights: np.ndarray,
+    biases: np.ndarray,
+    norm: bool,
+    skip: bool,
+    last: float,
+) -> _Maps:
+    """Forward from `first`, the first hidden layer's q, shape (samples,); backward from `last` at the last hidden layer."""
+    depth = len(n) - 2
+    sigma_w2 = n[:-1] * weights
+    nothing = np.full((1, len(first)), np.nan)
+
+    # Forward: q[l] of the stream; behind a layer normalization the activation sees 1 (less if q is as small as its epsilon).
+    see = lambda q: q / (q + EPSILON) if norm else q  # noqa: E731
+    q = np.empty((depth + 1, len(first)))
+    q[0] = first
     for l in range(depth):
-        added = sigma_w2[l + 1] * second_moment(phi, np.ones_like(q[l]) if norm else q[l]) + sigma_b2[l + 1]
+        added = sigma_w2[l + 1] * second_moment(phi, see(q[l])) + biases[l + 1]
         q[l + 1] = added + (q[l] if skip and l + 1 < depth else 0)
-        if (
-            l
-            and not skip
-            and np.allclose(q[l + 1], q[l], rtol=1e-12, atol=0)
-            and _same_from(l, n, weight_variance, sigma_b2)
-        ):
+        settled = l and not skip and np.allclose(q[l + 1], q[l], rtol=1e-12, atol=0)
+        if settled and _same_from(l, n, weights, biases):
             q[l + 1 : depth] = q[l + 1]  # at the fixed point: the rest is the same
-            q[depth] = sigma_w2[depth] * second_moment(phi, np.ones_like(q[l]) if norm else q[l]) + sigma_b2[depth]
+            q[depth] = sigma_w2[depth] * second_moment(phi, see(q[l])) + biases[depth]
             break
-    m = moments(phi, np.ones_like(q[:depth]) if norm else q[:depth])
-    seen = np.vstack([np.ones_like(q[:depth]), q[depth:]]) if norm else q
+    m = moments(phi, see(q[:depth]))
 
     # Backward: to z, the activation's input, and to h, the stream.
-    branch = (n[1:] * weight_variance)[1:, None] * m.slope2  # from dL/dh of the next layer to dL/dz of this one
+    branch = (n[1:] * weights)[1:, None] * m.slope2  # from dL/dh of the next layer to dL/dz of this one
     to_z, to_h = np.full_like(q, np.nan), np.full_like(q, np.nan)
-    to_z[depth - 1] = gradient_rms**2
-    to_h[depth - 1] = to_z[depth - 1] / q[depth - 1] if norm else to_z[depth - 1]
-    to_h[depth] = _ratio(to_z[depth - 1], branch[depth - 1])
+    to_z[depth - 1] = last
+    to_h[depth - 1] = last / (q[depth - 1] + EPSILON) if norm else last
+    to_h[depth] = ratio(to_z[depth - 1], branch[depth - 1])
     for l in range(depth - 2, -1, -1):
         to_z[l] = branch[l] * to_h[l + 1]
-        to_h[l] = _ratio(to_z[l], q[l]) if norm else to_z[l]
+        to_h[l] = to_z[l] / (q[l] + EPSILON) if norm else to_z[l]
         if skip:
             to_h[l] += to_h[l + 1]
     gradient = to_z if norm else to_h.copy()  # without normalization z and h are one
     gradient[depth] = np.nan
-    to_a = np.vstack([_ratio(branch, m.slope2) * to_h[1:], np.full_like(q[:1], np.nan)])
     if not norm:
-        gradient[:depth] += _radial(n, q, m, sigma_w2, skip, gradient_rms**2)
-
-    spread = _Spread(n, q, m, phi, sigma_w2, branch, norm, skip)
-    after = np.append(gradient[1:].mean(axis=1), np.nan)
-    return Prediction(
-        preactivation=_band(seen, spread.preactivation),
-        activation=_band(np.vstack([m.value2, np.full_like(q[:1], np.nan)]), spread.activation),
-        preactivation_gradient=_band(gradient, spread.gradient),
-        activation_gradient=_band(to_a, np.append(spread.gradient[1:], 0) + np.append(2 / n[1:-1], 0)),
-        chi=_ratio(gradient.mean(axis=1), after),
+        gradient[:depth] += _radial(n, q, m, sigma_w2, skip, last)
+    return _Maps(
+        preactivation=np.vstack([see(q[:depth]), q[depth:]]),
+        activation=np.vstack([m.value2, nothing]),
+        preactivation_gradient=gradient,
+        activation_gradient=np.vstack([(n[1:] * weights)[1:, None] * to_h[1:], nothing]),
+        q=q,
+        m=m,
+        branch=branch,
     )
-
-
-def _susceptibility(q: np.ndarray, m, sigma_w2: np.ndarray, skip: bool) -> np.ndarray:
-    """d log q' / d log q from each hidden layer to the next, shape (depth, samples)."""
-    passed = _ratio(sigma_w2[1:, None] * m.value2, q[1:]) * m.growth
-    if skip:
-        passed[:-1] += _ratio(q[:-2], q[1:-1])
-    return passed
 
 
 def _radial(n: np.ndarray, q: np.ndarray, m, sigma_w2: np.ndarray, skip: bool, last: float) -> np.ndarray:
@@ -191,84 +241,9 @@ def _radial(n: np.ndarray, q: np.ndarray, m, sigma_w2: np.ndarray, skip: bool, l
     chi. At the last layer the gradient has 1/n of its square there; many layers back this may be most of it.
     """
     depth = len(n) - 2
-    s2 = _susceptibility(q, m, sigma_w2, skip)[: depth - 1] ** 2
+    s2 = susceptibility(q, m, sigma_w2, skip)[: depth - 1] ** 2
     back = np.vstack([np.cumprod(s2[::-1], axis=0)[::-1], np.ones_like(q[:1])])
-    return _ratio(back * n[depth] * q[depth - 1] * last, (n[1:-1] ** 2)[:, None] * q[:depth])
-
-
-class _Spread:
-    """Variance of the logarithm of each second moment in one draw, by layer, shape (layers,).
-
-    Linear noise about the map (derived here; for a ReLU it is Hanin & Nica's 5/n). Given q, the mean of phi^2 over n units has the
-    relative variance v = (E[phi^4]/E[phi^2]^2 - 1)/n. It enters log q' with the weight r, its share of q', and what is in log q already
-    passes on with the weight S = d log q'/d log q. On the way back each layer adds (3 E[phi'^4]/E[phi'^2]^2 - 1)/n, and what is in
-    log q moves E[phi'^2] with it.
-    """
-
-    def __init__(self, n, q, m, phi, sigma_w2, branch, norm, skip) -> None:
-        depth, width = len(n) - 2, n[1:-1]
-        q, branch = q.mean(axis=1), branch.mean(axis=1)
-        value2, value4, slope2, slope4, joint, growth = (
-            getattr(m, name).mean(axis=1) for name in ("value2", "value4", "slope2", "slope4", "joint", "growth")
-        )
-        v = np.maximum(_ratio(value4, value2**2) - 1, 0) / width
-        share = np.minimum(_ratio(sigma_w2[1:] * value2, q[1:]), 1)
-        fresh = share**2 * v
-        passed = share * growth
-        if skip and depth > 1:
-            kept = _ratio(q[: depth - 1], q[1:depth])
-            passed[:-1] += kept
-            fresh[:-1] += 4 * share[:-1] * kept / width[1:]
-        if norm:
-            fresh, passed = np.zeros_like(fresh), np.zeros_like(passed)
-
-        variance = np.zeros(depth + 1)
-        for l in range(depth):
-            variance[l + 1] = passed[l] ** 2 * variance[l] + fresh[l]
-        own = np.zeros(depth) if norm else 2 / width
-        self.preactivation = variance + np.append(own, 2 / n[-1])
-        self.activation = np.append(growth**2 * variance[:depth] + v, 0)
-
-        backward = np.maximum(3 * _ratio(slope4, slope2**2) - 1, 0) / width
-        lean = _lean(phi, q[:depth]) if not norm else np.zeros(depth)
-        if skip:
-            part = branch / (1 + branch)
-            backward = part**2 * backward + 4 * part * (1 - part) / width
-            lean = part * lean
-        backward[-1] = lean[-1] = 0  # the way back begins at the last hidden layer, as measured
-        paths = np.zeros(
-            (depth, depth + 1)
-        )  # [k, l]: how the noise of layer k moves the product of chi from layer l on
-        for k in range(depth - 1):
-            reach = np.cumprod(np.append(1.0, passed[k + 1 : depth - 1]))
-            paths[k, k + 1 : depth] = lean[k + 1 : depth] * reach
-        paths = np.cumsum(paths[:, ::-1], axis=1)[:, ::-1]
-        self.gradient = np.append(np.cumsum(backward[::-1])[::-1], 0) + fresh @ paths**2
-        # A unit that is large and steep moves both: the noise of layer k on the way forward and on the way back go together.
-        together = 2 * share * (_ratio(joint, value2 * slope2) - 1) / width * (not norm)
-        together[-1] = 0
-        self.gradient[:depth] += np.cumsum((together * np.diag(paths[:, 1:]))[::-1])[::-1]
-        self.gradient = np.maximum(self.gradient, 0)
-
-
-def _lean(phi: Activation, q: np.ndarray, step: float = 0.05) -> np.ndarray:
-    """d log E[phi'^2] / d log q, by a central difference; 0 for the ReLU family."""
-    if phi.slope is not None:
-        return np.zeros_like(q)
-    up, down = (slope_second_moment(phi, q * math.exp(sign * step)) for sign in (1, -1))
-    return np.log(np.maximum(up, 1e-300) / np.maximum(down, 1e-300)) / (2 * step)
-
-
-def _band(second: np.ndarray, variance: np.ndarray) -> Band:
-    """In one draw the logarithm has the mean -V/2 and the standard deviation sqrt(V); a batch's mean strays less than that."""
-    mid = second.mean(axis=1)
-    low, high = mid * np.exp(-variance / 2 - 2 * np.sqrt(variance)), mid * np.exp(2 * np.sqrt(variance))
-    return Band(np.sqrt(mid), np.sqrt(low), np.sqrt(high))
-
-
-def _ratio(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    a, b = np.broadcast_arrays(np.asarray(a, dtype=float), b)
-    return np.divide(a, b, out=np.zeros_like(a, dtype=float), where=b != 0)
+    return ratio(back * n[depth] * q[depth - 1] * last, (n[1:-1] ** 2)[:, None] * q[:depth])
 
 
 def _same_from(layer: int, *arrays: np.ndarray) -> bool:
@@ -277,7 +252,7 @@ def _same_from(layer: int, *arrays: np.ndarray) -> bool:
 
 
 def _one_a_layer(argument: str, value: float | Sequence[float], layers: int) -> np.ndarray:
-    values = np.atleast_1d(np.asarray(value, dtype=float))
+    values = np.atleast_1d(_numbers(argument, value))
     if values.shape not in ((1,), (layers,)):
         raise ValueError(
             f"{argument}: got {values.size} numbers; it takes one, or one for each of {layers} weight matrices"
@@ -288,7 +263,21 @@ def _one_a_layer(argument: str, value: float | Sequence[float], layers: int) -> 
 
 
 def _sample_bins(input_second_moment: float | np.ndarray) -> np.ndarray:
-    values = np.sort(np.atleast_1d(np.asarray(input_second_moment, dtype=float)))
-    if not (np.isfinite(values).all() and (values >= 0).all()):
-        raise ValueError("input_second_moment: has a negative or non-finite value; it takes mean squares")
+    values = np.sort(np.ravel(_second_moments("input_second_moment", input_second_moment)))
+    if not len(values):
+        raise ValueError("input_second_moment: is empty; it takes one number, or one a sample")
     return np.array([group.mean() for group in np.array_split(values, min(SAMPLE_BINS, len(values)))])
+
+
+def _second_moments(argument: str, value: float | np.ndarray) -> np.ndarray:
+    values = _numbers(argument, value)
+    if not (np.isfinite(values).all() and (values >= 0).all()):
+        raise ValueError(f"{argument}: has a negative or non-finite value; it takes second moments")
+    return values
+
+
+def _numbers(argument: str, value: object) -> np.ndarray:
+    try:
+        return np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        raise TypeError(f"{argument}: got {type(value).__name__} {value!r}; it takes numbers") from None

@@ -21,7 +21,8 @@ from initviz.activations import Activation
 from initviz.activations import activation as activation_named
 from initviz.averages import moments, second_moment, slope_second_moment
 from initviz.networks import PADDINGS
-from initviz.theory import SAMPLE_BINS, Prediction, _band, _one_a_layer, _radial, _ratio, _Spread
+from initviz.spread import Spread, band, ratio
+from initviz.theory import SAMPLE_BINS, Prediction, _one_a_layer, _radial
 
 
 def predict_cnn(
@@ -98,20 +99,17 @@ def predict_cnn(
     added = mean[1:] - sigma_b2[1:, None]
     if skip:
         added[:-1] -= mean[: depth - 1]
-    sigma_w2 = np.append(1.0, _ratio(added, value2).mean(axis=1))
-    branch = np.array([_ratio(_mean(z), _mean(h)) for z, h in zip(to_z, [*to_h[1:], np.ones_like(q[0])])])
+    sigma_w2 = np.append(1.0, ratio(added, value2).mean(axis=1))
+    branch = np.array([ratio(_mean(z), _mean(h)) for z, h in zip(to_z, [*to_h[1:], np.ones_like(q[0])])])
     if not norm:
         gradient[:depth] += _radial(n * places, mean, m, sigma_w2, skip, gradient_rms**2)
-    spread = _Spread(n, mean, m, phi, sigma_w2, branch, norm, skip)
+    spread = Spread(n, mean, m, phi, sigma_w2, branch, norm, skip)
     return Prediction(
-        preactivation=_band(seen, spread.preactivation),
-        activation=_band(np.vstack([value2, nothing]), spread.activation),
-        preactivation_gradient=_band(gradient, spread.gradient),
-        activation_gradient=_band(
-            np.vstack([[_mean(one) for one in to_a], nothing]),
-            np.append(spread.gradient[1:], 0) + np.append(2 / n[1:-1], 0),
-        ),
-        chi=_ratio(gradient.mean(axis=1), np.append(gradient[1:].mean(axis=1), np.nan)),
+        preactivation=band(seen, spread.preactivation),
+        activation=band(np.vstack([value2, nothing]), spread.activation),
+        preactivation_gradient=band(gradient, spread.preactivation_gradient),
+        activation_gradient=band(np.vstack([[_mean(one) for one in to_a], nothing]), spread.activation_gradient),
+        chi=ratio(gradient.mean(axis=1), np.append(gradient[1:].mean(axis=1), np.nan)),
     )
 
 
