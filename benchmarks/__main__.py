@@ -7,7 +7,7 @@ import sys
 
 from benchmarks.common import arguments, machine
 
-NAMES = ("probe_cost", "update", "peers", "growth", "memory", "leaks")
+NAMES = ("probe_cost", "update", "peers", "growth", "memory", "leaks", "theory_agreement")
 
 
 def main() -> int:

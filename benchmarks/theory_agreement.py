@@ -34,7 +34,7 @@ def held(activation: str, scheme: str, seeds: int) -> tuple[list[float], float]:
 
 
 def tables(quick: bool = False) -> list[Table]:
-    seeds = 2 if quick else 16
+    seeds = 2 if quick else 8
     rows = []
     for name, activation in iv.ACTIVATIONS.items():
         for scheme in dict.fromkeys([activation.best_scheme, *(() if quick else ("pytorch_default", "orthogonal"))]):
