@@ -68,12 +68,7 @@ def few_labels(data: Data, per_class: int, seed: int = 0) -> Data:
     Raises:
         TypeError, ValueError: per_class that is not a whole number from 1 to the size of the smallest class, a negative seed.
     """
-    per_class, seed = whole_number("per_class", per_class), whole_number("seed", seed, least=0)
-    smallest = int(data.y_train.bincount(minlength=data.n_classes).min())
-    if per_class > smallest:
-        raise ValueError(
-            f"per_class: got {per_class}; the smallest class of {data.name} has {smallest} training samples"
-        )
+    per_class, seed = _count("per_class", per_class, data), whole_number("seed", seed, least=0)
     order = torch.randperm(len(data.y_train), generator=torch.Generator().manual_seed(seed))
     chosen = torch.cat([order[data.y_train[order] == c][:per_class] for c in range(data.n_classes)])
     return replace(data, x_train=data.x_train[chosen], y_train=data.y_train[chosen])
@@ -117,7 +112,7 @@ def transfer(
     if not isinstance(data, Data):
         raise TypeError(f"data: got {type(data).__name__}; it takes a data set such as iv.mnist1d()")
     chosen = [look_up("strategies", name, STRATEGIES) for name in _several("strategies", strategies)]
-    counts = [whole_number("labels", count) for count in _several("labels", labels)]
+    counts = [_count("labels", count, data) for count in _several("labels", labels)]
     numbers = _several("seeds", seeds) if isinstance(seeds, Sequence) else range(whole_number("seeds", seeds))
     numbers = [whole_number("seeds", seed, least=0) for seed in numbers]
     steps, every, batch_size = (
@@ -237,14 +232,24 @@ def features(model: nn.Module, head: str, data: Data) -> Data:
         data: what `model` takes.
     """
     seen: list[Tensor] = []
+    device = next(model.parameters()).device
     hook = model.get_submodule(head).register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].flatten(1)))
     try:
         with torch.no_grad(), evaluating(model):
-            model(data.x_train)
-            model(data.x_test)
+            for x in (data.x_train, data.x_test):
+                model(x.to(device))
     finally:
         hook.remove()
     return replace(data, name=f"features of {data.name}", x_train=seen[0], x_test=seen[1])
+
+
+def _count(argument: str, value: object, data: Data) -> int:
+    """`value` as a number of labels that every class of `data` has."""
+    count = whole_number(argument, value)
+    smallest = int(data.y_train.bincount(minlength=data.n_classes).min())
+    if count > smallest:
+        raise ValueError(f"{argument}: got {count}; the smallest class of {data.name} has {smallest} training samples")
+    return count
 
 
 def _several(argument: str, values: Sequence) -> Sequence:

@@ -350,7 +350,7 @@ def test_training_on_the_source_has_widened_the_weights_and_made_their_tails_hea
         (lambda: iv.transfer(strategies=["fine-tuned"]), ValueError, "did you mean 'fine_tuned'"),
         (lambda: iv.transfer(strategies="frozen"), TypeError, "strategies: got str"),
         (lambda: iv.transfer(strategies=[]), ValueError, "strategies: got none"),
-        (lambda: iv.transfer(labels=[501]), ValueError, "per_class: got 501"),
+        (lambda: iv.transfer(labels=[501]), ValueError, "labels: got 501; the smallest class of mnist1d_large has 500"),
         (lambda: iv.transfer(labels=5), TypeError, "labels: got int"),
         (lambda: iv.transfer(labels=[0]), ValueError, "labels"),
         (lambda: iv.transfer(seeds=0), ValueError, "seeds"),
