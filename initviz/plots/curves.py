@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
 from initviz.plots.panels import BLUE, FONT, GREY, INK, ORANGE, TITLE, bare
 
@@ -36,7 +37,7 @@ def curves(
     """
     x = np.asarray(x, dtype=float)
     figure = Figure(figsize=(12.8, 4.6), dpi=100, facecolor="white")
-    ax = figure.add_axes((0.08, 0.15, 0.66, 0.74))
+    ax = figure.add_axes((0.08, 0.15, 0.69, 0.74))
     bare(ax)
     ax.grid(axis="y", color="#D8D8D8", lw=0.8)
     ax.set_axisbelow(True)
@@ -44,23 +45,33 @@ def curves(
     for (label, values), (color, marker) in zip(lines.items(), LINES):
         low, mean, high = _spread(np.atleast_2d(np.asarray(values, dtype=float)), log_y)
         ax.fill_between(x, low, high, color=color, alpha=0.18, lw=0)
-        ax.plot(x, mean, color=color, marker=marker, ms=7, lw=2)
-        if predicted and label in predicted:
-            ax.plot(x, predicted[label], color=color, lw=2, ls=(0, (3, 2)))
-        ends.append((mean[np.isfinite(mean)][-1], label, color, marker))
+        theory = (predicted or {}).get(label)
+        ax.plot(x, mean, color=color, marker=marker, mfc="white" if theory is not None else color, ms=8, mew=1.8,
+                lw=0 if theory is not None else 2)  # fmt: skip
+        if theory is not None:
+            ax.plot(x, theory, color=color, lw=2, ls=(0, (3, 1.5)))
+        ends.append((np.nanmean(np.log(mean) if log_y else mean), label, color, marker))
     ax.set_xscale("log" if log_x else "linear")
     ax.set_yscale("log" if log_y else "linear")
-    if log_x:
+    if log_x or len(x) <= 8:
         ax.set_xticks(x, [f"{v:g}" for v in x], **FONT)
-        ax.minorticks_off()
+    elif (x == x.round()).all():
+        ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+    low, high = ax.get_ylim()
+    if log_y and high / low < 300:
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+    ax.minorticks_off()
     ax.tick_params(length=0, labelsize=FONT["fontsize"], labelcolor=INK)
     ax.set_xlabel(xlabel, **FONT)
     ax.set_title(title, loc="left", **TITLE)
     signs = {"o": "●", "s": "■", "^": "▲", "D": "◆", "v": "▼", "P": "✚"}
+    hollow = dict(zip("●■▲◆▼✚", "○□△◇▽✚"))
     for row, (_, label, color, marker) in enumerate(sorted(ends, reverse=True)):
-        figure.text(0.755, 0.84 - 0.085 * row, f"{signs[marker]} {label}", **(FONT | {"color": color}))
+        sign = hollow[signs[marker]] if label in (predicted or {}) else signs[marker]
+        figure.text(0.785, 0.84 - 0.085 * row, f"{sign} {label}", **(FONT | {"color": color}))
     if predicted:
-        figure.text(0.755, 0.84 - 0.085 * len(ends), "– –  predicted", **FONT)
+        figure.text(0.785, 0.84 - 0.085 * len(ends), "– –  predicted", **FONT)
     return figure
 
 
