@@ -9,6 +9,8 @@ from playwright.sync_api import Locator, Page
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PICTURE = "img.widget-image"
+APP = "xpath=ancestor::div[contains(@class, 'jupyter-widgets') and contains(@class, 'widget-vbox')][last()]"
+"""From a picture to the whole app."""
 HANDLE = ".noUi-handle"
 ERRORS = '[data-mime-type="application/vnd.jupyter.error"], [data-mime-type="application/vnd.jupyter.stderr"]'
 SECONDS = 30

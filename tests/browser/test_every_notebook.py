@@ -7,12 +7,11 @@ import ast
 
 import nbformat
 import pytest
-from browser.pages import ERRORS, HANDLE, PICTURE, ROOT, SECONDS, changed, settled
+from browser.pages import APP, ERRORS, HANDLE, PICTURE, ROOT, SECONDS, changed, settled
 from nbformat.v4 import new_code_cell, new_notebook
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 VIEW = "application/vnd.jupyter.widget-view+json"
-APP = "xpath=ancestor::div[contains(@class, 'jupyter-widgets') and contains(@class, 'widget-vbox')][last()]"
 
 
 def app_cells(path) -> list[str]:

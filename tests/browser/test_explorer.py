@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 from browser.pages import (
+    APP,
     ERRORS,
     HANDLE,
     PICTURE,
@@ -72,6 +73,13 @@ def test_sliders_move_the_picture_and_the_verdict(page, explorer, screenshots):
     page.wait_for_function("() => document.querySelector('.initviz-verdict b').innerText != 'STABLE'")
     settled(page, explorer)
     page.screenshot(path=screenshots / "explorer-scaled.png")
+
+    page.locator(".widget-dropdown", has_text="Preset").locator("select").select_option(label="ReLU under Xavier")
+    page.wait_for_function("() => document.querySelector('.initviz-verdict b').innerText == 'VANISHING'")
+    page.set_viewport_size({"width": 1600, "height": 1000})
+    settled(page, explorer)
+    page.mouse.move(0, 0)
+    explorer.locator(APP).screenshot(path=screenshots / "readme.png")
     assert page.locator(ERRORS).count() == 0
 
 

@@ -1,0 +1,56 @@
+"""The README says what is so: its commands are CI's, its code runs, its table of the course is the folder's, its picture is there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import initviz as iv
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.S)
+
+
+def test_the_code_runs_as_it_stands(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (code,) = blocks("python")
+    assert len([line for line in code.splitlines() if line.strip()]) <= 15
+    names: dict = {}
+    exec(code, names)
+    assert capsys.readouterr().out.startswith("VANISHING")
+    assert (tmp_path / "before.png").stat().st_size > 10_000
+    assert (
+        iv.verdict(names["report"]).kind == "vanishing" and iv.verdict(names["app"].measurement.report).kind == "stable"
+    )
+
+
+def test_two_commands_set_up_and_the_second_is_what_ci_runs():
+    notebooks, tests, conda = (block.strip() for block in blocks("bash"))
+    assert notebooks.endswith(".venv/bin/jupyter lab notebooks/00_start_here.ipynb")
+    ci = (
+        (ROOT / ".ci" / "run")
+        .read_text(encoding="utf-8")
+        .replace('"$home/venv/bin/', '"')
+        .replace('"', "")
+        .replace(" -q", "")
+    )
+    steps = [step.replace(".venv/bin/", "") for step in tests.split(" && ")]
+    assert steps[0] == "python3 -m venv .venv" and len(steps) == 3
+    for step in steps[1:]:
+        assert step in ci.splitlines()
+    assert conda in (ROOT / "environment.yml").read_text(encoding="utf-8")
+
+
+def test_what_it_links_to_is_there():
+    links = re.findall(r"\]\((?!http)([^)]+)\)", README)  # the picture, the notebooks, the other documents
+    assert "docs/explorer.png" in links
+    assert not [link for link in links if not (ROOT / link).exists()]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
+def test_every_notebook_is_in_the_table_of_the_course(path):
+    assert re.search(rf"^\| \[{path.stem[:2]} .*\]\(notebooks/{path.name}\) \|", README, re.M)
