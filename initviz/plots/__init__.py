@@ -11,6 +11,7 @@ from initviz.plots.heatmap import HeatMapFigure, heat_map
 from initviz.plots.lsuv import LsuvFigure, lsuv
 from initviz.plots.overlay import overlay
 from initviz.plots.parting import parting
+from initviz.plots.phase import PhaseFigure, phase
 from initviz.plots.race import RaceFigure, race
 from initviz.plots.rectifier import RectifierFigure, rectifier
 from initviz.plots.signals import signals
@@ -24,6 +25,7 @@ __all__ = [
     "FlowFigure",
     "HeatMapFigure",
     "LsuvFigure",
+    "PhaseFigure",
     "RaceFigure",
     "RectifierFigure",
     "SymmetryFigure",
@@ -40,6 +42,7 @@ __all__ = [
     "lsuv",
     "overlay",
     "parting",
+    "phase",
     "race",
     "rectifier",
     "signals",

@@ -5,6 +5,7 @@ from initviz.widgets.comparison import Comparison, explore_comparison
 from initviz.widgets.explorer import Explorer, explore
 from initviz.widgets.fans import FansExplorer, explore_fans
 from initviz.widgets.lsuv import LsuvStepper, explore_lsuv
+from initviz.widgets.phase import PhaseExplorer, explore_phase
 from initviz.widgets.race import RaceExplorer, explore_race
 from initviz.widgets.rectifier import RectifierExplorer, explore_relu
 from initviz.widgets.scale_width import ScaleExplorer, explore_scale
@@ -17,6 +18,7 @@ __all__ = [
     "Explorer",
     "FansExplorer",
     "LsuvStepper",
+    "PhaseExplorer",
     "RaceExplorer",
     "RectifierExplorer",
     "ScaleExplorer",
@@ -27,6 +29,7 @@ __all__ = [
     "explore_comparison",
     "explore_fans",
     "explore_lsuv",
+    "explore_phase",
     "explore_race",
     "explore_relu",
     "explore_scale",
