@@ -194,10 +194,12 @@ def predict(
     }
     widths = [layers[0].weight.shape[1], *(len(layer.weight) for layer in layers)]
     images = x.double().cpu().numpy()
-    if isinstance(net, CNN):
-        images = images.reshape(len(x), *net.shape)
-        return predict_cnn(widths, net.kernel, net.padding_mode, phi, inputs=images, **how)
-    return theory.predict(widths, phi, input_second_moment=np.square(images.reshape(len(x), -1)).mean(axis=1), **how)
+    with np.errstate(over="ignore", invalid="ignore"):  # an explosion may leave float64's range; the line then ends
+        if isinstance(net, CNN):
+            images = images.reshape(len(x), *net.shape)
+            return predict_cnn(widths, net.kernel, net.padding_mode, phi, inputs=images, **how)
+        inputs = np.square(images.reshape(len(x), -1)).mean(axis=1)
+        return theory.predict(widths, phi, input_second_moment=inputs, **how)
 
 
 _scheme_named = scheme  # under a second name for functions that have an argument called `scheme`

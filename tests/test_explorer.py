@@ -8,6 +8,7 @@ import io
 import math
 import re
 import threading
+import warnings
 
 import ipywidgets as widgets
 import numpy as np
@@ -355,6 +356,23 @@ def test_a_hundred_updates_leave_no_figure_hook_thread_or_artist_behind(explorer
     assert not pyplot.get_fignums()
     layers = [o for o in gc.get_objects() if issubclass(type(o), torch.nn.Linear)]
     assert not any(layer._forward_hooks or layer._backward_hooks for layer in layers)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"activation": "selu", "scheme": "he_normal", "scale": 100, "depth": 200},
+        {"activation": "silu", "scheme": "constant", "scale": 5, "bias_std": 3, "depth": 60},
+        {"activation": "relu", "scheme": "pytorch_default", "scale": 100, "bias_std": 3, "depth": 60, "precision": "float16"},
+        {"activation": "softplus", "scheme": "small_normal", "scale": 0.01, "depth": 200, "skip": True},
+    ],
+)  # fmt: skip
+def test_the_ends_of_the_sliders_give_a_picture_and_no_warning(explorer, state):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        explorer.set(**state)
+    assert pixels(explorer.picture.value).std() > 10
+    assert explorer.measurement.verdict.kind.upper() in explorer.words.value
 
 
 def test_updates_leave_the_random_state_alone(explorer):
