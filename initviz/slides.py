@@ -25,7 +25,9 @@ PICTURES = ("image/png", "text/html")
 LAYOUT = """\
 :root { --jp-code-font-size: 16px; }
 .reveal h1 { font-size: 46px; }
+.reveal .jp-RenderedHTML :is(ol, ul) { display: block; } /* reveal.js sets lists beside the words before them */
 .reveal .jp-RenderedImage img { max-width: 900px; max-height: 410px; }
+.reveal ol[type=A] { display: block; list-style-type: upper-alpha; }
 """
 """Style of a slide beyond nbconvert's: 120 characters of code side by side, and room for words beside a picture."""
 
