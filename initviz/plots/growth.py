@@ -15,11 +15,11 @@ from initviz.plots.scale import log_limits, power
 if TYPE_CHECKING:
     from initviz.growth import Growth
 
-SIZE = (12.8, 5.2)
+SIZE = (12.8, 5.6)
 STYLES = [(BLUE, "o"), (ORANGE, "s"), ("#009E73", "^"), ("#9A3D7F", "D"), ("#56606A", "v")]
 """Colour and marker of each line."""
-TITLE = FONT | {"fontsize": 15}
-BIG = FONT | {"fontsize": 13.5}
+TITLE = FONT | {"fontsize": 17}
+BIG = FONT | {"fontsize": 16.5}
 
 Ways = tuple[float | np.ndarray, float | np.ndarray]
 
@@ -38,8 +38,8 @@ def growth(
         widths: shape (L,), the layers' widths, to be written below them (up to a dozen).
     """
     figure = Figure(figsize=SIZE, dpi=100, facecolor="white")
-    axes = [figure.add_axes((0.075, 0.27, 0.40, 0.60)), figure.add_axes((0.575, 0.27, 0.40, 0.60))]
-    titles = ("Forward: E[h²] over that of layer 1", "Backward: E[(dL/dh)²] over that of the last layer")
+    axes = [figure.add_axes((0.075, 0.275, 0.40, 0.61)), figure.add_axes((0.575, 0.275, 0.40, 0.61))]
+    titles = ("Forward: E[h²] over layer 1's", "Backward: E[(dL/dh)²] over the last's")
     for way, (ax, title) in enumerate(zip(axes, titles)):
         bare(ax)
         ax.set_facecolor(PAPER_COLOR)
@@ -88,7 +88,7 @@ def _axis(ax: Axes, values: np.ndarray, count: int, widths: np.ndarray | None) -
     step = 1 if widths is not None else next(s for s in (1, 2, 5, 10, 20, 50, 100) if count / s <= 10)
     numbers = [1, *range(step if step > 1 else 2, count + 1, step)]
     words = [str(n) for n in numbers] if widths is None else [f"{n}\n{widths[n - 1]}" for n in numbers]
-    ax.set_xticks(numbers, words, **(BIG if widths is None else FONT))
+    ax.set_xticks(numbers, words, **(BIG if widths is None else FONT | {"fontsize": 14}))
     ax.tick_params(length=0)
     ax.set_xlabel("layer" if widths is None else "layer, and its width", labelpad=1, **BIG)
 
@@ -98,6 +98,6 @@ def _key(figure: Figure, labels: list[str], theory: bool) -> None:
     x = 0.075
     for label, (color, marker) in zip(labels, STYLES):
         figure.text(x, 0.035, f"{shapes[marker]} {label}", va="bottom", **(BIG | {"color": color}))
-        x += 0.033 + 0.0088 * len(label)
-    words = "shaded: one standard deviation over seeds"
+        x += 0.04 + 0.0107 * len(label)
+    words = "shaded: ± one standard deviation"
     figure.text(x, 0.035, ("- - theory     " if theory else "") + words, va="bottom", **BIG)

@@ -16,8 +16,8 @@ from initviz.report import QUANTITIES
 if TYPE_CHECKING:
     from initviz.report import Report
 
-TITLE = FONT | {"fontsize": 15}
-BIG = FONT | {"fontsize": 13.5}
+TITLE = FONT | {"fontsize": 17}
+BIG = FONT | {"fontsize": 16}
 CELLS = 61
 
 
@@ -62,7 +62,7 @@ def overlay(
             ax.set_ylim(0, 1.06 * peak)
             if row == 0 and column == columns - 1:
                 names = [f"layer {place + 1}" for place in range(len(some))]
-                ax.legend(ax.lines, names, loc="upper right", frameon=False, fontsize=13, handlelength=2.6)
+                ax.legend(ax.lines, names, loc="upper right", frameon=False, fontsize=15.5, handlelength=2.6)
     return figure
 
 

@@ -74,8 +74,8 @@ class FansExplorer(Frame):
         one = self.chosen
         return (
             f"{CHOICES[one.choice].label}, {one.n_in} inputs and {one.n_out} outputs: a layer multiplies the signal's variance by "
-            f"{one.forward:.2g} on the way forward (theory {one.forward_theory:.2g}) and the gradient's by {one.backward:.2g} on the "
-            f"way back (theory {one.backward_theory:.2g}). A single draw strays by about {one.forward_error:.0%}."
+            f"{one.forward:.3g} on the way forward (theory {one.forward_theory:.3g}) and the gradient's by {one.backward:.3g} on the "
+            f"way back (theory {one.backward_theory:.3g}). A single draw strays by about {one.forward_error:.0%}."
         )
 
     def summary(self) -> str:
