@@ -44,6 +44,8 @@ GRID = {
 FILE = Path(__file__).parent / "data" / "comparison.csv"
 COLUMNS = ["scheme", "activation", "depth", "lr", "seed", "forward", "backward", "verdict", "accuracy", "diverged"]
 
+CHANCE = 0.2
+"""Mean test accuracy below which a network counts as not having learned (chance is 0.1)."""
 TRAINED = 0.8
 """Mean test accuracy from which a network counts as trained (chance is 0.1, a good network reaches 0.97)."""
 
@@ -63,7 +65,7 @@ class Map:
         schemes, activations: names of the rows and of the columns.
         mean, spread: shape (rows, columns), over seeds. Accuracy in percent; changes as log10, -inf when nothing is left.
         recommended: shape (rows, columns), whether the scheme is `Activation.best_scheme`.
-        best: shape (rows, columns), whether the scheme is the activation's best: the highest accuracy, or the change nearest to none.
+        best: shape (rows, columns), whether the scheme is the activation's best: the highest accuracy, or the change nearest to none. None where nothing learned.
     """
 
     quantity: str
@@ -120,7 +122,10 @@ def heat_map(runs: pd.DataFrame | None = None, quantity: str = "accuracy", depth
     recommended = np.array([[ACTIVATIONS[a].best_scheme == s for a in activations] for s in schemes])
     score = mean if quantity == "accuracy" else -np.abs(mean)
     score = np.where(np.isnan(score), -np.inf, score)
-    return Map(quantity, depth, schemes, activations, mean, spread, recommended, score == score.max(axis=0))
+    some = score.max(axis=0) >= (
+        100 * CHANCE if quantity == "accuracy" else -np.inf
+    )  # the best of what learned nothing is none
+    return Map(quantity, depth, schemes, activations, mean, spread, recommended, (score == score.max(axis=0)) & some)
 
 
 def recommendations(runs: pd.DataFrame | None = None) -> pd.DataFrame:
