@@ -65,7 +65,8 @@ class Map:
         schemes, activations: names of the rows and of the columns.
         mean, spread: shape (rows, columns), over seeds. Accuracy in percent; changes as log10, -inf when nothing is left.
         recommended: shape (rows, columns), whether the scheme is `Activation.best_scheme`.
-        best: shape (rows, columns), whether the scheme is the activation's best: the highest accuracy, or the change nearest to none. None where nothing learned.
+        best: shape (rows, columns), whether the scheme is the activation's best: the highest accuracy (none, where nothing learned),
+            or the change nearest to none.
     """
 
     quantity: str
