@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -11,13 +12,15 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 import initviz as iv
-from initviz import pretrain, transfer_study
+from initviz import pretrain
 from initviz.checkpoint import load_safetensors_
 from initviz.pretrained import FOLDER, signal_cnn
 from initviz.source_tasks import curves, mnist1d_large, random_curves, textures
 from initviz.stack import evaluating
 from initviz.transfer import features
 from initviz.transfer_result import TransferResult, in_words, spread
+
+study_module = import_module("initviz.transfer_study")  # the package has a function of this name
 
 
 def accuracy(net, data):
@@ -255,7 +258,7 @@ def test_a_result_in_words():
 @pytest.mark.parametrize("name", iv.PRETRAINED)
 def test_the_study_is_complete(name):
     study = iv.transfer_study(name)
-    assert study.source == name and study.labels == transfer_study.LABELS and len(study.seeds) >= 5
+    assert study.source == name and study.labels == study_module.LABELS and len(study.seeds) >= 5
     assert study.strategies == tuple(iv.STRATEGIES)
     shape = (len(study.strategies), len(study.labels), len(study.seeds), len(study.steps))
     assert study.accuracy.shape == shape and np.isfinite(study.accuracy).all()
@@ -300,8 +303,8 @@ def test_a_run_of_the_study_that_trains_all_is_measured_again():
 
 
 def test_the_study_command_writes_what_the_study_reads(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(transfer_study, "LABELS", (5,))
-    transfer_study.main(["--seeds", "1", "--steps", "4", "--folder", str(tmp_path)])
+    monkeypatch.setattr(study_module, "LABELS", (5,))
+    study_module.main(["--seeds", "1", "--steps", "4", "--folder", str(tmp_path)])
     for name in iv.PRETRAINED:
         result = TransferResult.load(tmp_path / f"{name}-study.json")
         assert result.source == name and result.strategies == tuple(iv.STRATEGIES) and result.steps.tolist() == [0, 4]

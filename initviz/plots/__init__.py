@@ -17,6 +17,7 @@ from initviz.plots.rectifier import RectifierFigure, rectifier
 from initviz.plots.signals import signals
 from initviz.plots.symmetry import SymmetryFigure, symmetry
 from initviz.plots.transfer import TransferFigure, transfer
+from initviz.plots.transfer_curves import transfer_curves
 from initviz.plots.weight_shapes import weight_shapes
 from initviz.plots.widths import WidthsFigure, widths
 
@@ -48,6 +49,7 @@ __all__ = [
     "signals",
     "symmetry",
     "transfer",
+    "transfer_curves",
     "weight_shapes",
     "widths",
 ]

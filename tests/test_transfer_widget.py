@@ -1,0 +1,130 @@
+"""The transfer explorer and its pictures: controls move what is shown, everything is looked up, and bad input is named."""
+
+from importlib import import_module
+
+import numpy as np
+import pytest
+
+import initviz as iv
+from initviz.plots.transfer import LOOKS, TransferFigure
+from initviz.transfer_result import TransferResult, in_words
+from initviz.transfer_study import LABELS
+from initviz.widgets.transfer import explore_transfer
+
+PNG = b"\x89PNG"
+
+
+@pytest.fixture(scope="module")
+def explorer():
+    return explore_transfer()
+
+
+@pytest.fixture
+def own():
+    accuracy = np.linspace(0.1, 0.9, 2 * 2 * 3 * 4).reshape(2, 2, 3, 4)
+    return TransferResult(
+        "Own", "digits", ("random", "frozen"), (5, 50), (0, 1, 2), np.array([0, 10, 20, 25]), accuracy
+    )
+
+
+def test_it_starts_with_five_labels_fine_tuned_from_the_related_source(explorer):
+    study = iv.transfer_study("curves-cnn")
+    assert explorer.result is study and bytes(explorer.picture.value).startswith(PNG)
+    assert repr(explorer) == explorer.summary() == f"Transfer explorer: {in_words(study, 5, 'fine_tuned')}"
+    assert explorer.summary().endswith(f"({len(study.seeds)} seeds).")
+
+
+def test_every_control_changes_the_picture_and_the_words(explorer):
+    explorer.set(labels=5, strategy="fine_tuned", source="curves-cnn")
+    for change in ({"labels": 50}, {"strategy": "head_first"}, {"source": "textures-cnn"}):
+        picture, words = explorer.picture.value, explorer.words.value
+        explorer.set(**change)
+        assert explorer.picture.value != picture and explorer.words.value != words, change
+        assert 'role="status"' in explorer.words.value
+    assert explorer.result is iv.transfer_study("textures-cnn")
+
+
+def test_the_curves_are_the_means_of_the_study(explorer):
+    explorer.set(labels=50, strategy="frozen", source="curves-cnn")
+    study, figure = explorer.result, explorer._figure
+    np.testing.assert_allclose(figure.lines["frozen"][1].get_ydata(), study.curve("frozen", 50).mean(axis=0))
+    np.testing.assert_allclose(figure.lines["random"][1].get_ydata(), study.curve("random", 50).mean(axis=0))
+    assert not len(figure.lines["fine_tuned"][1].get_ydata())
+    for name in LOOKS:
+        by_labels = [study.final(name, labels).mean() for labels in LABELS]
+        np.testing.assert_allclose(figure.lines[name][0].get_ydata(), by_labels)
+    band = figure.bands["frozen"][1].get_paths()[0].vertices
+    spread = study.curve("frozen", 50).std(axis=0, ddof=1)
+    np.testing.assert_allclose(np.ptp(band[:, 1][band[:, 0] == study.steps[-1]]), 2 * spread[-1])
+
+
+def test_nothing_is_trained_while_a_control_moves(explorer, monkeypatch):
+    monkeypatch.setattr(import_module("initviz.transfer"), "train", None)
+    for labels in LABELS:
+        explorer.set(labels=labels)
+
+
+def test_every_control_has_a_tooltip_and_a_label(explorer):
+    assert all(widget.tooltip and widget.description for widget in explorer.controls.values())
+
+
+def test_the_page_without_a_kernel_has_picture_and_words(explorer):
+    bundle = explorer._repr_mimebundle_()
+    assert bundle["image/png"] and bundle["text/plain"] == explorer.summary()
+    assert explorer.still() == explorer.still() != explorer.picture.value  # it has the sentence too
+
+
+def test_a_result_of_ones_own(own):
+    explorer = explore_transfer(50, "frozen", result=own)
+    assert explorer.result is own and "frozen from Own" in explorer.summary()
+    assert [name for _, name in explorer.controls["strategy"].options] == ["random", "frozen"]
+    explorer.set(strategy="random", labels=5)
+    assert "above" not in explorer.summary()
+
+
+def test_pictures_for_a_notebook(own):
+    figure = iv.plots.transfer(own, 5, "frozen", "A title.")
+    assert repr(figure) == "<Figure size 1280x520 with 2 Axes>" and "A title." in [t.get_text() for t in figure.texts]
+    figure = iv.plots.transfer_curves(own, 50)
+    np.testing.assert_allclose(figure.axes[0].lines[1].get_ydata(), own.curve("frozen", 50).mean(axis=0))
+    assert repr(figure) == "<Figure size 1280x460 with 1 Axes>" and "50 labels" in figure.axes[0].get_title("left")
+    shapes = iv.weight_shapes(iv.pretrained("curves-cnn"))
+    figure = iv.plots.weight_shapes(shapes)
+    assert len(figure.axes) == 4
+    assert f"{shapes[1].std / shapes[1].fresh_std:.1f} × as wide" in figure.axes[1].texts[0].get_text()
+    signals = iv.plots.signals({"a": np.ones((3, 8)), "b": np.zeros((3, 8)) + 1})
+    assert len(signals.axes) == 6
+    np.testing.assert_array_equal(signals.axes[0].lines[0].get_ydata(), np.ones(8))
+
+
+def test_a_strategy_that_was_not_measured_has_no_line(own):
+    figure = TransferFigure()
+    figure.update(own, 5, "frozen")
+    assert not figure.keys["head_first"].get_visible() and figure.keys["random"].get_visible()
+    assert figure.png().startswith(PNG)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda own: explore_transfer(labels=6), ValueError, "labels: got 6; measured were 5, 10, 20"),
+        (
+            lambda own: explore_transfer(strategy="fine-tuned"),
+            ValueError,
+            "strategy: got 'fine-tuned'; measured were random",
+        ),
+        (lambda own: explore_transfer(source="imagenet"), ValueError, "source: 'imagenet' is unknown"),
+        (lambda own: explore_transfer(result="study"), TypeError, "result: got str"),
+        (lambda own: explore_transfer(result=own, strategy="fine_tuned"), ValueError, "strategy: got 'fine_tuned'"),
+        (lambda own: explore_transfer().set(labels=7), ValueError, "labels: 7 is not a value of this control"),
+        (lambda own: explore_transfer().set(epochs=7), ValueError, "settings: 'epochs' is unknown"),
+        (lambda own: iv.plots.transfer(own, 5, "head_first"), ValueError, "strategy: got 'head_first'"),
+        (lambda own: iv.plots.transfer_curves(own, 6), ValueError, "labels: got 6"),
+        (lambda own: iv.plots.weight_shapes([]), ValueError, "shapes: got 0"),
+        (lambda own: iv.plots.signals({"a": np.ones((2, 4)), "b": np.ones((3, 4))}), ValueError, "rows: got 2 rows of"),
+        (lambda own: iv.plots.signals({}), ValueError, "rows: got 0 rows"),
+    ],
+)
+def test_bad_input_is_refused_by_name(own, call, error, words):
+    with pytest.raises(error, match=words):
+        call(own)
