@@ -12,7 +12,7 @@ from torch.utils._pytree import tree_leaves
 
 from initviz.activations import ActivationModule
 from initviz.layers import own_weight, weight_of
-from initviz.moments import tensor_stats
+from initviz.moments import rms, tensor_stats
 from initviz.outputs import plus, real_tensors
 from initviz.report import LayerStats, TensorStats
 from initviz.restore import Kept
@@ -242,7 +242,7 @@ class Recorder:
         unreached = [_Call(module, name) for module, name in self.layers.items() if module not in self.counts]
         measured = {}
         for module in self.layers:
-            weight = weight_of(module)
+            weight = weight_of(module).detach()
             measured[module] = weight, self.measure(weight) if "weight" in self.quantities else None
         layers = []
         for call in self.calls + unreached:
@@ -262,6 +262,7 @@ class Recorder:
                     units=call.units,
                     distinct_units=call.distinct_units,
                     dead_units=call.dead_units,
+                    weight_rms=rms(weight) if weight_stats is None else weight_stats.rms,
                     weight=weight_stats,
                     weight_gradient=self.weight_gradients.get(id(self.weights[call.module])),
                     **call.stats,

@@ -89,7 +89,8 @@ class LayerStats:
         reached: whether the batch passed through it.
         activation_name: the activation function that followed, or None.
         units, distinct_units: number of units (features or channels), and how many of them differ in what they compute
-            on this batch. None when the layer was not reached or has no such axis.
+            on this batch or in the gradient that they get. None when the layer was not reached or has no such axis.
+        weight_rms: root mean square of the weight's entries, always measured.
         dead_units: share of units whose activation is exactly zero for the whole batch, or None without an activation.
         preactivation, ..., weight_gradient: a `TensorStats` each, or None where there is no such tensor or it was not asked
             for. The pre-activation is what enters the activation function (after normalization or a skip connection, if there is
@@ -106,6 +107,7 @@ class LayerStats:
     units: int | None = None
     distinct_units: int | None = None
     dead_units: float | None = None
+    weight_rms: float | None = None
     preactivation: TensorStats | None = None
     activation: TensorStats | None = None
     preactivation_gradient: TensorStats | None = None
