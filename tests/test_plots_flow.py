@@ -167,6 +167,21 @@ def test_a_column_is_darkest_where_most_values_lie(tanh, name):
         assert shade[mass == 0].max(initial=0) == 0 and mass.sum() == pytest.approx(1, abs=1e-9)
 
 
+def test_a_symmetric_layer_looks_symmetric_on_a_log_axis():
+    """Heavy tails: nearly all of a layer is in the one cell around 0, and 0 is not in its middle."""
+    import torch
+
+    z = torch.randn(4000, generator=torch.Generator().manual_seed(0))
+    heavy = stats(torch.cat([z**9, torch.tensor([9e4])]))
+    panel = FlowFigure().backward
+    panel.update([heavy, stats(z * 1e-3)], "", None)
+    assert panel.scale.threshold and heavy.hist.max() > 0.9
+    shade = shade_of(panel, 1)
+    up, down = shade[ROWS // 2 :], shade[: ROWS // 2][::-1]
+    dark = 0.7 * shade.max()
+    assert abs((up > dark).sum() - (down > dark).sum()) <= 2
+
+
 def test_no_value_is_clipped_away(tanh, exploding):
     for m in (tanh, exploding):
         figure = drawn(m)

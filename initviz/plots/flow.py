@@ -55,7 +55,7 @@ class FlowFigure:
         text = self.figure.text
         top = 1 - 12 / HEIGHT
         self.headline = text(12 / WIDTH, top, "", fontsize=19, fontweight="bold", va="top")
-        self.reason = text(12 / WIDTH, top - 2 / HEIGHT, "", fontsize=14, color=INK, va="top", linespacing=1.25)
+        self.reason = text(12 / WIDTH, top - 2 / HEIGHT, "", fontsize=13, color=INK, va="top", linespacing=1.25)
         self.caption = text(12 / WIDTH, 8 / HEIGHT, "", fontsize=13, color=GREY, va="bottom")
         self._panels: list[Panel] = [self.forward, self.backward, self.forward_strip, self.backward_strip, self.spread]
         self._artists = [artist for panel in self._panels for artist in panel.artists]
@@ -166,7 +166,9 @@ class FlowFigure:
         self.headline.set_color(KINDS[verdict.kind])
         end = self.headline.get_window_extent(self._canvas.get_renderer()).x1 / self.figure.bbox.width
         self.reason.set_x(end + 18 / WIDTH)
-        letters = round((1 - self.reason.get_position()[0]) * WIDTH / 9.4)  # a letter of prose is 9 wide on the average
+        letters = round(
+            (1 - self.reason.get_position()[0]) * WIDTH / 8.7
+        )  # a letter of prose is 8.4 wide on the average
         lines = textwrap.wrap(verdict.why, letters) + textwrap.wrap(verdict.remedy, letters)
         self.reason.set_text("\n".join(lines[:4]))
 

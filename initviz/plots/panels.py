@@ -68,7 +68,7 @@ class DensityPanel:
         density = np.zeros((ROWS, len(layers)))
         for column, stats in enumerate(layers):
             if stats is not None and stats.hist.any():
-                density[:, column] = stats.mass(edges)
+                density[:, column] = stats.mass(edges + _off_centre(stats) if self.scale.threshold else edges)
         peak = density.max(axis=0)
         shade = np.divide(density, peak, out=np.zeros_like(density), where=peak > 0) ** 0.6
         self.image.set_data(self._lut[(shade * 255).astype(np.uint8)])
@@ -96,7 +96,7 @@ class StripPanel:
     """Shares by layer that a density cannot show: exact zeros, saturated, non-finite. A row each, white 0 % to dark 100 %."""
 
     WORDS = {
-        "zeros": ("exactly 0", "Greys"),
+        "zeros": ("zeros", "Greys"),
         "saturated": ("saturated", "Purples"),
         "nonfinite": ("NaN, inf", "Reds"),
     }
@@ -263,6 +263,13 @@ def layer_axis(ax: Axes, count: int, output: int, labels: bool) -> None:
         ax.annotate(
             "layer", (0, 0), (-6, -10), xycoords="axes fraction", textcoords="offset points", ha="right", va="top", gid="still", **SMALL
         )  # fmt: skip
+
+
+def _off_centre(stats: TensorStats) -> float:
+    """The middle of the histogram's cell that holds 0. A log axis enlarges that cell, whose inside is not known: moved by this, at
+    most half a cell, it lies evenly on both sides of 0 and shows no lean that the values do not have."""
+    width = (stats.max - stats.min) / len(stats.hist)
+    return stats.min + (math.floor(-stats.min / width) + 0.5) * width if stats.min < 0 < stats.max else 0.0
 
 
 def _quantile(stats: TensorStats, share: float) -> float:
