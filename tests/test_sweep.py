@@ -4,6 +4,7 @@ import json
 import math
 import os
 import signal
+import sys
 import time
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -192,7 +193,7 @@ def test_expand_takes_single_values_ranges_and_arrays():
     ],
 )
 def test_bad_input_is_refused_before_a_run(tmp_path, monkeypatch, call, kind, message):
-    monkeypatch.setattr("initviz.sweep.run", lambda settings: pytest.fail("a run was started"))
+    monkeypatch.setattr(sys.modules["initviz.sweep"], "run", lambda settings: pytest.fail("a run was started"))
     path = tmp_path / "notes.txt"
     path.write_text("not a sweep\n")
     with pytest.raises(kind, match=message):
