@@ -54,7 +54,6 @@ def safe(path: str | Path) -> Path:
     path = Path(path)
     if path.suffix.lower() in PICKLES:
         raise ValueError(
-            f"path: {path.name} is a pickle, which can run any program when it is read, so initviz does not read it; "
-            "take the .safetensors file of the same weights"
+            f"path: {path.name} is a pickle, which can run any program when it is read; take the .safetensors file of the same weights"
         )
     return path
