@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from initviz.activations import ACTIVATIONS
-from initviz.compare import GRID, cells, compare
+from initviz.compare import cells, compare
 from initviz.course.kit import Choice, Exercise, Question, Unanswered, Wrong, call, number
 from initviz.schemes import scheme as scheme_named
 
@@ -63,6 +63,8 @@ QUESTIONS = {
     ),
 }
 
+SCHEMES = list(cells().scheme.unique())
+DEPTHS = sorted(int(depth) for depth in cells().depth.unique())
 RECOMMENDED = {"sigmoid": "xavier_normal", "tanh": "xavier_normal", "relu": "he_normal", "selu": "lecun_normal"}
 
 
@@ -74,8 +76,8 @@ def _judge_map(answer: Any) -> None:
     table, words = compare(), []
     for name, scheme in RECOMMENDED.items():
         given, right = number(answer[name]), int(table.loc[scheme, name])
-        if given not in (0, *GRID["depth"]):
-            raise Wrong(f"{name}: {given:g} is none of 0, {', '.join(map(str, GRID['depth']))}.")
+        if given not in (0, *DEPTHS):
+            raise Wrong(f"{name}: {given:g} is none of 0, {', '.join(map(str, DEPTHS))}.")
         if given != right:
             words.append(
                 f"{ACTIVATIONS[name].label} trains {'deeper' if given < right else 'less deep'} than {given:g}"
@@ -90,7 +92,7 @@ def _judge_deepest(answer: Any) -> None:
          ("zeros", "relu", 30, 0.9), ("zeros", "tanh", 2, 0.1)],
         columns=["scheme", "activation", "depth", "accuracy"],
     )  # fmt: skip
-    cases = [
+    cases: list[tuple[tuple[str, str], dict[str, float], int]] = [
         (("he_normal", "relu"), {}, 5), (("he_normal", "relu"), {"accuracy": 0.4}, 10), (("zeros", "tanh"), {}, 0),
         (("he_normal", "relu"), {"accuracy": 0.9}, 5),
     ]  # fmt: skip
@@ -126,7 +128,7 @@ def _judge_choose(answer: Any) -> None:
             )
         own = here[here.scheme == scheme].accuracy
         if own.empty:
-            raise Wrong(f"{scheme} is not on the map; choose among {', '.join(GRID['scheme'])}.")
+            raise Wrong(f"{scheme} is not on the map; choose among {', '.join(SCHEMES)}.")
         if not here.trained.any():
             continue
         pairs += 1

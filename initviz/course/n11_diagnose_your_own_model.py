@@ -70,7 +70,7 @@ def _cured(
     """Run the student's cure on a patient and judge it; `remark` looks for a typical mistake in (the patient as it was, as it is)."""
     model, x = make()
     before = copy.deepcopy(model)
-    result = call(lambda *arguments: _or_true(answer, *arguments, before=before), model, x)
+    result = call(lambda model, x: _or_true(answer, model, x, before), model, x)
     model = result if isinstance(result, nn.Module) else model
     if sum(p.numel() for p in model.parameters()) != sum(p.numel() for p in before.parameters()):
         raise Wrong("that is another network: it has another number of parameters. Change the weights of this one.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.contour import ContourSet
 from matplotlib.figure import Figure
 
 from initviz.activations import ACTIVATIONS
@@ -36,7 +37,7 @@ class PhaseFigure:
         self.image = ax.imshow(np.zeros((2, 2, 4)), aspect="auto", origin="lower", interpolation="nearest")
         (self.edge,) = ax.plot([], [], color=INK, lw=3)
         (self.point,) = ax.plot([], [], "o", ms=13, mfc="white", mec=INK, mew=2.5, clip_on=False)
-        self._levels = None
+        self._levels: ContourSet | None = None
         self._phase: Phase | None = None
         self.words = [self._corner(0.03, "ordered:\ngradients vanish", "left")]
         self.words += [self._corner(0.97, "chaotic:\ngradients explode", "right")]
