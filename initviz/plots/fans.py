@@ -81,7 +81,7 @@ class FansFigure:
         for row in range(rows):
             height = 0.83 - 0.66 * (row + 0.5) / rows
             self.notes.append(
-                [self.figure.text(x, height, "", va="center", **(FONT | {"fontsize": 12.5})) for x in (0.815, 0.905)]
+                [self.figure.text(x, height, "", va="center", **(FONT | {"fontsize": 12})) for x in (0.813, 0.907)]
             )
 
     def update(self, factors: Sequence[LayerFactors], choice: str) -> None:
@@ -127,5 +127,5 @@ def _weight_words(one: LayerFactors) -> str:
 
 
 def _short(value: float) -> str:
-    digits = 0 if value >= 99.5 else 1 if value >= 9.95 else 2 if value >= 0.095 else 3
+    digits = 0 if value >= 99.5 else 1 if value >= 9.95 else 2 if value >= 0.0095 else 3
     return f"{value:.{digits}f}"
