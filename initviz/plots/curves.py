@@ -57,8 +57,8 @@ def curves(
         ax.set_xticks(x, [f"{v:g}" for v in x], **FONT)
     elif (x == x.round()).all():
         ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
-    low, high = ax.get_ylim()
-    if log_y and high / low < 300:
+    bottom, top = ax.get_ylim()
+    if log_y and top / bottom < 300:
         ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         ax.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
     ax.minorticks_off()

@@ -90,8 +90,8 @@ class LsuvFigure:
         self.after.set_facecolor(
             [DONE if n < step.step else LAST if n == step.step else WAITING for n in layers[np.isfinite(top)]]
         )
-        self.samples.set_data(layers, _log10(over_samples))
-        self.unseen.set_data(layers, _log10(step.unseen))
+        self.samples.set_data(layers - 0.15, _log10(over_samples))
+        self.unseen.set_data(layers + 0.15, _log10(step.unseen))
         for number, text in enumerate(self.numbers):
             shown = count <= NUMBERS and number < count
             text.set_visible(shown)
