@@ -200,7 +200,7 @@ def _maps(
     for l in range(depth):
         added = sigma_w2[l + 1] * second_moment(phi, see(q[l])) + biases[l + 1]
         q[l + 1] = added + (q[l] if skip and l + 1 < depth else 0)
-        settled = l and not skip and np.allclose(q[l + 1], q[l], rtol=1e-12, atol=0)
+        settled = l and not skip and (np.abs(q[l + 1] - q[l]) <= 1e-12 * q[l]).all()  # np.allclose takes five times as long
         if settled and _same_from(l, n, weights, biases):
             q[l + 1 : depth] = q[l + 1]  # at the fixed point: the rest is the same
             q[depth] = sigma_w2[depth] * second_moment(phi, see(q[l])) + biases[depth]
