@@ -122,7 +122,8 @@ class Training:
         """`initviz.probe` of network number `index` as it is now, on the batch that snapshots are taken on. Training is not
         disturbed."""
         x, y = self._data.batch(min(SNAPSHOT_BATCH, len(self._x)), seed=0)
-        return probe(self.model(index), x, y, quantities=quantities)
+        with one_thread() if self._stack.small else nullcontext():
+            return probe(self.model(index), x, y, quantities=quantities)
 
     def model(self, index: int = 0) -> nn.Module:
         """Network number `index` as it is now; if it has diverged, as it was then."""

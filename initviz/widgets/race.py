@@ -105,7 +105,7 @@ class RaceExplorer(Frame):
         }  # fmt: skip
         for name, value in values.items():
             self._set_one(name, value)
-        self.go = button("Start", "Train on from here", "play")
+        self.go = button("Start", "Train on from where the race is", "play")
         self.stop_button = button("Stop", "Stop training; Start goes on", "stop")
         self.again = button("Back to step 0", "Put the racers back on the start line", "undo")
         self.player = Player(self.controls["time"], beat=0.15)
@@ -277,7 +277,7 @@ class RaceExplorer(Frame):
         style = f'style="{WORDS}; min-height:2.7em"'
         self.words.value = f'<div role="status" aria-live="{live}" {style}>{html.escape(self.sentence)}</div>'
         self.go.disabled, self.stop_button.disabled = self.running, not self.running
-        self.go.description = "Start anew" if self.race.done else "Go on" if self.step else "Start"
+        self.go.description = "Start anew" if self.race.done else "Start"
 
     @property
     def sentence(self) -> str:
