@@ -46,8 +46,8 @@ QUESTIONS = {
         ),
     ),
     "padding": Question(
-        "A deep plain ReLU net of 3 x 3 convolutions on 8 x 8 images, zero padding, He's variance 2/(9 channels). What happens to the second "
-        "moment from layer to layer?",
+        "A deep plain ReLU net of 3 x 3 convolutions on 8 x 8 images, zero padding, He's variance 2/(9 channels). What happens to the "
+        "second moment from layer to layer?",
         (
             Choice("it is kept", "Each sum has 9 channels terms. But what are the terms beyond the border?"),
             Choice(
