@@ -166,7 +166,7 @@ def _network(settings: Run, n_in: int, n_out: int, x: torch.Tensor) -> MLP:
         normalization=settings.normalization, seed=settings.seed, device="cpu",
     )  # fmt: skip
     if settings.scheme == "lsuv":
-        lsuv_(net, x, seed=settings.seed)
+        lsuv_(net, x, seed=settings.seed, strict=False)
     return net
 
 
