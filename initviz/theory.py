@@ -26,7 +26,7 @@ from initviz._arguments import look_up, real_number, whole_number
 from initviz.activations import Activation
 from initviz.activations import activation as activation_named
 from initviz.averages import Moments, moments, second_moment, slope_second_moment
-from initviz.spread import REACH, Band, Spread, band, ratio, stretched, susceptibility
+from initviz.spread import REACH, Band, Spread, band, radial, ratio, stretched
 
 SAMPLE_BINS = 4
 """Groups of equal size into which samples of different norm are put: each has a q of its own."""
@@ -200,7 +200,9 @@ def _maps(
     for l in range(depth):
         added = sigma_w2[l + 1] * second_moment(phi, see(q[l])) + biases[l + 1]
         q[l + 1] = added + (q[l] if skip and l + 1 < depth else 0)
-        settled = l and not skip and (np.abs(q[l + 1] - q[l]) <= 1e-12 * q[l]).all()  # np.allclose takes five times as long
+        settled = (
+            l and not skip and (np.abs(q[l + 1] - q[l]) <= 1e-12 * q[l]).all()
+        )  # np.allclose takes five times as long
         if settled and _same_from(l, n, weights, biases):
             q[l + 1 : depth] = q[l + 1]  # at the fixed point: the rest is the same
             q[depth] = sigma_w2[depth] * second_moment(phi, see(q[l])) + biases[depth]
@@ -220,30 +222,20 @@ def _maps(
             to_h[l] += to_h[l + 1]
     gradient = to_z if norm else to_h.copy()  # without normalization z and h are one
     gradient[depth] = np.nan
+    to_a = np.vstack([(n[1:] * weights)[1:, None] * to_h[1:], nothing])
     if not norm:
-        gradient[:depth] += _radial(n, q, m, sigma_w2, skip, last)
+        more_h, more_a = radial(n, q, m, sigma_w2, branch, skip, gradient[:depth])
+        gradient[:depth] += more_h
+        to_a[:depth] += more_a
     return _Maps(
         preactivation=np.vstack([see(q[:depth]), q[depth:]]),
         activation=np.vstack([m.value2, nothing]),
         preactivation_gradient=gradient,
-        activation_gradient=np.vstack([(n[1:] * weights)[1:, None] * to_h[1:], nothing]),
+        activation_gradient=to_a,
         q=q,
         m=m,
         branch=branch,
     )
-
-
-def _radial(n: np.ndarray, q: np.ndarray, m, sigma_w2: np.ndarray, skip: bool, last: float) -> np.ndarray:
-    """What the direction of h itself adds to the gradient's second moment, shape (depth, samples). Derived here.
-
-    chi averages over all n directions. One of them is special: to stretch h by a factor changes log q alone, so
-    r = h . dL/dh shrinks by d log q'/d log q a layer, which for a function with a large mean (softplus) is much nearer to 1 than
-    chi. At the last layer the gradient has 1/n of its square there; many layers back this may be most of it.
-    """
-    depth = len(n) - 2
-    s2 = susceptibility(q, m, sigma_w2, skip)[: depth - 1] ** 2
-    back = np.vstack([np.cumprod(s2[::-1], axis=0)[::-1], np.ones_like(q[:1])])
-    return ratio(back * n[depth] * q[depth - 1] * last, (n[1:-1] ** 2)[:, None] * q[:depth])
 
 
 def _same_from(layer: int, *arrays: np.ndarray) -> bool:
