@@ -123,7 +123,7 @@ ACTIVATIONS: dict[str, Activation] = {
             "mish", "Mish", r"z \tanh(\ln(1 + e^z))", F.mish, 1.4868, "Misra 2020", best_scheme="he_normal",
         ),
         Activation(
-            "softplus", "Softplus", r"\ln(1 + e^z)", F.softplus, 1.0419, "Dugas et al. 2001", best_scheme="lecun_normal",
+            "softplus", "Softplus", r"\ln(1 + e^z)", F.softplus, 1.0419, "Dugas et al. 2001", best_scheme="he_normal",
         ),
         Activation(
             "sine", "Sine", r"\sin z", torch.sin, 1.5209, "Sitzmann et al. 2020",

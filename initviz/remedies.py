@@ -16,8 +16,8 @@ SATURATED = 0.5
 NEAR = 1.25
 """Weights of at most this many times the variance that suits their activation are not called large."""
 
+_SUITED = {"He": "he_normal", "Xavier": "xavier_normal", "LeCun": "lecun_normal"}
 _RECURRENT = {"LSTM", "GRU", "RNN", "LSTMCell", "GRUCell", "RNNCell"}
-_POSITIVE = {"sigmoid": "at most 1/4", "softplus": "less than 1"}
 _HALF_LEAST = 6e-8
 
 
@@ -49,11 +49,11 @@ class Change:
 
 def scale_remedy(report: Report, change: Change) -> str:
     """For activations or gradients that vanish or explode."""
-    for advise in (_number_type, _recurrent, _positive, _normalized):
-        advice = advise(report, change)
+    name, ratio = _weights(report)
+    for advise in (_recurrent, _sigmoid, _normalized, _number_type):
+        advice = "" if advise is _number_type and change.explained_by(ratio) else advise(report, change)
         if advice:
             return advice
-    name, ratio = _weights(report)
     larger = "larger" if change.kind == "vanishing" else "smaller"
     if change.kind == "vanishing" and saturated(report) and not change.explained_by(ratio):
         return "Units are saturated, where the slope is nearly 0: use smaller weights (Xavier)."
@@ -103,16 +103,13 @@ def _recurrent(report: Report, change: Change) -> str:
     return "Start the recurrent weights orthogonal, and clip the norm of the gradient."
 
 
-def _positive(report: Report, change: Change) -> str:
-    """A function whose outputs are all positive passes on its mean and little of what tells samples apart, at any scale."""
-    names = [name for name in _POSITIVE if any(s.activation_name == name for s in report.reached)]
-    if change.kind != "vanishing" or not names:
+def _sigmoid(report: Report, change: Change) -> str:
+    """Its outputs are all positive too: it passes on their mean, and little of what tells samples apart."""
+    if change.kind != "vanishing" or not any(s.activation_name == "sigmoid" for s in report.reached):
         return ""
-    name = names[0]
-    label = ACTIVATIONS[name].label
     return (
-        f"{label}'s slope is {_POSITIVE[name]} and its outputs are all positive, which no scale of the weights makes good: use tanh or"
-        " ReLU, or batch normalization before it."
+        "Sigmoid's slope is at most 1/4, and weights large enough to make up for that saturate it: use tanh or ReLU, or batch"
+        " normalization before it."
     )
 
 
@@ -156,11 +153,8 @@ def _times_suited(layer: LayerStats, name: str) -> float:
     if not layer.weight_rms or not math.isfinite(layer.weight_rms):
         return 0.0
     phi = ACTIVATIONS[name]
-    rule = SCHEMES["he_normal" if phi.slope is not None and phi.slope < 1 else "lecun_normal"]
-    fan_in = layer.fan_in
-    if rule.name == "lecun_normal" and name != "selu":  # Xavier's mean of the two fans
-        fan_in = (layer.fan_in + layer.fan_out) // 2
-    return layer.weight_rms**2 / rule.std(fan_in, layer.fan_out, rule.gain(phi)) ** 2
+    rule = SCHEMES[_SUITED[_suits(name)[0]]]
+    return layer.weight_rms**2 / rule.std(layer.fan_in, layer.fan_out, rule.gain(phi)) ** 2
 
 
 def _suits(name: str) -> tuple[str, str]:
@@ -168,6 +162,8 @@ def _suits(name: str) -> tuple[str, str]:
     slope = ACTIVATIONS[name].slope
     if slope is not None and slope < 1:
         return "He", "2/fan_in" if slope < 0.1 else f"2/(1 + {slope:g}^2)/fan_in"
+    if name == "softplus":
+        return "He", "2/fan_in"  # a ReLU to the large values that its mean makes
     if name == "selu":
         return "LeCun", "1/fan_in"
     return ("Xavier", "2/(fan_in + fan_out)") if name in ("tanh", "linear", "softsign", "sine") else ("", "")

@@ -76,6 +76,34 @@ def susceptibility(q: np.ndarray, m, sigma_w2: np.ndarray, skip: bool) -> np.nda
     return passed
 
 
+def radial(
+    n: np.ndarray, q: np.ndarray, m: Moments, sigma_w2: np.ndarray, branch: np.ndarray, skip: bool, gradient: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """What one direction adds to the second moments of dL/dh and dL/da, two arrays of shape (depth, samples). Derived here.
+
+    chi takes the weights W of the way back as if they had not been used on the way forward. But h = W a, so W^T passes on what the
+    gradient has along h: r = h . dL/dh of the next layer comes back as r W-share / |a|^2 along a, and as phi' a to this one. To stretch h
+    by a factor changes log q alone, so r shrinks by d log q'/d log q a layer, which for a function with a large mean (softplus)
+    is much nearer to 1 than chi. At the last layer 1/n of the gradient's square is there; many layers back this may be most of it.
+
+    Args:
+        gradient: shape (depth, samples), the second moment of dL/dh by chi alone.
+    """
+    width = n[1:-1]
+    share = ratio(sigma_w2[1:, None] * m.value2, q[1:])
+    passed = susceptibility(q, m, sigma_w2, skip)
+    more_h, more_a = np.zeros_like(gradient), np.zeros_like(gradient)
+    square = width[-1] * q[len(width) - 1] * gradient[-1]  # of r
+    for l in range(len(width) - 2, -1, -1):
+        by_chance = width[l + 1] * q[l + 1] * (gradient[l + 1] + more_h[l + 1])  # what chi has already counted
+        excess = share[l] ** 2 * np.maximum(square - by_chance, 0)
+        more_a[l] = ratio(branch[l], m.slope2[l]) * more_h[l + 1] + ratio(excess, m.value2[l] * width[l] ** 2)
+        more_h[l] = branch[l] * more_h[l + 1] + ratio(m.joint[l] * excess, (m.value2[l] * width[l]) ** 2)
+        more_h[l] += more_h[l + 1] if skip else 0
+        square = passed[l] ** 2 * square
+    return more_h, more_a
+
+
 class Spread:
     """A `Stray` for each quantity, of shape (layers,): preactivation, activation, preactivation_gradient, activation_gradient.
 
@@ -98,6 +126,7 @@ class Spread:
         branch: np.ndarray,
         norm: bool,
         skip: bool,
+        along: np.ndarray,
     ) -> None:
         depth, width = len(n) - 2, n[1:-1]
         q, branch = q.mean(axis=1), branch.mean(axis=1)
@@ -145,15 +174,17 @@ class Spread:
         together[-1] = 0
         variance[:depth] += _from_here_on(together * np.diag(paths[:, 1:]))
         shift = np.append(_from_here_on(lean * mean[:depth] - backward / 2), 0)
-        self.preactivation_gradient = Stray(shift, np.maximum(variance, 0))
-        above = np.append(_from_here_on(backward), 0)
+        one = np.append(2 * along**2, 0)  # the square of one number, r of `radial`: relative variance 2
+        self.preactivation_gradient = Stray(shift, np.maximum(variance, 0)).sampled(one)
+        above = np.append(_from_here_on(backward), 0) + one
         self.own = {
             "preactivation": own,
             "activation": np.append(v, 0),
             "preactivation_gradient": above,
             "activation_gradient": np.append(above[1:], 0) + np.append(2 / width, 0),
         }
-        ahead = Stray(np.append(shift[1:], 0), np.append(self.preactivation_gradient.variance[1:], 0))
+        behind = self.preactivation_gradient
+        ahead = Stray(np.append(behind.mean[1:], 0), np.append(behind.variance[1:], 0))
         self.activation_gradient = ahead.sampled(np.append(2 / width, 0))
 
 

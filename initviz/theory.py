@@ -151,7 +151,7 @@ def predict(
     first = n[0] * weights[0] * inputs + biases[0]
     maps = partial(_maps, n=n, phi=phi, weights=weights, biases=biases, norm=norm, skip=skip, last=gradient_rms**2)
     at = maps(first)
-    spread = Spread(n, at.q, at.m, phi, n[:-1] * weights, at.branch, norm, skip)
+    spread = Spread(n, at.q, at.m, phi, n[:-1] * weights, at.branch, norm, skip, at.along)
     if spread.amplifies:
         factor = math.exp(REACH * spread.start[-1])
         low, high = maps(first / factor), maps(first * factor)
@@ -176,6 +176,7 @@ class _Maps:
     q: np.ndarray
     m: Moments
     branch: np.ndarray
+    along: np.ndarray
 
 
 def _maps(
@@ -223,6 +224,7 @@ def _maps(
     gradient = to_z if norm else to_h.copy()  # without normalization z and h are one
     gradient[depth] = np.nan
     to_a = np.vstack([(n[1:] * weights)[1:, None] * to_h[1:], nothing])
+    more_h = np.zeros_like(q[:depth])
     if not norm:
         more_h, more_a = radial(n, q, m, sigma_w2, branch, skip, gradient[:depth])
         gradient[:depth] += more_h
@@ -235,6 +237,7 @@ def _maps(
         q=q,
         m=m,
         branch=branch,
+        along=ratio(more_h.mean(axis=1), gradient[:depth].mean(axis=1)),
     )
 
 

@@ -21,8 +21,8 @@ from initviz.activations import Activation
 from initviz.activations import activation as activation_named
 from initviz.averages import moments, second_moment, slope_second_moment
 from initviz.networks import PADDINGS
-from initviz.spread import Spread, band, ratio
-from initviz.theory import SAMPLE_BINS, Prediction, _one_a_layer, _radial
+from initviz.spread import Spread, band, radial, ratio
+from initviz.theory import SAMPLE_BINS, Prediction, _one_a_layer
 
 
 def predict_cnn(
@@ -101,14 +101,19 @@ def predict_cnn(
         added[:-1] -= mean[: depth - 1]
     sigma_w2 = np.append(1.0, ratio(added, value2).mean(axis=1))
     branch = np.array([ratio(_mean(z), _mean(h)) for z, h in zip(to_z, [*to_h[1:], np.ones_like(q[0])])])
+    back = np.vstack([[_mean(one) for one in to_a], nothing])
+    more_h = np.zeros_like(mean[:depth])
     if not norm:
-        gradient[:depth] += _radial(n * places, mean, m, sigma_w2, skip, gradient_rms**2)
-    spread = Spread(n, mean, m, phi, sigma_w2, branch, norm, skip)
+        more_h, more_a = radial(n * places, mean, m, sigma_w2, branch, skip, gradient[:depth])
+        gradient[:depth] += more_h
+        back[:depth] += more_a
+    along = ratio(more_h.mean(axis=1), gradient[:depth].mean(axis=1))
+    spread = Spread(n, mean, m, phi, sigma_w2, branch, norm, skip, along)
     return Prediction(
         preactivation=band(seen, spread.preactivation),
         activation=band(np.vstack([value2, nothing]), spread.activation),
         preactivation_gradient=band(gradient, spread.preactivation_gradient),
-        activation_gradient=band(np.vstack([[_mean(one) for one in to_a], nothing]), spread.activation_gradient),
+        activation_gradient=band(back, spread.activation_gradient),
         chi=ratio(gradient.mean(axis=1), np.append(gradient[1:].mean(axis=1), np.nan)),
     )
 

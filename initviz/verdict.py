@@ -147,6 +147,11 @@ def _symmetric(report: Report) -> Verdict | None:
         # A branch that is closed at the start: the signal passes it by to layers that do differ, or to an output of zeros that learns.
         if differ and (max(differ) > n or learns) and gradient is not None and gradient.rms == 0:
             same[n] = False
+    for n in np.flatnonzero(~same):
+        if (
+            layers[n].dead_units == 1
+        ):  # its units are unlike, but nothing gets through: what follows is alike for that reason
+            same[n:] = False
     if not same.any():
         return None
     at = _where(same)
