@@ -1,4 +1,4 @@
-"""Looking a name up in a table, and the one error for a name that is not there."""
+"""Arguments of public functions: names looked up in a table, whole numbers and real ones, each with one clear error."""
 
 from __future__ import annotations
 
@@ -45,14 +45,18 @@ def whole_number(argument: str, value: object, least: int = 1) -> int:
 
 
 def real_number(argument: str, value: object, least: float = 0.0) -> float:
-    """`value` as a finite float of at least `least`.
+    """`value` as a finite float of at least `least` (numpy's and torch's scalars will do; strings and bool will not).
 
     Raises:
         TypeError: not a number.
         ValueError: NaN, infinite or below `least`.
     """
     try:
+        if isinstance(value, str | bytes | bool):
+            raise TypeError
         number = float(value)  # type: ignore[arg-type]
+    except OverflowError:
+        number = float("inf")
     except (TypeError, ValueError):
         raise TypeError(
             f"{argument}: got {type(value).__name__} {value!r}; it takes a finite number of at least {least:g}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor
 
 from initviz._arguments import look_up, whole_number
+from initviz.restore import random_states
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,10 @@ def digits(seed: int = 0) -> Data:
 
 @lru_cache(maxsize=4)
 def _digits(seed: int) -> Data:
-    from sklearn.datasets import load_digits
+    with random_states():  # the import alone draws from Python's
+        from sklearn.datasets import load_digits
 
-    x, y = load_digits(return_X_y=True)
+        x, y = load_digits(return_X_y=True)
     return from_arrays("digits", x, y, seed)
 
 
@@ -96,17 +97,13 @@ def mnist1d_signals(templates: Mapping | None = None, **settings: Any) -> tuple[
         templates: the shapes that a signal is a shifted, stretched, sheared and noisy copy of; the ten digits if left out.
         **settings: other values for mnist1d's own settings, such as num_samples=5000 and seed=42, which are the published ones.
     """
-    from mnist1d.data import get_dataset_args, make_dataset
+    with random_states():
+        from mnist1d.data import get_dataset_args, make_dataset
 
-    args = get_dataset_args()
-    for name, value in settings.items():
-        setattr(args, name, value)
-    states = random.getstate(), np.random.get_state()
-    try:
+        args = get_dataset_args()
+        for name, value in settings.items():
+            setattr(args, name, value)
         made = make_dataset(args, templates)
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])
     return np.concatenate([made["x"], made["x_test"]]), np.concatenate([made["y"], made["y_test"]])
 
 
@@ -146,13 +143,18 @@ DATASETS: dict[str, Callable[..., Data]] = {"digits": digits, "gaussian": gaussi
 
 
 def dataset(name: str, seed: int = 0) -> Data:
-    """The data set called `name`; an unknown one raises ValueError and lists the near ones."""
+    """The data set called `name`, one of DATASETS, with this `seed` (see `digits`).
+
+    Raises:
+        TypeError, ValueError: an unknown name; the message lists the near ones. A seed that is not a whole number of at least 0.
+    """
     return look_up("data", name, DATASETS)(seed=seed)
 
 
 def _split(x: np.ndarray, y: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """x_train, x_test, y_train, y_test: a fifth to test, each class in proportion."""
-    from sklearn.model_selection import train_test_split
+    with random_states():
+        from sklearn.model_selection import train_test_split
 
     x_train, x_test, y_train, y_test = train_test_split(x, y, test_size=0.2, stratify=y, random_state=seed)
     return x_train, x_test, y_train, y_test

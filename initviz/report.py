@@ -92,9 +92,9 @@ class LayerStats:
             on this batch or in the gradient that they get. None when the layer was not reached or has no such axis.
         weight_rms: root mean square of the weight's entries, always measured.
         dead_units: share of units whose activation is exactly zero for the whole batch, or None without an activation.
-        preactivation, ..., weight_gradient: a `TensorStats` each, or None where there is no such tensor or it was not asked
-            for. The pre-activation is what enters the activation function (after normalization or a skip connection, if there is
-            one), or the layer's own output if none follows.
+        preactivation, activation, preactivation_gradient, activation_gradient, weight, weight_gradient: a `TensorStats` each, or
+            None where there is no such tensor or it was not asked for. The pre-activation is what enters the activation function
+            (after normalization or a skip connection, if there is one), or the layer's own output if none follows.
     """
 
     name: str

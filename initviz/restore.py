@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, nullcontext
 from types import ModuleType
 from typing import Any
@@ -24,7 +24,7 @@ def restored(model: nn.Module, parameters: list[nn.Parameter], seed: int | None 
     """
     found = [_Found(module) for module in model.modules()]
     gradients = [(p, p.grad, p.requires_grad, p._post_accumulate_grad_hooks) for p in parameters]
-    with _random_states({p.device for p in parameters if not p.is_cpu}, seed):
+    with random_states({p.device for p in parameters if not p.is_cpu}, seed):
         try:
             for parameter, *_ in gradients:
                 parameter.grad = None
@@ -101,7 +101,8 @@ def _put_back(tensor: Tensor, values: Tensor) -> None:
 
 
 @contextmanager
-def _random_states(devices: set[torch.device], seed: int | None) -> Iterator[None]:
+def random_states(devices: Collection[torch.device] = (), seed: int | None = None) -> Iterator[None]:
+    """torch's, numpy's and Python's random states are afterwards what they were; inside they begin at `seed` if there is one."""
     states: list[tuple[Callable[..., Any], tuple[Any, ...]]] = [
         (random.setstate, (random.getstate(),)),
         (np.random.set_state, (np.random.get_state(),)),

@@ -1,0 +1,259 @@
+"""Wrong arguments of every public function: one clear error that names the argument, and nothing changed. And every name explained."""
+
+import ast
+import inspect
+import math
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from restoring import assert_same, snapshot
+from torch import nn
+
+import initviz as iv
+from initviz._arguments import look_up, real_number, whole_number
+
+TABLE = {"he_normal": 1, "he_uniform": 2, "xavier_normal": 3}
+
+
+# The three helpers -------------------------------------------------------------------------------------------------------
+
+
+def test_look_up_by_name_and_alias():
+    assert look_up("scheme", "he_normal", TABLE) == 1
+    assert look_up("scheme", "kaiming", TABLE, {"kaiming": "he_normal"}) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "message"),
+    [
+        ("he_norml", ValueError, "^scheme: 'he_norml' is unknown; did you mean 'he_normal' or "),
+        ("HE_NORMAL", ValueError, "did you mean 'he_normal'"),
+        ("kaimin", ValueError, "did you mean 'kaiming'"),
+        ("qqq", ValueError, "^scheme: 'qqq' is unknown; it takes one of he_normal, he_uniform, xavier_normal$"),
+        ("", ValueError, "it takes one of"),
+        (3, TypeError, "^scheme: got int 3; it takes a name, one of he_normal"),
+        (None, TypeError, "^scheme: got NoneType"),
+        (["he_normal"], TypeError, "^scheme: got list"),
+    ],
+)
+def test_an_unknown_name_lists_the_near_ones(name, kind, message):
+    with pytest.raises(kind, match=message):
+        look_up("scheme", name, TABLE, {"kaiming": "he_normal", "gone": "not in the table"})
+
+
+@pytest.mark.parametrize("value", [3, np.int64(3), np.uint8(3), torch.tensor(3)])
+def test_whole_numbers(value):
+    assert whole_number("depth", value) == 3 and type(whole_number("depth", value)) is int
+
+
+@pytest.mark.parametrize(
+    ("value", "least", "kind", "message"),
+    [
+        (0, 1, ValueError, "^depth: got 0; it takes a whole number of at least 1$"),
+        (-5, 0, ValueError, "^depth: got -5; it takes a whole number of at least 0$"),
+        (2.0, 1, TypeError, "^depth: got float 2.0"),
+        (True, 0, TypeError, "^depth: got bool True"),
+        ("3", 1, TypeError, "^depth: got str '3'"),
+        (None, 1, TypeError, "^depth: got NoneType"),
+        (np.float64(2), 1, TypeError, "^depth: got float64"),
+    ],
+)
+def test_what_is_no_whole_number(value, least, kind, message):
+    with pytest.raises(kind, match=message):
+        whole_number("depth", value, least)
+
+
+@pytest.mark.parametrize("value", [2, 2.0, np.float32(2), torch.tensor(2.0), np.int64(2)])
+def test_real_numbers(value):
+    assert real_number("scale", value) == 2.0 and type(real_number("scale", value)) is float
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "message"),
+    [
+        (-0.1, ValueError, "^scale: got -0.1; it takes a finite number of at least 0$"),
+        (math.nan, ValueError, "^scale: got nan"),
+        (math.inf, ValueError, "^scale: got inf"),
+        (-math.inf, ValueError, "^scale: got -inf"),
+        (10**400, ValueError, "^scale: got inf"),
+        ("2", TypeError, "^scale: got str '2'"),
+        (True, TypeError, "^scale: got bool"),
+        (None, TypeError, "^scale: got NoneType"),
+        (1j, TypeError, "^scale: got complex"),
+        ([1.0], TypeError, "^scale: got list"),
+    ],
+)
+def test_what_is_no_real_number(value, kind, message):
+    with pytest.raises(kind, match=message):
+        real_number("scale", value)
+
+
+# Bad input, line by line: everywhere it can come in ----------------------------------------------------------------------
+
+X = torch.randn(6, 8, generator=torch.Generator().manual_seed(0))
+
+
+def network():
+    return nn.Sequential(nn.Linear(8, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3))
+
+
+UNKNOWN = [
+    (lambda m: iv.mlp(2, 4, "rleu"), "activation", "'relu'"),
+    (lambda m: iv.mlp(2, 4, scheme="he_norml"), "scheme", "'he_normal'"),
+    (lambda m: iv.mlp(2, 4, normalization="bach"), "normalization", "'batch'"),
+    (lambda m: iv.mlp(2, 4, dtype="flaot32"), "dtype", "'float32'"),
+    (lambda m: iv.init_(m, "glorot_unifrm"), "scheme", "'glorot_uniform'"),
+    (lambda m: iv.init_(m, "he_normal", activation="leeky_relu"), "activation", "'leaky_relu'"),
+    (lambda m: iv.measure(activation="sigmiod"), "activation", "'sigmoid'"),
+    (lambda m: iv.measure(data="digit"), "data", "'digits'"),
+    (lambda m: iv.measure(precision="bfloat61"), "precision", "'bfloat16'"),
+    (lambda m: iv.measure(depht=3), "settings", "'depth'"),
+    (lambda m: iv.dataset("mnist"), "data", "'mnist1d'"),
+    (lambda m: iv.probe(m, X, quantities=["activations"]), "quantities", "'activation'"),
+    (lambda m: iv.probe(m, X, quantities="weigth"), "quantities", "'weight'"),
+    (lambda m: iv.probe(m, X).stats("gradient"), "quantity", "gradient'"),
+    (lambda m: iv.theory.variance_map(1.0, "thanh", 1.0), "activation", "'tanh'"),
+]
+
+
+@pytest.mark.parametrize(("call", "argument", "near"), UNKNOWN, ids=[f"{a}-{n}" for n, (_, a, _) in enumerate(UNKNOWN)])
+def test_unknown_names_list_the_near_ones(call, argument, near):
+    refused(call, ValueError, rf"^{argument}: .* is unknown; did you mean .*{near}")
+
+
+SIZES = [(n, v) for n in ("depth", "width") for v in (0, -1, -100)]
+
+
+@pytest.mark.parametrize(("argument", "value"), SIZES)
+def test_depth_and_width_of_zero_or_less(argument, value):
+    message = f"^{argument}: got {value}; it takes a whole number of at least 1"
+    refused(lambda m: iv.mlp(**({"depth": 2, "width": 4} | {argument: value})), ValueError, message)
+    refused(lambda m: iv.measure(**{argument: value}), ValueError, message)
+    refused(lambda m: iv.Settings(**{argument: value}), ValueError, message)
+    with pytest.raises(TypeError, match=f"^{argument}: got float"):
+        iv.Settings(**{argument: float(value)})
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, -1.0])
+def test_a_scale_that_is_not_finite_or_negative(value):
+    message = f"^scale: got {value:g}"
+    refused(lambda m: iv.init_(m, "he_normal", scale=value), ValueError, message)
+    refused(lambda m: iv.mlp(2, 4, scale=value), ValueError, message)
+    refused(lambda m: iv.measure(scale=value), ValueError, message)
+    refused(lambda m: iv.init_(m, "he_normal", gain=value), ValueError, "^gain: got")
+    refused(lambda m: iv.init_(m, "he_normal", bias_std=value), ValueError, "^bias_std: got")
+
+
+@pytest.mark.parametrize("x", [X[:0], X[:, :0], (X, X[:0]), {"input": X[:0]}], ids=["rows", "columns", "tuple", "dict"])
+def test_an_empty_batch(x):
+    refused(lambda m: iv.probe(m, x), ValueError, "^x: a batch of shape .* is empty; it takes a batch of at least one")
+    refused(lambda m: iv.measure(batch=0), ValueError, "^batch: got 0")
+    refused(lambda m: iv.digits().batch(0), ValueError, "^size: got 0")
+
+
+@pytest.mark.parametrize("x", [X[:, :5], X[0, 0], X[None, None, None], (X, X), X.long()], ids=str)
+def test_shapes_that_do_not_fit(x):
+    refused(lambda m: iv.probe(m, x), ValueError, "^x: a batch of shape .* does not fit the model: ")
+
+
+@pytest.mark.parametrize(
+    "y", [torch.zeros(5, dtype=torch.long), torch.zeros(6, 2), torch.full((6,), 7)], ids=["few", "real", "class"]
+)
+def test_targets_that_do_not_fit(y):
+    refused(lambda m: iv.probe(m, X, y), ValueError, "^y: ")
+
+
+@pytest.mark.parametrize(
+    "model", [nn.ReLU(), nn.Sequential(), nn.BatchNorm1d(8), nn.Sequential(nn.Tanh(), nn.Dropout())]
+)
+def test_a_model_with_no_layers(model):
+    refused(lambda m: iv.probe(model, X), ValueError, "^model: has no layer")
+    refused(lambda m: iv.init_(model, "he_normal"), ValueError, "^model: has no linear")
+    refused(lambda m: iv.lsuv_(model, X), ValueError, "^model: has no")
+    refused(lambda m: iv.probe("a model", X), TypeError, "^model: got str; it takes a torch.nn.Module")
+    refused(lambda m: iv.init_(None, "he_normal"), TypeError, "^model: got NoneType")
+
+
+@pytest.mark.parametrize(
+    ("loss", "kind", "message"),
+    [
+        (lambda o, y: o, ValueError, r"^loss: gave a tensor of shape \(6, 3\) and type torch.float32; it must give a real scalar"),
+        (lambda o, y: o.sum(0), ValueError, r"^loss: gave a tensor of shape \(3,\)"),
+        (lambda o, y: o.sum().long(), ValueError, r"^loss: gave a tensor of shape \(\) and type torch.int64"),
+        (lambda o, y: o.sum().to(torch.complex64), ValueError, "^loss: gave a tensor .* type torch.complex64"),
+        (lambda o, y: 0.3, TypeError, "^loss: gave float; it must give a scalar tensor"),
+        (lambda o, y: None, TypeError, "^loss: gave NoneType"),
+        (lambda o, y: o.detach().sum(), ValueError, "^loss: no parameter of the model can change it"),
+        ("mse", TypeError, r"^loss: got str; it takes a function"),
+    ],
+)  # fmt: skip
+def test_a_loss_that_is_not_a_scalar(loss, kind, message):
+    refused(lambda m: iv.probe(m, X, loss=loss), kind, message)
+
+
+def refused(call, kind, message):
+    """`call` of a model raises this, in one line, and leaves the model and the random states alone."""
+    model = network()
+    model[0].weight.grad = torch.ones(8, 8)
+    before = snapshot(model)
+    with pytest.raises(kind, match=message) as caught:
+        call(model)
+    assert "\n" not in str(caught.value)
+    assert_same(before, snapshot(model))
+
+
+# Every name is explained -------------------------------------------------------------------------------------------------
+
+SOURCE = Path(iv.__file__).parent
+
+
+def documented_constants():
+    """Names of constants that a string follows, as they are documented here."""
+    found = set()
+    for path in SOURCE.rglob("*.py"):
+        body = ast.parse(path.read_text(encoding="utf-8")).body
+        for node, after in pairwise(body):
+            text = isinstance(after, ast.Expr) and isinstance(getattr(after.value, "value", None), str)
+            targets = (
+                node.targets
+                if isinstance(node, ast.Assign)
+                else [node.target]
+                if isinstance(node, ast.AnnAssign)
+                else []
+            )
+            found |= {target.id for target in targets if text and isinstance(target, ast.Name)}
+    return found
+
+
+def test_every_public_name_is_explained():
+    constants = documented_constants()
+    missing = []
+    for name in iv.__all__:
+        entry = getattr(iv, name)
+        plain = not (callable(entry) or inspect.ismodule(entry))
+        if name not in constants if plain else not inspect.getdoc(entry):
+            missing.append(name)
+    assert not missing
+    assert sorted(set(iv.__all__)) == sorted(iv.__all__) and "__version__" not in iv.__all__
+
+
+@pytest.mark.parametrize("name", sorted(n for n in iv.__all__ if inspect.isclass(getattr(iv, n))))
+def test_every_field_of_a_record_is_explained(name):
+    record = getattr(iv, name)
+    fields = getattr(record, "__dataclass_fields__", {})
+    text = inspect.getdoc(record).lower()
+    assert not [field for field in fields if field.lower() not in text]
+
+
+@pytest.mark.parametrize(
+    "name", ["probe", "init_", "mlp", "measure", "verdict", "predict", "digits", "gaussian", "mnist1d", "dataset"]
+)
+def test_arguments_and_errors_are_explained(name):
+    function = getattr(iv, name)
+    text = inspect.getdoc(function)
+    unnamed = [p for p in inspect.signature(function).parameters if p not in text and p != "report"]
+    assert not unnamed
+    assert "Raises:" in text or name == "predict"
