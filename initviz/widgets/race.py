@@ -120,10 +120,11 @@ class RaceExplorer(Frame):
         self._show_newest()
         c = self.controls
         rows = columns(
-            [c["racer_1"], c["racer_2"]], [c["racer_3"], c["racer_4"]], [c["depth"], c["activation"], c["seed"]],
-            [c["lr"], c["optimizer"]], [c["shown"], c["time"]],
+            [c["racer_1"], c["racer_2"]], [c["racer_3"], c["racer_4"]], [c["depth"], c["activation"]], [c["lr"], c["optimizer"]]
         )  # fmt: skip
-        buttons = widgets.HBox([self.go, self.stop_button, self.again, self.player.button])
+        buttons = [self.go, self.stop_button, self.again, self.player.button]
+        flow = {"flex_flow": "row wrap", "align_items": "center"}
+        buttons = widgets.HBox([*buttons, c["shown"], c["time"], c["seed"]], layout=flow)
         self.start([rows, buttons, self.words, self.picture])
 
     @property
