@@ -1,0 +1,29 @@
+"""The map of the course in notebook 00: a row for each notebook, with its file and the time that it says it takes."""
+
+import re
+from pathlib import Path
+
+import nbformat
+
+NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
+
+
+def cells(name: str) -> list[str]:
+    return [cell.source for cell in nbformat.read(NOTEBOOKS / name, as_version=4).cells]
+
+
+def rows() -> list[tuple[str, int]]:
+    """(file, minutes) of each row but the first, which is the map's own notebook."""
+    table = next(source for source in cells("00_start_here.ipynb") if "| notebook |" in source)
+    return [
+        (name, int(minutes)) for name, minutes in re.findall(r"^\| \[[^]]*\]\(([^)]+)\).*\| (\d+) \|$", table, re.M)
+    ]
+
+
+def test_every_notebook_has_its_row_in_order():
+    assert [name for name, _ in rows()] == sorted(path.name for path in NOTEBOOKS.glob("*.ipynb"))[1:]
+
+
+def test_the_minutes_are_what_the_notebooks_say():
+    said = {name: sum(map(int, re.findall(r"(\d+) minutes", cells(name)[0]))) for name, _ in rows()}
+    assert dict(rows()) == said
