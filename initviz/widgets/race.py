@@ -123,6 +123,8 @@ class RaceExplorer(Frame):
             [c["racer_1"], c["racer_2"]], [c["racer_3"], c["racer_4"]], [c["depth"], c["activation"]], [c["lr"], c["optimizer"]]
         )  # fmt: skip
         buttons = [self.go, self.stop_button, self.again, self.player.button]
+        for name, width in (("shown", "290px"), ("time", "330px"), ("seed", "210px")):
+            c[name].layout.width = width
         flow = {"flex_flow": "row wrap", "align_items": "center"}
         buttons = widgets.HBox([*buttons, c["shown"], c["time"], c["seed"]], layout=flow)
         self.start([rows, buttons, self.words, self.picture])
