@@ -31,7 +31,8 @@ class Activation:
             where torch has one, else 1/sqrt(E[phi(z)^2]) for a standard normal z.
         source: the paper that brought it in, or the usual reference.
         flat: outputs below the first or above the second count as saturated: there the slope |phi'| is under 5 % of its largest.
-            None where the function has no such end.
+            None where the function grows without end, and for the side on which a rectifier (ReLU, ELU, GELU, softplus) is off: half of
+            its units are there in a sound network.
         slope: of the negative side of a piecewise linear activation (0 for ReLU, 1 for linear), else None.
         best_scheme: the usual scheme for it, a name in SCHEMES.
     """
