@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from initviz._arguments import look_up, real_number, whole_number
 from initviz.activations import Activation
@@ -279,7 +280,7 @@ def init_(
         noise: see `Scheme.fill_`.
     Raises:
         TypeError, ValueError: an argument that is not as above, a data-driven scheme, a model without such a layer, or one with
-            lazy parameters. The model is then as it was.
+            lazy, meta, complex or computed weights. The model is then as it was.
     """
     rule = _scheme_named(scheme)
     if rule.data_driven:
@@ -319,11 +320,18 @@ def _weights_and_biases(model: nn.Module) -> Iterator[tuple[nn.Parameter, list[n
             module, nn.Linear | nn.modules.conv._ConvNd | nn.RNNBase | nn.RNNCellBase | nn.MultiheadAttention
         ):
             continue
-        own = dict(module.named_parameters(recurse=False))
+        own, kind = dict(module.named_parameters(recurse=False)), type(module).__name__
+        if parametrize.is_parametrized(module) or "weight_g" in own:
+            raise ValueError(
+                f"model: {kind} computes its weight from others (weight normalization and the like); initialize it before that"
+            )
         for name, parameter in own.items():
             if isinstance(parameter, nn.parameter.UninitializedParameter):
+                raise ValueError(f"model: {kind} is lazy; run one batch through it before initializing it")
+            if parameter.is_meta or parameter.is_complex():
+                what = "is on the meta device and has no values" if parameter.is_meta else "is complex"
                 raise ValueError(
-                    f"model: {type(module).__name__} is lazy; run one batch through it before initializing it"
+                    f"model: {name} of a {kind} {what}; a scheme draws real numbers into a weight that is there"
                 )
             if parameter.dim() < 2 or name in ("bias_k", "bias_v") or id(parameter) in seen:
                 continue

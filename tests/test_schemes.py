@@ -263,6 +263,21 @@ def test_a_deeper_network_begins_as_the_shallower_one():
             ValueError,
             "^model: LazyLinear is lazy",
         ),
+        (
+            lambda m: iv.init_(nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2, device="meta")), "zeros"),
+            ValueError,
+            "^model: weight of a Linear is on the meta device",
+        ),
+        (
+            lambda m: iv.init_(nn.Linear(2, 2, dtype=torch.complex64), "zeros"),
+            ValueError,
+            "^model: weight .* is complex",
+        ),
+        (
+            lambda m: iv.init_(nn.utils.parametrizations.weight_norm(nn.Linear(2, 2)), "zeros"),
+            ValueError,
+            "computes its weight from others",
+        ),
     ],
 )
 def test_bad_input_changes_nothing(call, kind, message):
