@@ -14,7 +14,9 @@ def snapshot(model):
     tensors = parameters | dict(model.named_buffers())
     return {
         "state": {name: tensor.detach().clone() for name, tensor in tensors.items()},
-        "identities": {name: (id(tensor), tensor.data_ptr()) for name, tensor in tensors.items()},
+        "identities": {
+            name: (id(tensor), tensor.layout == torch.strided and tensor.data_ptr()) for name, tensor in tensors.items()
+        },
         "gradients": {n: (id(p.grad), None if p.grad is None else p.grad.clone()) for n, p in parameters.items()},
         "requires_grad": {name: p.requires_grad for name, p in parameters.items()},
         "parameter hooks": {n: _hooks(p) for n, p in parameters.items()},
