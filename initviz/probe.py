@@ -66,8 +66,7 @@ def probe(
         ValueError: an empty batch, one that does not fit the model, a model that can't be measured (no layer; lazy, complex or
             meta parameters; TorchScript; re-entrant checkpoints), a loss that is not a scalar or that no parameter can change.
     """
-    if isinstance(model, nn.Module):
-        model = bare(model)
+    model = bare(model)
     layers = layers_of(model)
     bins, sample = whole_number("bins", bins), whole_number("sample", sample)
     seed = whole_number("seed", seed, least=0)
@@ -87,8 +86,13 @@ def probe(
         stack.enter_context(restored(model, parameters, seed))
         recorder.watch(model, parameters, stack)
         x, y = own_batch(x, parameter.device), own_batch(y, parameter.device)
-        with ActivationWatch(recorder):
-            output = call(model, x)
+        try:
+            with ActivationWatch(recorder):
+                output = call(model, x)
+        except ValueError:
+            if recorder.problem:
+                raise ValueError(recorder.problem) from None
+            raise
         recorder.end_forward()
         value = _scalar(_loss(output, y, loss, size))
         _backward(value, recorder.targets(parameters))

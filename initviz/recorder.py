@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._C._functorch import is_functorch_wrapped_tensor
 from torch.utils._pytree import tree_leaves
 
 from initviz.activations import ActivationModule
@@ -60,6 +61,7 @@ class Recorder:
         self.weight_gradients: dict[int, TensorStats] = {}
         self.anchors: list[Tensor] = []
         self.unanchored: set[nn.Module] = set()
+        self.problem = ""  # why the model can't be measured, found on the way
         self.forward = True  # False in the backward pass, where checkpointing calls modules again
         self.inside = False  # within an ActivationModule, whose parts are not activations of their own
         self.entered: _Call | None = None  # the call whose ActivationModule that is
@@ -119,6 +121,11 @@ class Recorder:
         tensor = next(real_tensors(output), None)
         if not self.forward or tensor is None:
             return None
+        if is_functorch_wrapped_tensor(tensor):
+            self.problem = (
+                f"model: calls {self.layers[module]} within torch.func (vmap, grad), where no value can be read"
+            )
+            raise ValueError(self.problem)
         with torch._C.DisableTorchFunction():
             anchored = None
             if not self.takes_gradient(args, tensor):

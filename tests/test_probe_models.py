@@ -250,11 +250,15 @@ def made_in_inference_mode():
             lambda: Net(lambda m, x: checkpoint(m.a, m.b(x), use_reentrant=True), a=nn.Linear(8, 8), b=nn.Linear(8, 8)),
             "^model: .* use_reentrant=False",
         ),
+        (
+            lambda: Net(lambda m, x: torch.func.vmap(m.a)(x[None]), a=nn.Linear(8, 3)),
+            "^model: calls a within torch.func",
+        ),
         (lambda: nn.LayerNorm((6, 8)), "^model: has no layer"),
         (lambda: Net(lambda m, x: m.a(x).argmax(dim=1), a=nn.Linear(8, 3)), "^model: its output has no real tensor"),
         (lambda: Net(lambda m, x: m.a(x).detach(), a=nn.Linear(8, 3)), "^loss: no parameter"),
     ],
-    ids=["meta", "complex", "inference", "script", "trace", "lazy", "lazy buffer", "reentrant", "no layer", "integers", "detached"],
+    ids=["meta", "complex", "inference", "script", "trace", "lazy", "lazy buffer", "reentrant", "vmap", "no layer", "integers", "detached"],
 )  # fmt: skip
 def test_what_cannot_be_measured_is_refused_in_a_line(make, words):
     model = make()
