@@ -8,11 +8,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from matplotlib import pyplot
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from PIL import Image
 
 import initviz as iv
+from initviz.plots.blit import paint
 from initviz.plots.flow import FlowFigure
-from initviz.plots.panels import ROWS, layer_limits
+from initviz.plots.panels import ROWS, _masses, layer_limits
 from initviz.plots.png import encode
 from initviz.plots.scale import ALIKE, Scale, layer_limit, log_limits, number, power, symmetric_scale
 from initviz.report import QUANTITIES, LayerStats, Report, TensorStats
@@ -115,8 +119,8 @@ def test_layers_of_zeros_and_of_nan_are_marked_each_in_a_lane_of_its_own():
     zeros = iv.measure(**SMALL, activation="relu", scheme="zeros")
     spread = drawn(zeros).spread
     for marks, quantity in zip(spread.zeros, ("activation", "preactivation_gradient")):
-        rms = zeros.report.values(quantity, "rms")
-        np.testing.assert_array_equal(marks.get_xdata(), 1 + np.flatnonzero(rms == 0))
+        share = zeros.report.values(quantity, "zeros")
+        np.testing.assert_array_equal(marks.get_xdata(), 1 + np.flatnonzero(share == 1))
     assert len(set(np.concatenate([marks.get_ydata() for marks in spread.zeros]))) == 2
     assert not any(len(marks.get_xdata()) for marks in spread.infinite)
     words = " ".join(text.get_text() for text in spread.ax.texts)
@@ -128,6 +132,7 @@ def test_layers_of_zeros_and_of_nan_are_marked_each_in_a_lane_of_its_own():
         shares = np.nan_to_num(broken.report.values(quantity, "nonfinite"))
         np.testing.assert_array_equal(marks.get_xdata(), 1 + np.flatnonzero(shares > 0))
         assert len(marks.get_xdata())
+    assert not any(len(marks.get_xdata()) for marks in spread.zeros)  # half zeros, half NaN is no layer of zeros
     assert "▲ NaN or inf" in " ".join(text.get_text() for text in spread.ax.texts)
 
 
@@ -167,6 +172,16 @@ def test_a_column_is_darkest_where_most_values_lie(tanh, name):
         assert shade[mass == 0].max(initial=0) == 0 and mass.sum() == pytest.approx(1, abs=1e-9)
 
 
+def test_masses_of_all_layers_at_once_are_those_of_each(tanh):
+    import torch
+
+    layers = [s for s in tanh.report.stats("preactivation_gradient") if s is not None]
+    layers += [stats(torch.full((10,), 1e-4)), replace(layers[0], hist=np.zeros(100))]
+    edges = np.linspace(-2e-3, 5e-3, 41)
+    expected = np.stack([s.mass(edges) for s in layers], axis=1)
+    np.testing.assert_allclose(_masses(layers, edges, centred=False), expected, atol=1e-12)
+
+
 def test_a_symmetric_layer_looks_symmetric_on_a_log_axis():
     """Heavy tails: nearly all of a layer is in the one cell around 0, and 0 is not in its middle."""
     import torch
@@ -203,7 +218,7 @@ def test_the_strips_hold_the_shares_and_the_largest_in_words(change):
             blank = 3 * (255 - 247)
             assert ((dark > blank) == (np.nan_to_num(shares) > 0)).all()
             largest = np.nanmax(shares)
-            words = strip.notes[row].get_text()
+            words = strip.notes[row].get_text().replace("\N{THIN SPACE}", " ")
             if largest == 0:
                 assert words == "0 %"
             elif largest < 0.01:
@@ -275,7 +290,9 @@ def test_the_verdict_stands_above_in_words_and_colour_and_they_do_not_touch(name
 
 
 def opened(png: bytes) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(png)))
+    image = Image.open(io.BytesIO(png))
+    assert image.mode == "RGB" or np.asarray(image)[..., 3].min() == 255
+    return np.asarray(image.convert("RGB"))
 
 
 def test_a_picture_without_words_is_cut_to_its_panels(tanh):
@@ -426,6 +443,42 @@ def test_short_numbers(value, words):
     assert power(0) == "1" and power(-12) == "10⁻¹²"
 
 
-def test_the_png_holds_the_pixels():
-    rgb = np.random.default_rng(0).integers(0, 256, (7, 11, 3), np.uint8)
-    np.testing.assert_array_equal(opened(encode(rgb)), rgb)
+@pytest.mark.parametrize("channels", [3, 4])
+def test_the_png_holds_the_pixels(channels):
+    pixels = np.random.default_rng(0).integers(0, 256, (7, 11, channels), np.uint8)
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(encode(pixels)))), pixels)
+
+
+@pytest.mark.parametrize("origin", ["lower", "upper"])
+@pytest.mark.parametrize("limits", [(0, 5, 0, 3), (-1, 7, -0.5, 4), (1.2, 4.1, 0.4, 2.2)])
+def test_painting_gives_the_pixels_that_matplotlib_draws(origin, limits):
+    figure = Figure(figsize=(2, 1.5), dpi=100, facecolor="white")
+    canvas = FigureCanvasAgg(figure)
+    ax = figure.add_axes((0.113, 0.127, 0.711, 0.803))
+    ax.set_axis_off()
+    cells = np.random.default_rng(1).integers(0, 256, (3, 5, 4), np.uint8)
+    cells[..., 3] = 255
+    extent = (0, 5, 0, 3) if origin == "lower" else (0, 5, 3, 0)
+    image = ax.imshow(cells, aspect="auto", origin=origin, interpolation="nearest", extent=extent)
+    low, high = limits[2:] if origin == "lower" else limits[:1:-1]
+    ax.set(xlim=limits[:2], ylim=(low, high))
+    canvas.draw()
+    expected = np.asarray(canvas.buffer_rgba()).copy()
+    painted = np.full_like(expected, 255)
+    paint(painted, image)
+    assert (painted != expected).any(axis=2).mean() < 0.02  # the edges of cells may differ by a pixel
+
+
+def test_words_are_stamped_as_they_would_be_drawn(tanh, exploding):
+    figure = drawn(exploding)
+    figure.update(tanh.report)
+    for _ in range(2):
+        figure.draw()
+        stamped = figure._pixels.copy()
+        figure._pixels[...] = figure._background
+        for artist in figure._artists:
+            if isinstance(artist, AxesImage):
+                paint(figure._pixels, artist)
+            else:
+                figure.figure.draw_artist(artist)
+        np.testing.assert_array_equal(stamped, figure._pixels)

@@ -5,7 +5,9 @@ The figure is made once. An update moves its artists over a saved background, wh
 
 from __future__ import annotations
 
+import math
 import textwrap
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,9 +15,13 @@ from cachetools import LRUCache
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.text import Text
 
-from initviz.plots.panels import GREY, INK, DensityPanel, Panel, SpreadPanel, StripPanel
+from initviz.plots.blit import Stamps, empty, paint
+from initviz.plots.panels import GREY, INK, DensityPanel, Panel, StripPanel
 from initviz.plots.png import encode
+from initviz.plots.spread import SpreadPanel
 from initviz.report import QUANTITIES, Report
 from initviz.verdict import KINDS
 
@@ -30,9 +36,9 @@ WIDTH, HEIGHT = 1280, 564
 """Pixels at 100 dots an inch. What follows is measured in them too, from the left and from the bottom."""
 HEADER, FOOTER = 100, 28
 """Heights of the words above the panels and of the line below them."""
-PANEL = 282
-"""Width of a panel. On its left are 92 for labels, on its right 74 for shares."""
-LEFTS = (100, 100 + PANEL + 166, WIDTH - PANEL - 20)
+PANEL = 280
+"""Width of a panel. On its left are 94 for labels, on its right 76 for shares."""
+LEFTS = (100, 100 + PANEL + 170, WIDTH - PANEL - 20)
 BASE, ROW, STRIPS, FLOOR, TALL = FOOTER + 34, 27, 3, 158, 272
 """Lower edge and row height of the strips, their number; lower edge and height of the panels above."""
 
@@ -66,6 +72,8 @@ class FlowFigure:
         self._background = np.full_like(self._pixels, 255)
         self._store: LRUCache = LRUCache(24)  # backgrounds of panels, some 0.4 MB each
         self._regions = [self._region(panel.ax) for panel in self._panels]
+        strips = self.forward_strip, self.backward_strip
+        self._stamps = Stamps({note: region for strip in strips for note, region in self._beside(strip)})
 
     def _axes(self, left: float, bottom: float, height: float) -> Axes:
         return self.figure.add_axes((left / WIDTH, bottom / HEIGHT, PANEL / WIDTH, height / HEIGHT))
@@ -73,12 +81,21 @@ class FlowFigure:
     def _region(self, ax: Axes) -> tuple[slice, slice]:
         """The pixels that belong to a panel: its third of the width, above or below the strips' upper edge."""
         height, width, _ = self._pixels.shape
-        edges = [0, *(round((left - 92) / WIDTH * width) for left in LEFTS[1:]), width]
+        edges = [0, *(round((left - 94) / WIDTH * width) for left in LEFTS[1:]), width]
         number = next(i for i in range(3) if edges[i] <= ax.bbox.x0 < edges[i + 1])
         split = round(height * (1 - (FLOOR - 8) / HEIGHT))
         below = ax.bbox.y0 < height - split
         rows = slice(0, height) if number == 2 else slice(split, height) if below else slice(0, split)
         return rows, slice(edges[number], edges[number + 1])
+
+    def _beside(self, strip: StripPanel) -> Iterator[tuple[Text, tuple[slice, slice]]]:
+        """Each note of a strip with the pixels right of its row."""
+        height, width, _ = self._pixels.shape
+        box = strip.ax.bbox
+        edges = [round(height - y) for y in np.linspace(box.y1, box.y0, len(strip.notes) + 1)]
+        columns = slice(math.ceil(box.x1), round(box.x1 + 76 / WIDTH * width))
+        for note, top, bottom in zip(strip.notes, edges, edges[1:]):
+            yield note, (slice(top, bottom), columns)
 
     def update(
         self,
@@ -123,7 +140,7 @@ class FlowFigure:
         height = len(self._pixels)
         words = self.headline.get_text() + self.reason.get_text(), self.caption.get_text()
         top, bottom = (0 if text else round(cut / HEIGHT * height) for text, cut in zip(words, (HEADER, FOOTER)))
-        return encode(self._pixels[top : height - bottom, :, :3])
+        return encode(self._pixels[top : height - bottom])
 
     def draw(self) -> None:
         """Bring the canvas up to date: the background, and over it what moves."""
@@ -134,7 +151,12 @@ class FlowFigure:
                 self._renew_background(number)
         self._pixels[...] = self._background
         for artist in self._artists:
-            self.figure.draw_artist(artist)
+            if isinstance(artist, AxesImage):
+                paint(self._pixels, artist)
+            elif artist in self._stamps:
+                self._stamps.stamp(self._pixels, artist, self.figure.draw_artist)
+            elif not empty(artist):
+                self.figure.draw_artist(artist)
 
     def decorate(self) -> None:
         """Set limits, ticks and words of all panels, for a figure that matplotlib draws by itself."""
