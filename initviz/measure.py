@@ -180,9 +180,13 @@ def predict(
     phi = net.activation.activation
     factor = (rule.gain(phi) if gain is None else gain) * scale
     gradient = report.values("preactivation_gradient", "rms")[len(net.hidden) - 1]
+    stds = {  # most layers are alike
+        weight.shape: (rule.weight_std(weight, factor, mode), math.hypot(rule.bias_std(fans(weight)[0]), bias_std))
+        for weight in {layer.weight.shape: layer.weight for layer in layers}.values()
+    }
     how: dict = {
-        "weight_std": [rule.weight_std(layer.weight, factor, mode) for layer in layers],
-        "bias_std": [math.hypot(rule.bias_std(fans(layer.weight)[0]), bias_std) for layer in layers],
+        "weight_std": [stds[layer.weight.shape][0] for layer in layers],
+        "bias_std": [stds[layer.weight.shape][1] for layer in layers],
         "normalization": {
             "BatchNorm1d": "batch",
             "BatchNorm2d": "batch",
