@@ -1,4 +1,4 @@
-"""python -m initviz.slides: on a tiny notebook. (How slides look is seen in tests/browser/test_slides.py.)"""
+"""python -m initviz.slides: on a tiny notebook. (How slides look is seen in tests/browser/test_decks.py.)"""
 
 import nbformat
 import pytest

@@ -1,4 +1,4 @@
-"""One headless Chromium and one server a session. Without Chromium the browser tests are skipped here and fail in CI."""
+"""A headless Chromium a file, and one server a session. Without Chromium the browser tests are skipped here and fail in CI."""
 
 import contextlib
 import os
@@ -30,9 +30,9 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.browser)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """Chromium, started once."""
+    """Chromium, started once a file: while Playwright runs, other tests would find its event loop running."""
     path = next((p for name in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(name))), None)
     if path is None:
         reason = "no Chromium on the path: apt-get install chromium"
