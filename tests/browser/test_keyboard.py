@@ -1,7 +1,7 @@
 """In JupyterLab without a mouse: menus and questions too, whose arrow keys JupyterLab would take; and a tooltip on every control."""
 
 from browser.pages import ERRORS, PICTURE, changed, key
-from browser.test_explorer import explorer, lab  # noqa: F401  (fixtures)
+from browser.test_jupyterlab import explorer, lab  # noqa: F401  (fixtures)
 
 TITLED = """control => {
     const shown = [control, ...control.querySelectorAll('*')].map(e => e.title).filter(title => title && title != 'null');
