@@ -25,12 +25,13 @@ from torch import Tensor, nn
 
 from initviz._arguments import look_up, real_number, whole_number
 from initviz.batches import batch_size, call, own_batch
+from initviz.draws import Noise
 from initviz.layers import bare, layers_of
 from initviz.lsuv_trace import LsuvLayer, LsuvTrace, within
 from initviz.moments import tensor_stats, variance
 from initviz.report import TensorStats
 from initviz.restore import Kept, restored
-from initviz.schemes import SCHEMES, Noise
+from initviz.schemes import SCHEMES
 
 
 def lsuv_(

@@ -15,11 +15,12 @@ from initviz import theory
 from initviz._arguments import look_up, real_number, whole_number
 from initviz.activations import activation
 from initviz.datasets import DATASETS, dataset
+from initviz.draws import fans
 from initviz.lsuv import lsuv_
 from initviz.networks import CNN, MLP, NORMALIZATIONS, PRECISIONS, Plain, Workbench, mlp
 from initviz.probe import probe
 from initviz.report import QUANTITIES, Report
-from initviz.schemes import Scheme, fans, scheme
+from initviz.schemes import Scheme, scheme
 from initviz.theory_conv import predict_cnn
 from initviz.verdict import Verdict, verdict
 
@@ -200,8 +201,13 @@ def predict(
     images = x.double().cpu().numpy()
     with np.errstate(over="ignore", invalid="ignore"):  # an explosion may leave float64's range; the line then ends
         if isinstance(net, CNN):
-            images = images.reshape(len(x), *net.shape)
-            return predict_cnn(widths, net.kernel, net.padding_mode, phi, inputs=images, **how)
+            images, kernel = images.reshape(len(x), *net.shape), net.kernel
+            if (
+                rule.distribution == "delta_orthogonal"
+            ):  # all of the variance is at the centre: each place goes on by itself
+                how["weight_std"] = [*(std * kernel for std in how["weight_std"][:-1]), how["weight_std"][-1]]
+                kernel = 1
+            return predict_cnn(widths, kernel, net.padding_mode, phi, inputs=images, **how)
         inputs = np.square(images.reshape(len(x), -1)).mean(axis=1)
         return theory.predict(widths, phi, input_second_moment=inputs, **how)
 

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from initviz._arguments import look_up, whole_number
 from initviz.activations import Activation, ActivationModule
 from initviz.activations import activation as activation_named
-from initviz.schemes import Scheme, init_, unit_noise
+from initviz.draws import unit_noise
+from initviz.schemes import Scheme, init_
 
 PADDINGS = {"zeros": "constant", "circular": "wrap"}
 """What `cnn` puts beyond an image's border: torch's name -> numpy's."""
@@ -250,7 +251,7 @@ class Workbench:
         self._kind: tuple = ()
 
     def noise(self, shape: tuple[int, ...], distribution: str, seed: int, index: int) -> Tensor:
-        """`initviz.schemes.unit_noise`, remembered."""
+        """`initviz.draws.unit_noise`, remembered."""
         key = shape, distribution, seed, index
         draw = self._draws.get(key)
         if draw is None:

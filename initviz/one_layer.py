@@ -19,7 +19,8 @@ from initviz._arguments import look_up, whole_number
 from initviz.activations import Activation
 from initviz.activations import activation as activation_named
 from initviz.averages import second_moment, slope_second_moment
-from initviz.schemes import SCHEMES, unit_noise
+from initviz.draws import unit_noise
+from initviz.schemes import SCHEMES
 
 DISTRIBUTIONS = {"uniform": 0.8, "normal": 2.0}
 """Distributions to draw from -> relative variance of the square of one draw: kurtosis - 1."""

@@ -12,24 +12,21 @@ them: they leave out strides, which let an input feed fewer units, and the group
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
 from initviz._arguments import look_up, real_number, whole_number
 from initviz.activations import Activation
 from initviz.activations import activation as activation_named
+from initviz.draws import Noise, fans, unit_noise
+from initviz.parameters import weights_and_biases
 
 MODES = {"fan_in": 0, "fan_out": 1}
 """Which fan a scheme's formula counts: the inputs, to keep the forward scale, or the outputs in their place, to keep the gradient's.
 Of use for the schemes that count one of them (LeCun, He, PyTorch's default); the others take both alike."""
-
-Noise = Callable[[tuple[int, ...], str, int, int], Tensor]
-"""What `unit_noise` is: (shape, distribution, seed, index) -> a draw of mean 0 and variance 1."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +37,7 @@ class Scheme:
         name: the key in SCHEMES.
         label: the name for a menu.
         latex: the variance of an entry, as LaTeX mathematics without dollar signs.
-        distribution: "normal", "uniform", "orthogonal" or "constant".
+        distribution: "constant", or what `unit_noise` draws: "normal", "uniform", "truncated_normal", "orthogonal", "delta_orthogonal".
         std_rule: (fan_in, fan_out) -> standard deviation of an entry at gain 1 (for "constant": the value of each entry).
         best_for: what it is meant for, in a few words.
         source: the paper, with its equation.
@@ -132,22 +129,6 @@ class Scheme:
         return (self.gain() if gain is None else real_number("gain", gain)) * self.std_rule(*fans)
 
 
-def unit_noise(shape: tuple[int, ...], distribution: str, seed: int, index: int) -> Tensor:
-    """A float32 CPU tensor of mean 0 and variance 1, the same for the same arguments on every machine and device.
-
-    "orthogonal" has orthonormal rows or columns (whichever are fewer) once divided by sqrt(max(rows, columns)).
-    """
-    state = np.random.SeedSequence([seed, index]).generate_state(1, np.uint64)[0]
-    generator = torch.Generator().manual_seed(int(state >> np.uint64(1)))
-    draw = torch.empty(shape)
-    if distribution == "normal":
-        return draw.normal_(generator=generator)
-    if distribution == "uniform":
-        return draw.uniform_(-math.sqrt(3), math.sqrt(3), generator=generator)
-    rows, columns = shape[0], math.prod(shape[1:])
-    return nn.init.orthogonal_(draw, gain=math.sqrt(max(rows, columns)), generator=generator)
-
-
 SCHEMES: dict[str, Scheme] = {
     s.name: s
     for s in [
@@ -192,9 +173,23 @@ SCHEMES: dict[str, Scheme] = {
             "ReLU family", "He et al. 2015, eq. 10 and 15", relu_gain=True,
         ),
         Scheme(
+            "truncated_normal", "Truncated normal (cut at 2σ)", r"\frac{1}{n_\mathrm{in}}", "truncated_normal",
+            lambda i, o: 1 / math.sqrt(i), "linear layers of transformers, without outliers",
+            "flax.linen.Dense: lecun_normal; Keras's lecun_normal is the same draw",
+            notes="Rescaled by 1/0.8796, so that the cut leaves the variance. torch.nn.init.trunc_normal_ does not rescale.",
+        ),
+        Scheme(
             "orthogonal", "Orthogonal", r"\frac{1}{\max(n_\mathrm{in}, n_\mathrm{out})},\quad W^\top W = I", "orthogonal",
             lambda i, o: 1 / math.sqrt(max(i, o)), "very deep linear and tanh networks", "Saxe, McClelland & Ganguli 2014, section 3",
             notes="Gain 1, as torch.nn.init.orthogonal_; a ReLU network wants sqrt(2).",
+        ),
+        Scheme(
+            "delta_orthogonal", "Delta-orthogonal",
+            r"\frac{1}{\max(n_\mathrm{in}, n_\mathrm{out})},\quad W_\mathrm{centre}^\top W_\mathrm{centre} = I", "delta_orthogonal",
+            lambda i, o: 1 / math.sqrt(max(i, o)), "very deep plain convolutional networks",
+            "Xiao et al. 2018, algorithm 2",
+            notes="The kernel is 0 but at its centre. It keeps every norm where c_out >= c_in, as the paper demands; a kernel that narrows "
+            "gets orthonormal rows, and keeps the gradient's norm instead. For a matrix it is orthogonal.",
         ),
         Scheme(
             "pytorch_default", "PyTorch default", r"\frac{1}{3\, n_\mathrm{in}}", "uniform", lambda i, o: 1 / math.sqrt(3 * i),
@@ -220,7 +215,9 @@ ALIASES = {
     "xavier_normal_": "xavier_normal", "xavier_uniform_": "xavier_uniform", "kaiming_normal": "he_normal",
     "kaiming_uniform": "he_uniform", "kaiming_normal_": "he_normal", "kaiming_uniform_": "he_uniform", "kaiming": "he_normal",
     "he": "he_normal", "lecun": "lecun_normal", "orthogonal_": "orthogonal", "pytorch": "pytorch_default", "keras": "keras_default",
-    "torch_default": "pytorch_default", "LSUV": "lsuv",
+    "torch_default": "pytorch_default",
+    "trunc_normal": "truncated_normal", "flax_default": "truncated_normal", "flax": "truncated_normal", "delta": "delta_orthogonal",
+    "LSUV": "lsuv",
 }  # fmt: skip
 """PyTorch's, Keras's and short spellings -> name in SCHEMES."""
 
@@ -236,18 +233,6 @@ def scheme(name: str | Scheme) -> Scheme:
 
 
 _scheme_named = scheme  # under a second name for functions that have an argument called `scheme`
-
-
-def fans(weight: Tensor) -> tuple[int, int]:
-    """(fan_in, fan_out) of a weight of two or more dimensions, as torch.nn.init counts them.
-
-    Raises:
-        ValueError: fewer than two dimensions.
-    """
-    if weight.dim() < 2:
-        raise ValueError(f"weight: got shape {tuple(weight.shape)}; fans take two or more dimensions")
-    receptive_field = math.prod(weight.shape[2:])
-    return weight.shape[1] * receptive_field, weight.shape[0] * receptive_field
 
 
 def init_(
@@ -291,7 +276,7 @@ def init_(
     scale, bias_std = real_number("scale", scale), real_number("bias_std", bias_std)
     look_up("mode", mode, MODES)
     factor = (rule.gain(activation) if gain is None else real_number("gain", gain)) * scale
-    weights = list(_weights_and_biases(model))
+    weights = list(weights_and_biases(model))
     if not weights:
         raise ValueError("model: has no linear, convolution, recurrent or attention layer to initialize")
     for index, (weight, biases) in enumerate(weights):
@@ -308,33 +293,3 @@ def _fill_bias_(bias: Tensor, own_std: float, added_std: float, seed: int, index
     if added_std:
         values += added_std * unit_noise(tuple(bias.shape), "normal", seed, 2_000_000 + index)
     bias.copy_(values)
-
-
-def _weights_and_biases(model: nn.Module) -> Iterator[tuple[nn.Parameter, list[nn.Parameter]]]:
-    """Each weight to draw with the biases that belong to it, in the order of the modules; a shared one comes once."""
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"model: got {type(model).__name__}; it takes a torch.nn.Module")
-    seen: set[int] = set()
-    for module in model.modules():
-        if not isinstance(
-            module, nn.Linear | nn.modules.conv._ConvNd | nn.RNNBase | nn.RNNCellBase | nn.MultiheadAttention
-        ):
-            continue
-        own, kind = dict(module.named_parameters(recurse=False)), type(module).__name__
-        if parametrize.is_parametrized(module) or "weight_g" in own:
-            raise ValueError(
-                f"model: {kind} computes its weight from others (weight normalization and the like); initialize it before that"
-            )
-        for name, parameter in own.items():
-            if isinstance(parameter, nn.parameter.UninitializedParameter):
-                raise ValueError(f"model: {kind} is lazy; run one batch through it before initializing it")
-            if parameter.is_meta or parameter.is_complex():
-                what = "is on the meta device and has no values" if parameter.is_meta else "is complex"
-                raise ValueError(
-                    f"model: {name} of a {kind} {what}; a scheme draws real numbers into a weight that is there"
-                )
-            if parameter.dim() < 2 or name in ("bias_k", "bias_v") or id(parameter) in seen:
-                continue
-            seen.add(id(parameter))
-            bias = own.get(name.replace("weight", "bias"))
-            yield parameter, [bias] if bias is not None and bias is not parameter else []

@@ -21,7 +21,7 @@ from initviz._arguments import real_number, whole_number
 from initviz.activations import Activation
 from initviz.activations import activation as activation_named
 from initviz.datasets import Data, digits
-from initviz.schemes import unit_noise
+from initviz.draws import unit_noise
 from initviz.threads import one_thread
 from initviz.training import batch_index
 

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from initviz.schemes import Scheme, fans
+from initviz.draws import fans
+from initviz.schemes import Scheme
 from initviz.schemes import scheme as scheme_named
 
 EDGES = np.linspace(-8, 8, 49)

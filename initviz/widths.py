@@ -22,7 +22,7 @@ from initviz._arguments import look_up, real_number, whole_number
 from initviz.activations import Activation
 from initviz.activations import activation as activation_named
 from initviz.averages import second_moment, slope_second_moment
-from initviz.schemes import unit_noise
+from initviz.draws import unit_noise
 from initviz.theory import predict
 
 WIDTHS = (32, 64, 128, 256, 512, 1024)

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 import initviz as iv
-from initviz.schemes import ALIASES, SCHEMES, fans, scheme, unit_noise
+from initviz.draws import CUT_STD, fans, unit_noise
+from initviz.schemes import ALIASES, SCHEMES, scheme
 
 SHAPES = {"square": (400, 400), "wide": (100, 900), "tall": (900, 100), "conv": (64, 32, 5, 5), "conv1d": (96, 48, 7)}
 RANDOM = [name for name, s in SCHEMES.items() if s.distribution != "constant"]
@@ -26,8 +27,11 @@ def test_empirical_variance_matches_the_formula_within_its_sampling_error(name, 
         variances.append(np.mean(values**2))
         assert abs(values.mean()) < 5 * values.std() / math.sqrt(values.size)
     expected = rule.weight_std(weight) ** 2
-    # the relative standard error of a variance estimate is sqrt((kurtosis - 1) / n): 2 for a normal, 0.8 for a uniform
-    excess = {"normal": 2.0, "uniform": 0.8, "orthogonal": 2.0}[rule.distribution]
+    # the relative standard error of a variance estimate is sqrt((kurtosis - 1) / n): 2 for a normal, 0.8 for a uniform; an orthogonal
+    # matrix's mean square is a constant
+    excess = {"normal": 2.0, "truncated_normal": 1.37, "uniform": 0.8, "orthogonal": 2.0, "delta_orthogonal": 2.0}[
+        rule.distribution
+    ]
     error = math.sqrt(excess / (weight.numel() * len(variances)))
     assert np.mean(variances) == pytest.approx(expected, rel=5 * error)
 
@@ -142,7 +146,55 @@ def test_orthogonal_is_orthogonal(shape):
     torch.testing.assert_close(gram, 4 * torch.eye(len(gram), dtype=torch.float64), atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("distribution", ["normal", "uniform", "orthogonal"])
+@pytest.mark.parametrize("shape", [(16, 16, 3, 3), (24, 10, 5, 5), (10, 24, 7), (6, 4, 3, 3, 3), (8, 8, 2, 4)])
+def test_a_delta_orthogonal_kernel_is_an_orthonormal_matrix_at_its_centre(shape):
+    kernel = SCHEMES["delta_orthogonal"].fill_(torch.empty(shape), seed=3, gain=2).double()
+    centre = tuple((side - 1) // 2 for side in shape[2:])
+    matrix = kernel[(..., *centre)].clone()
+    kernel[(..., *centre)] = 0
+    assert (kernel == 0).all()
+    gram = matrix @ matrix.T if shape[0] <= shape[1] else matrix.T @ matrix
+    torch.testing.assert_close(gram, 4 * torch.eye(len(gram), dtype=torch.float64), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("padding_mode", ["zeros", "circular"])
+@pytest.mark.parametrize(("c_in", "c_out", "k"), [(8, 8, 3), (5, 12, 3), (12, 5, 5), (6, 6, 4)])
+def test_delta_orthogonal_keeps_every_norm_forward_or_back_also_at_a_border(c_in, c_out, k, padding_mode):
+    net = nn.Conv2d(c_in, c_out, k, padding="same", padding_mode=padding_mode, bias=False)
+    iv.init_(net, "delta_orthogonal", seed=1)
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(4, c_in, 6, 6, generator=generator, requires_grad=True)
+    h = net(x)
+    g = torch.randn(h.shape, generator=generator)
+    h.backward(g)
+    before, after = (x.detach(), h.detach()) if c_out >= c_in else (g, x.grad)
+    torch.testing.assert_close(
+        after.square().sum(dim=1), before.square().sum(dim=1), rtol=1e-4, atol=0
+    )  # at each place
+
+
+def test_delta_orthogonal_of_a_matrix_is_orthogonal():
+    for shape in ((20, 20), (30, 10), (10, 30)):
+        ours, plain = (SCHEMES[n].fill_(torch.empty(shape), seed=2) for n in ("delta_orthogonal", "orthogonal"))
+        assert torch.equal(ours, plain)
+
+
+def test_a_truncated_normal_has_the_variance_that_was_asked_for_and_no_tail():
+    from scipy.stats import truncnorm
+
+    assert truncnorm.std(-2, 2) == pytest.approx(CUT_STD) == pytest.approx(0.8796, abs=5e-5)
+    draw = unit_noise((1000, 1000), "truncated_normal", 0, 0)
+    assert draw.std().item() == pytest.approx(1, rel=0.003)  # four standard errors
+    assert 2 / CUT_STD * 0.999 < draw.abs().max() <= 2 / CUT_STD + 1e-6
+    places = torch.linspace(-2, 2, 9)[1:-1]
+    below = [(draw < place).double().mean().item() for place in places]
+    expected = truncnorm.cdf(places.double().numpy() * CUT_STD, -2, 2)
+    np.testing.assert_allclose(below, expected, atol=0.0025)  # five standard errors
+    net = iv.mlp(2, 300, "tanh", "truncated_normal")
+    assert net.hidden[1].weight.abs().max() <= 2 / CUT_STD / math.sqrt(300) + 1e-6
+
+
+@pytest.mark.parametrize("distribution", ["normal", "uniform", "truncated_normal", "orthogonal", "delta_orthogonal"])
 def test_draws_depend_on_seed_and_index_alone(distribution):
     torch.manual_seed(0)
     before = torch.get_rng_state()

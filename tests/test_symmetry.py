@@ -9,10 +9,10 @@ from torch import nn
 
 import initviz as iv
 from initviz import symmetry
+from initviz.draws import unit_noise
 from initviz.plots.filters import filters
 from initviz.plots.parting import parting
 from initviz.plots.symmetry import SymmetryFigure
-from initviz.schemes import unit_noise
 from initviz.training import batch_index
 
 SHORT = {"steps": 60, "every": 20}

@@ -34,8 +34,9 @@ def measured_over_predicted(seeds, scheme, depth=12, channels=32, **how):
         ("softplus", "xavier_normal", {}),
         ("relu", "he_normal", {"normalization": "layer", "skip": True}),
         ("tanh", "lecun_uniform", {"skip": True, "kernel": 5}),
+        ("tanh", "delta_orthogonal", {"bias_std": 0.1}),
     ],
-    ids=["relu", "tanh", "softplus", "layer-norm-skip", "skip"],
+    ids=["relu", "tanh", "softplus", "layer-norm-skip", "skip", "delta-orthogonal"],
 )
 def test_measured_nets_agree_within_the_sampling_error(activation, scheme, how, padding_mode):
     logs, inside = measured_over_predicted(8, scheme, activation=activation, padding_mode=padding_mode, **how)

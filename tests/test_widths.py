@@ -8,8 +8,8 @@ import torch
 
 import initviz as iv
 from initviz import widths as module
+from initviz.draws import unit_noise
 from initviz.plots.widths import WidthsFigure
-from initviz.schemes import unit_noise
 from initviz.theory import chi, variance_map
 from initviz.widths import factor_curve, std_at, width_spread
 

@@ -1,0 +1,63 @@
+"""Random weights of mean 0 and variance 1: what a scheme multiplies by its standard deviation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+Noise = Callable[[tuple[int, ...], str, int, int], Tensor]
+"""What `unit_noise` is: (shape, distribution, seed, index) -> a draw of mean 0 and variance 1."""
+
+CUT = 2.0
+"""Where a truncated normal ends, in standard deviations of the normal that is cut."""
+CUT_STD = math.sqrt(1 - CUT * math.sqrt(2 / math.pi) * math.exp(-(CUT**2) / 2) / math.erf(CUT / math.sqrt(2)))
+"""The standard deviation that the cut leaves: 0.8796."""
+
+
+def unit_noise(shape: tuple[int, ...], distribution: str, seed: int, index: int) -> Tensor:
+    """A float32 CPU tensor of mean 0 and variance 1, the same for the same arguments on every machine and device.
+
+    distribution is one of
+
+        "normal", "uniform"
+        "truncated_normal"  a normal draw, each value beyond 2 standard deviations replaced, all divided by what that leaves, 0.8796
+        "orthogonal"        orthonormal rows or columns (whichever are fewer) of the rows x columns matrix that the shape is when all
+                            axes but the first are one, times sqrt(max(rows, columns))
+        "delta_orthogonal"  zero but at the kernel's centre (of an even side the earlier of the two middle places, where torch's "same"
+                            padding keeps an image in its place). There, an out x in matrix with orthonormal rows or columns, times
+                            sqrt(max(out, in) x kernel area): the variance is 1 over the whole kernel. For a matrix "orthogonal".
+    """
+    state = np.random.SeedSequence([seed, index]).generate_state(1, np.uint64)[0]
+    generator = torch.Generator().manual_seed(int(state >> np.uint64(1)))
+    draw = torch.empty(shape)
+    if distribution == "normal":
+        return draw.normal_(generator=generator)
+    if distribution == "uniform":
+        return draw.uniform_(-math.sqrt(3), math.sqrt(3), generator=generator)
+    if distribution == "truncated_normal":
+        return nn.init.trunc_normal_(draw, a=-CUT, b=CUT, generator=generator) / CUT_STD
+    if distribution == "delta_orthogonal" and len(shape) > 2:
+        kernel = shape[2:]
+        matrix = torch.empty(shape[:2])
+        nn.init.orthogonal_(matrix, gain=math.sqrt(max(shape[:2]) * math.prod(kernel)), generator=generator)
+        centre = tuple((side - 1) // 2 for side in kernel)
+        draw.zero_().movedim((0, 1), (-2, -1))[centre] = matrix
+        return draw
+    rows, columns = shape[0], math.prod(shape[1:])
+    return nn.init.orthogonal_(draw, gain=math.sqrt(max(rows, columns)), generator=generator)
+
+
+def fans(weight: Tensor) -> tuple[int, int]:
+    """(fan_in, fan_out) of a weight of two or more dimensions, as torch.nn.init counts them.
+
+    Raises:
+        ValueError: fewer than two dimensions.
+    """
+    if weight.dim() < 2:
+        raise ValueError(f"weight: got shape {tuple(weight.shape)}; fans take two or more dimensions")
+    receptive_field = math.prod(weight.shape[2:])
+    return weight.shape[1] * receptive_field, weight.shape[0] * receptive_field
