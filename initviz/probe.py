@@ -21,7 +21,7 @@ from initviz.layers import bare, layers_of
 from initviz.outputs import real_tensors
 from initviz.recorder import Recorder
 from initviz.report import QUANTITIES, Report
-from initviz.restore import restored
+from initviz.restore import no_collection, restored
 from initviz.watch import ActivationWatch
 
 
@@ -78,7 +78,7 @@ def probe(
     size = batch_size(x)
     recorder = Recorder(layers, frozenset(quantities), {"bins": bins, "sample": sample})
 
-    with ExitStack() as stack:
+    with no_collection(), ExitStack() as stack:
         if "torch._dynamo" in sys.modules:  # or nothing here can be compiled
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         stack.enter_context(torch.inference_mode(False))
