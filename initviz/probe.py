@@ -42,8 +42,9 @@ def probe(
     follows it (a module such as nn.ReLU or a function such as F.gelu), or its own output if none follows. A module called
     several times is measured at each call.
 
-    The pass runs in the model's present mode (train or eval), on its device. Afterwards the model is as it was: parameters,
-    buffers, gradients, modes, hooks, attributes and the random states, also if the pass fails. Your own hooks on modules run, as
+    The pass runs in the model's present mode (train or eval), on its device. Afterwards the model is as it was: parameters (but for
+    what `loss` or a backward hook of yours writes into them), buffers, gradients, modes, hooks, attributes and the random states,
+    also if the pass fails. Your own hooks on modules run, as
     they would in any pass; hooks that act on a parameter's finished gradient (an optimizer in the backward pass) do not. What
     torch.compile wraps is run without it, and a data-parallel model on one device.
 

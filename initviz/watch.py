@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
 
 from initviz.activations import ACTIVATIONS
 
@@ -27,7 +28,7 @@ _DATA = _DATA.__get__, _DATA.__set__  # what p.data and p.data = ... call
 
 class ActivationWatch(TorchFunctionMode):
     """Sees each torch function called in the forward pass: reports the activations among them, and has a parameter copied before
-    something writes into it."""
+    something writes into it or into a view of it."""
 
     def __init__(self, recorder: Recorder) -> None:
         self.recorder = recorder
@@ -37,10 +38,11 @@ class ActivationWatch(TorchFunctionMode):
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
         if _may_write(func, name, args, kwargs):
-            for argument in args:
-                if isinstance(argument, nn.Parameter):
-                    with torch._C.DisableTorchFunction():
-                        self.recorder.kept.keep(argument)
+            with torch._C.DisableTorchFunction():
+                for tensor in tree_leaves((args, kwargs)):
+                    whole = tensor._base if isinstance(tensor, Tensor) and tensor._is_view() else tensor
+                    if isinstance(whole, nn.Parameter):
+                        self.recorder.kept.keep(whole)
         activation = _FUNCTIONS.get(name.rstrip("_"))
         if activation is None or self.recorder.inside:
             return func(*args, **kwargs)
@@ -58,4 +60,6 @@ def _may_write(func: Any, name: str, args: Any, kwargs: Any) -> bool:
         return kwargs.get("max_norm", args[3] if len(args) > 3 else None) is not None
     if name in ("__get__", "__set__"):
         return func in _DATA
+    if kwargs.get("out") is not None or kwargs.get("inplace"):
+        return True
     return name == "detach" or name == "__setitem__" or (name.endswith("_") and not name.endswith("__"))

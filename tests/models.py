@@ -83,8 +83,25 @@ class Writer(nn.Module):
             weight.detach().mul_(0.5)
         else:
             with torch.no_grad():
-                weight.mul_(0.5) if self.how == "method" else weight.__setitem__(0, 0.0)
+                WRITES[self.how](weight)
         return self.layer(x)
+
+
+def rows_of(weight):
+    for row in weight:
+        row.div_(row.norm())
+
+
+WRITES = {
+    "method": lambda w: w.mul_(0.5),
+    "item": lambda w: w.__setitem__(0, 0.0),
+    "view": lambda w: w.view(-1).mul_(0.5),
+    "transpose": lambda w: w.t()[0].fill_(3.0),
+    "rows": rows_of,
+    "list": lambda w: torch._foreach_mul_([w], 0.5),
+    "out": lambda w: torch.mul(w, 0.5, out=w),
+    "init": lambda w: nn.init.normal_(w),
+}
 
 
 class Cube(torch.autograd.Function):
@@ -254,5 +271,5 @@ KINDS = {
     "float16": Kind(lambda: sequential().half(), X.half(), STACK),
 } | {
     f"writes into a weight: {how}": Kind(lambda how=how: Writer(how), X, ["layer -"])
-    for how in ("data", "new data", "detach", "method", "item")
+    for how in ("data", "new data", "detach", *WRITES)
 }  # fmt: skip
