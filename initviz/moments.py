@@ -159,6 +159,8 @@ def _even_sample(values: Tensor, sample: int) -> np.ndarray:
     step = max(values.numel() // sample, 1)
     while math.gcd(step, values.numel()) > 1:
         step += 1
+    if values.dtype == torch.float32 and values.device.type == "cpu":  # numpy's way is twice as fast
+        return values.numpy()[::step].astype(float)
     return values[::step].double().cpu().numpy()
 
 

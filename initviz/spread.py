@@ -94,11 +94,14 @@ def radial(
     passed = susceptibility(q, m, sigma_w2, skip)
     more_h, more_a = np.zeros_like(gradient), np.zeros_like(gradient)
     square = width[-1] * q[len(width) - 1] * gradient[-1]  # of r
+    to_a = ratio(branch, m.slope2)
+    norms = m.value2 * width[:, None]  # |a|^2
+    over_a, over_h = (np.where(n > 0, n, np.inf) for n in (norms * width[:, None], norms**2))
     for l in range(len(width) - 2, -1, -1):
         by_chance = width[l + 1] * q[l + 1] * (gradient[l + 1] + more_h[l + 1])  # what chi has already counted
         excess = share[l] ** 2 * np.maximum(square - by_chance, 0)
-        more_a[l] = ratio(branch[l], m.slope2[l]) * more_h[l + 1] + ratio(excess, m.value2[l] * width[l] ** 2)
-        more_h[l] = branch[l] * more_h[l + 1] + ratio(m.joint[l] * excess, (m.value2[l] * width[l]) ** 2)
+        more_a[l] = to_a[l] * more_h[l + 1] + excess / over_a[l]
+        more_h[l] = branch[l] * more_h[l + 1] + m.joint[l] * excess / over_h[l]
         more_h[l] += more_h[l + 1] if skip else 0
         square = passed[l] ** 2 * square
     return more_h, more_a

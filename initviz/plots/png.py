@@ -1,9 +1,11 @@
-"""A PNG writer for pictures that are shown once: three times as fast as Pillow's, which tries five filters on every row."""
+"""A PNG writer for pictures that are shown once: Pillow's tries five filters on every row, and zlib takes 7 ms of the explorer's
+picture where ISA-L takes 1."""
 
 import struct
 import zlib
 
 import numpy as np
+from isal import isal_zlib
 
 
 def encode(pixels: np.ndarray) -> bytes:
@@ -13,7 +15,7 @@ def encode(pixels: np.ndarray) -> bytes:
     rows = np.zeros((height, 1 + channels * width), np.uint8)  # each row begins with its filter: 0, none
     rows[:, 1:].reshape(height, width, channels)[...] = pixels
     header = struct.pack(">IIBBBBB", width, height, 8, {3: 2, 4: 6}[channels], 0, 0, 0)
-    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(rows.data, level=1)), (b"IEND", b"")]
+    chunks = [(b"IHDR", header), (b"IDAT", isal_zlib.compress(rows.data, 1)), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
     )
