@@ -13,6 +13,7 @@ In short:
 import importlib
 
 from initviz.activations import ACTIVATIONS, Activation, leaky_relu
+from initviz.branches import BRANCH_REMEDIES, BranchRemedy
 from initviz.compare import compare
 from initviz.datasets import DATASETS, dataset, digits, gaussian, mnist1d
 from initviz.diagnose import Diagnosis, assert_stable, diagnose
@@ -30,28 +31,32 @@ from initviz.probe import probe
 from initviz.public_models import PUBLIC_MODELS, ModelUnavailable, public_model
 from initviz.racing import race
 from initviz.report import LayerStats, Report, TensorStats
+from initviz.residual import residual
 from initviz.schemes import SCHEMES, Scheme, init_
 from initviz.source_tasks import curves, mnist1d_large, textures
+from initviz.streams import StreamGrowth, stream_growth
 from initviz.sweep import sweep
 from initviz.training import train
 from initviz.transfer import STRATEGIES, few_labels, transfer
 from initviz.transfer_result import TransferResult
 from initviz.transfer_study import transfer_study
+from initviz.transformer import transformer
 from initviz.verdict import Verdict, verdict
 from initviz.weight_shapes import WeightShape, weight_shapes
 from initviz.widths import WidthSpread, width_spread
 
 __version__ = "0.1.0"
 __all__ = [
-    "ACTIVATIONS", "DATASETS", "PRESETS", "PRETRAINED", "PUBLIC_MODELS", "SCHEMES", "STRATEGIES", "Activation", "Diagnosis",
-    "Growth", "History", "LayerStats", "LsuvLayer", "LsuvTrace", "Measurement", "ModelUnavailable", "Phase", "RaceResult",
-    "Report", "Scheme", "Settings", "TensorStats", "TransferResult", "Verdict", "WeightShape", "WidthSpread", "assert_stable",
-    "card", "check", "clinic", "cnn", "compare", "critical_sigma_w", "curves", "dataset", "diagnose", "digits", "explore",
-    "explore_comparison", "explore_fans", "explore_lsuv", "explore_phase", "explore_race", "explore_relu", "explore_scale", "explore_symmetry",
+    "ACTIVATIONS", "BRANCH_REMEDIES", "DATASETS", "PRESETS", "PRETRAINED", "PUBLIC_MODELS", "SCHEMES", "STRATEGIES",
+    "Activation", "BranchRemedy", "Diagnosis", "Growth", "History", "LayerStats", "LsuvLayer", "LsuvTrace", "Measurement",
+    "ModelUnavailable", "Phase", "RaceResult", "Report", "Scheme", "Settings", "StreamGrowth", "TensorStats",
+    "TransferResult", "Verdict", "WeightShape", "WidthSpread", "assert_stable", "card", "check", "clinic", "cnn", "compare",
+    "critical_sigma_w", "curves", "dataset", "diagnose", "digits", "explore", "explore_comparison", "explore_fans",
+    "explore_lsuv", "explore_phase", "explore_race", "explore_relu", "explore_scale", "explore_symmetry",
     "explore_transfer", "few_labels", "gaussian", "growth", "init_", "jacobian_singular_values", "leaky_relu", "lsuv_",
-    "measure", "mlp", "mnist1d", "mnist1d_large", "phase_diagram", "plots", "predict", "pretrained", "probe", "public_model",
-    "quiz", "race", "sweep", "symmetry", "textures", "theory", "train", "transfer", "transfer_study", "verdict",
-    "weight_shapes", "widgets", "width_spread",
+    "measure", "mlp", "mnist1d", "mnist1d_large", "phase_diagram", "plots", "predict", "pretrained", "probe",
+    "public_model", "quiz", "race", "residual", "stream_growth", "sweep", "symmetry", "textures", "theory", "train",
+    "transfer", "transfer_study", "transformer", "verdict", "weight_shapes", "widgets", "width_spread",
 ]  # fmt: skip
 
 _LATE = {
