@@ -6,7 +6,6 @@ back exactly as it went in.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from typing import Any
@@ -80,8 +79,6 @@ def probe(
     recorder = Recorder(layers, frozenset(quantities), {"bins": bins, "sample": sample})
 
     with no_collection(), ExitStack() as stack:
-        if "torch._dynamo" in sys.modules:  # or nothing here can be compiled
-            stack.enter_context(torch.compiler.set_stance("force_eager"))
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         stack.enter_context(restored(model, parameters, seed))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import gc
 import random
-from collections import OrderedDict, deque
+import sys
+import threading
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -21,11 +24,12 @@ def restored(model: nn.Module, parameters: list[nn.Parameter], seed: int | None 
 
     That is: buffers, gradients, modes, hooks, attributes (a counter, a cache, a list that grows) and the random states of torch,
     numpy and Python, which inside begin at `seed` if there is one. Gradients are None at first. The user's own hooks that act
-    on a finished gradient (an optimizer in the backward pass) are put aside, since they would change parameters.
+    on a finished gradient (an optimizer in the backward pass) are put aside, since they would change parameters. Nothing is
+    compiled inside: hooks are seen, and other threads wait.
     """
-    found = [_Found(module) for module in model.modules()]
-    gradients = [(p, p.grad, p.requires_grad, p._post_accumulate_grad_hooks) for p in parameters]
-    with random_states({p.device for p in parameters if not p.is_cpu}, seed):
+    with random_states({p.device for p in parameters if not p.is_cpu}, seed), _uncompiled():
+        found = [_Found(module) for module in model.modules()]
+        gradients = [(p, p.grad, p.requires_grad, p._post_accumulate_grad_hooks) for p in parameters]
         try:
             for parameter, *_ in gradients:
                 parameter.grad = None
@@ -57,27 +61,44 @@ class Kept:
             _put_back(data, values)
 
 
-_CONTAINERS = {dict, OrderedDict, list, set, deque}
+_CONTAINERS = {dict, OrderedDict, defaultdict, Counter, list, set, deque}
+_ATOMS = {bool, int, float, str, type(None)}
 
 
 class _Found:
-    """A module's attributes and what is in its dicts, lists and sets (parameters, buffers, submodules, hooks among them)."""
+    """A module's attributes, and what is in its dicts, lists and sets (parameters, buffers, submodules, hooks among them), also in
+    those within them; tensors, arrays and generators of random numbers, with their values. Other objects are left alone."""
 
     def __init__(self, module: nn.Module) -> None:
         self.module = module
         self.attributes = dict(vars(module))
         self.contents: list[tuple[Any, Any]] = []
         self.empty: list[Any] = []
-        tensors = [buffer for buffer in module._buffers.values() if buffer is not None]
-        for value in self.attributes.values():
-            if type(value) not in _CONTAINERS:
-                if isinstance(value, Tensor):
-                    tensors.append(value)
-            elif value:
-                self.contents.append((value, value.copy()))
-            else:
-                self.empty.append(value)
-        self.tensors = [(t, t.detach().clone()) for t in tensors if not t.requires_grad]
+        self.tensors: list[tuple[Tensor, Tensor]] = []
+        self.states: list[tuple[Callable[[Any], Any], Any]] = []
+        values, met = list(self.attributes.values()), set()
+        for value in values:
+            kind = type(value)
+            if kind in _ATOMS or id(value) in met:
+                continue
+            if kind in _CONTAINERS:
+                met.add(id(value))
+                if value:
+                    self.contents.append((value, value.copy()))
+                    values.extend(value.values() if isinstance(value, dict) else value)
+                else:
+                    self.empty.append(value)
+            elif kind is tuple:
+                values.extend(value)
+            elif isinstance(value, Tensor):
+                if not (value.requires_grad or isinstance(value, nn.Parameter)):
+                    self.tensors.append((value, value.detach().clone()))
+            elif kind is np.ndarray and value.flags.writeable:
+                self.states.append((partial(np.copyto, value), value.copy()))
+            elif kind is torch.Generator:
+                self.states.append((value.set_state, value.get_state()))
+            elif kind is np.random.Generator:
+                self.states.append((partial(setattr, value.bit_generator, "state"), value.bit_generator.state))
 
     def restore(self) -> None:
         attributes = vars(self.module)
@@ -92,6 +113,8 @@ class _Found:
             (container.extend if hasattr(container, "extend") else container.update)(content)
         for tensor, values in self.tensors:
             _put_back(tensor, values)
+        for put_back, state in self.states:
+            put_back(state)
 
 
 def _put_back(tensor: Tensor, values: Tensor) -> None:
@@ -101,25 +124,39 @@ def _put_back(tensor: Tensor, values: Tensor) -> None:
             tensor.copy_(values)
 
 
+def _uncompiled() -> AbstractContextManager[Any]:
+    """Run what torch.compile wraps as it was written."""
+    # set_stance loads the compiler. Where it isn't loaded yet, nothing is compiled.
+    return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
+
+
+_ONE_AT_A_TIME = threading.RLock()
+"""Random states, the compiler's stance and a model's hooks are there once for all threads: who restores them has them alone."""
+
+
 @contextmanager
 def random_states(devices: Collection[torch.device] = (), seed: int | None = None) -> Iterator[None]:
-    """torch's, numpy's and Python's random states are afterwards what they were; inside they begin at `seed` if there is one."""
-    states: list[tuple[Callable[..., Any], tuple[Any, ...]]] = [
-        (random.setstate, (random.getstate(),)),
-        (np.random.set_state, (np.random.get_state(),)),
-        (torch.set_rng_state, (torch.get_rng_state(),)),
-    ]
-    accelerators = {device: torch.get_device_module(device) for device in devices}
-    for device, module in accelerators.items():
-        which = () if device.type == "mps" else (device,)  # there is but one
-        states.append((module.set_rng_state, (module.get_rng_state(*which), *which)))
-    try:
-        if seed is not None:
-            _seed(seed, accelerators)
-        yield
-    finally:
-        for set_state, arguments in states:
-            set_state(*arguments)
+    """torch's, numpy's and Python's random states are afterwards what they were; inside they begin at `seed` if there is one.
+
+    One thread at a time is inside.
+    """
+    with _ONE_AT_A_TIME:
+        states: list[tuple[Callable[..., Any], tuple[Any, ...]]] = [
+            (random.setstate, (random.getstate(),)),
+            (np.random.set_state, (np.random.get_state(),)),
+            (torch.set_rng_state, (torch.get_rng_state(),)),
+        ]
+        accelerators = {device: torch.get_device_module(device) for device in devices}
+        for device, module in accelerators.items():
+            which = () if device.type == "mps" else (device,)  # there is but one
+            states.append((module.set_rng_state, (module.get_rng_state(*which), *which)))
+        try:
+            if seed is not None:
+                _seed(seed, accelerators)
+            yield
+        finally:
+            for set_state, arguments in states:
+                set_state(*arguments)
 
 
 @contextmanager
@@ -139,6 +176,7 @@ def _seed(seed: int, accelerators: dict[torch.device, ModuleType]) -> None:
     """Not by torch.manual_seed, which would seed devices that this is none of the business of."""
     random.seed(seed)
     np.random.seed(seed % 2**32)
+    seed %= 2**63
     torch.default_generator.manual_seed(seed)
     for device, module in accelerators.items():
         with nullcontext() if device.type == "mps" else module.device(device):

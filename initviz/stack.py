@@ -6,7 +6,7 @@ Everything here has a first axis of length `count`, one place a network.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
 from initviz.datasets import Data
+from initviz.restore import random_states
 
 
 class Stack:
@@ -38,7 +39,8 @@ class Stack:
         self.models = [trainable(model) for model in models]
         self.count = len(self.models)
         self.device = next(self.models[0].parameters()).device
-        _check_fit(self.models[0], data.x_test[:2].to(self.device), data)
+        with self.random_states():
+            _check_fit(self.models[0], data.x_test[:2].to(self.device), data)
         named: dict[str, Any] = dict(self.models[0].named_parameters())
         self._fixed: dict[str, Any] = {}
         if self.count > 1:
@@ -95,10 +97,15 @@ class Stack:
     def try_out(self, x: Tensor, y: Tensor) -> None:
         """Raise RuntimeError if vmap can't run these models, forward and backward. They are afterwards what they were."""
         buffers = {name: values.clone() for name, values in self._fixed.items()}
-        torch.autograd.grad(self.losses(x, y).sum(), list(self.parameters.values()), allow_unused=True)
-        self.accuracies(x[0], y[0])
+        with self.random_states():
+            torch.autograd.grad(self.losses(x, y).sum(), list(self.parameters.values()), allow_unused=True)
+            self.accuracies(x[0], y[0])
         for name, values in buffers.items():
             self._fixed[name].copy_(values)
+
+    def random_states(self, seed: int | None = None) -> AbstractContextManager[None]:
+        """Random states are afterwards what they were; inside they begin at `seed` if there is one."""
+        return random_states([] if self.device.type == "cpu" else [self.device], seed)
 
     def _map(self, function: Callable[..., Tensor], x: Tensor, y: Tensor, own_batch: bool) -> Tensor:
         base = self.models[0]

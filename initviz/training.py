@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -104,7 +104,7 @@ class Training:
             return
         parameters = self._stack.parameters
         threads = one_thread() if self._stack.small else nullcontext()
-        random = _seeded(self._stack.device, self.seeds[0], self.step)
+        random = self._stack.random_states(_number(self.seeds[0], self.step))  # of dropout: a function of seed and step
         with torch.inference_mode(False), torch.enable_grad(), random, threads:
             try:
                 self._optimizer.zero_grad()
@@ -274,22 +274,6 @@ def _order(n: int, seed: int, epoch: int) -> Tensor:
 def _number(*numbers: int) -> int:
     """One number for a generator, made of several."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
-
-
-@contextmanager
-def _seeded(device: torch.device, seed: int, step: int) -> Iterator[None]:
-    """What is random inside (dropout) is a function of seed and step; the global random state is afterwards what it was."""
-    generators = [torch.default_generator]
-    if device.type == "cuda":
-        generators.append(torch.cuda.default_generators[device.index or 0])
-    states = [generator.get_state() for generator in generators]
-    for generator in generators:
-        generator.manual_seed(_number(seed, step))
-    try:
-        yield
-    finally:
-        for generator, state in zip(generators, states):
-            generator.set_state(state)
 
 
 def _optimizer(name: str, parameters: list[Tensor], lr: float, momentum: float) -> torch.optim.Optimizer:

@@ -477,6 +477,22 @@ def test_hooks_of_the_user_see_the_corrected_output():
     assert seen == pytest.approx([1])
 
 
+@pytest.mark.parametrize("how", ["in place", "a part"])
+def test_a_model_that_is_compiled_in_place_or_in_part(how):
+    def inner():
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 8))
+
+    plain = nn.Sequential(inner())
+    compiled = nn.Sequential(inner() if how == "in place" else torch.compile(inner(), backend="eager"))
+    if how == "in place":
+        compiled.compile(backend="eager")
+    x = torch.randn(32, 8, generator=torch.Generator().manual_seed(0))
+    iv.lsuv_(plain, x), iv.lsuv_(compiled, x)
+    for a, b in zip(plain.parameters(), compiled.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
 def test_it_works_under_inference_mode_and_on_a_compiled_model():
     model, expected = plain_mlp("relu"), plain_mlp("relu")
     iv.lsuv_(expected, X)

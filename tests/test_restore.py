@@ -1,7 +1,8 @@
 """What is put back, piece by piece: attributes, containers, buffers, gradients, parameters that were written into, random states."""
 
 import random
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, defaultdict, deque
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from types import SimpleNamespace
 
@@ -28,6 +29,16 @@ class Busy(nn.Module):
         self.number, self.words, self.plain = 1, "as it was", torch.zeros(3)
         self.log, self.table, self.seen, self.queue = [1], {"a": 1}, {1}, deque([1, 2], maxlen=2)
         self.order, self.empty = OrderedDict(b=1, a=2), []
+        self.nested, self.lists, self.counts = (
+            {"loss": [1.0], "more": ({"a": 1}, [])},
+            defaultdict(list, a=[1]),
+            Counter("aab"),
+        )
+        self.caches, self.array, self.fixed = [torch.zeros(2)], np.zeros(2), np.zeros(2)
+        self.fixed.flags.writeable = False
+        self.draws, self.numpy_draws = torch.Generator().manual_seed(1), np.random.default_rng(1)
+        self.itself = [self.table]
+        self.itself.append(self.itself)
 
 
 def disturb(model):
@@ -47,6 +58,12 @@ def disturb(model):
     model.layer.weight.grad = torch.ones(4, 4)
     model.layer.bias.requires_grad_(False)
     model.layer.register_forward_hook(lambda *_: None)
+    model.nested["loss"].append(2.0), model.nested["more"][0].clear(), model.nested["more"][1].append(1)
+    model.lists["a"].append(2), model.lists["b"].append(3), model.counts.update("abc")
+    model.caches[0] += 1
+    model.array += 1
+    torch.rand(2, generator=model.draws), model.numpy_draws.random()
+    model.itself.append(3)
     del model.table["a"], model.words
     random.random(), np.random.rand(), torch.rand(1)
 
@@ -68,6 +85,11 @@ def test_everything_is_put_back(error):
     assert_same(before, snapshot(model))
     assert order == [list(vars(module)) for module in model.modules()]
     assert model.queue == deque([1, 2], maxlen=2) and model.queue.maxlen == 2
+    assert model.nested == {"loss": [1.0], "more": ({"a": 1}, [])}
+    assert model.lists == {"a": [1]} and model.lists.default_factory is list and model.counts == Counter("aab")
+    assert not model.caches[0].any() and not model.array.any() and len(model.itself) == 2
+    assert torch.equal(model.draws.get_state(), torch.Generator().manual_seed(1).get_state())
+    assert model.numpy_draws.random() == np.random.default_rng(1).random()
 
 
 def test_an_untouched_model_is_not_written_to():
@@ -101,12 +123,31 @@ def test_random_states_begin_at_the_seed_and_come_back():
         first = draws()
     with random_states(seed=5):
         assert draws() == first
-    with random_states(seed=2**40 + 5):  # numpy's seeds end at 2^32
-        assert draws() != first
+    for seed in (2**40 + 5, 2**70 + 5):  # numpy's seeds end at 2^32, torch's at 2^64
+        with random_states(seed=seed):
+            assert draws() != first
     with random_states():
         assert draws() != first
     assert torch.equal(state[0], torch.get_rng_state())
     assert state[1:] == (random.getstate(), np.random.get_state()[1].tolist())
+
+
+@pytest.mark.parametrize("shared", [True, False], ids=["one model", "models of their own"])
+def test_probes_from_several_threads_at_once(shared):
+    """Without turns, hooks of one would measure the pass of another, and random states and even weights stay changed."""
+
+    def make():
+        torch.manual_seed(0)
+        return nn.Sequential(*[m for _ in range(10) for m in (nn.Linear(16, 16), nn.ReLU(), nn.Dropout(0.3))])
+
+    x = torch.randn(8, 16, generator=torch.Generator().manual_seed(0))
+    right = iv.probe(make(), x).loss
+    models = [make()] * 4 if shared else [make() for _ in range(4)]
+    before = snapshot(models[0])
+    with ThreadPoolExecutor(4) as pool:
+        losses = list(pool.map(lambda model: iv.probe(model, x).loss, models * 5))
+    assert losses == [right] * 20
+    assert_same(before, snapshot(models[0]))
 
 
 @pytest.mark.parametrize("kind", ["cuda", "mps"])

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import random
 
 import numpy as np
 import pytest
@@ -157,6 +158,28 @@ def test_it_trains_inside_no_grad_and_in_half_precision():
 
 
 # Divergence
+
+
+class Noisy(nn.Module):
+    """Draws from torch's, numpy's and Python's random numbers."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = iv.init_(nn.Linear(64, 10), "he_normal")
+
+    def forward(self, x):
+        return self.layer(x) * (1 + torch.rand(()) + np.random.rand() + random.random())
+
+
+def test_what_is_random_in_a_model_is_seeded_and_leaves_the_global_states():
+    def states():
+        return torch.get_rng_state().tolist(), np.random.get_state()[1].tolist(), random.getstate()
+
+    first, again = Noisy(), Noisy()
+    before = states()
+    losses = [iv.train(net.eval(), DATA, steps=5, every=1).loss for net in (first, again)]
+    np.testing.assert_array_equal(*losses)
+    assert states() == before
 
 
 def exploding(seed=0):
