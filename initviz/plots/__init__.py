@@ -15,6 +15,7 @@ from initviz.plots.phase import PhaseFigure, phase
 from initviz.plots.race import RaceFigure, race
 from initviz.plots.rectifier import RectifierFigure, rectifier
 from initviz.plots.signals import signals
+from initviz.plots.streams import streams
 from initviz.plots.symmetry import SymmetryFigure, symmetry
 from initviz.plots.transfer import TransferFigure, transfer
 from initviz.plots.transfer_curves import transfer_curves
@@ -47,6 +48,7 @@ __all__ = [
     "race",
     "rectifier",
     "signals",
+    "streams",
     "symmetry",
     "transfer",
     "transfer_curves",
