@@ -40,7 +40,7 @@ def anatomy(report: Report, prediction: Prediction, verdict: Verdict) -> Figure:
     for number, ax, target, offset, coordinates in (
         (1, forward, (0.0, 1.2), (0, 0), "axes fraction"),
         (2, forward, (early, 0.35), (38, 62), ("data", "axes fraction")),
-        (3, backward, (-0.02, 0.5), (-95, 0), "axes fraction"),
+        (3, backward, (-0.085, 0.5), (-77, 0), "axes fraction"),  # beside the tick's 0, not through it
         (4, strip, (0.5, 0.34), (0, 0), "axes fraction"),
         (5, backward, (count, 0.93), (-42, 0), ("data", "axes fraction")),
         (6, spread, (early, measured[early - 1]), (14, -46), "data"),

@@ -39,7 +39,7 @@ def growth(
     """
     figure = Figure(figsize=SIZE, dpi=100, facecolor="white")
     axes = [figure.add_axes((0.075, 0.275, 0.40, 0.61)), figure.add_axes((0.575, 0.275, 0.40, 0.61))]
-    titles = ("Forward: E[h²] over layer 1's", "Backward: E[(dL/dh)²] over the last's")
+    titles = ("Forward: E[h²], layer 1 = 1", "Backward: E[(∂L/∂h)²], last layer = 1")
     for way, (ax, title) in enumerate(zip(axes, titles)):
         bare(ax)
         ax.set_facecolor(PAPER_COLOR)

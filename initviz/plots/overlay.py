@@ -62,7 +62,8 @@ def overlay(
             ax.set_ylim(0, 1.06 * peak)
             if row == 0 and column == columns - 1:
                 names = [f"layer {place + 1}" for place in range(len(some))]
-                ax.legend(ax.lines, names, loc="upper right", frameon=False, fontsize=15.5, handlelength=2.6)
+                legend = ax.legend(ax.lines, names, loc="upper right", fontsize=15.5, handlelength=2.6, borderpad=0.2)
+                legend.get_frame().set(facecolor=PAPER_COLOR, edgecolor="none", alpha=0.85)
     return figure
 
 

@@ -61,7 +61,7 @@ def _differences(ax: Axes, trace: Trace, layer: int, colors: np.ndarray) -> None
             y = np.interp(x, trace.steps[known], logs[:, known].mean(axis=0))
             ax.text(x, y, _words(noise), ha="center", va="center", bbox=BOX, **(FONT | {"color": color}))
     ax.axhline(-1, color=INK, lw=1.4, ls=(0, (2, 2)))
-    ax.text(0.98, -1.2, "told apart: 10 %", ha="right", va="top", transform=ax.get_yaxis_transform(), **FONT)
+    ax.text(0.98, -1.2, "10 % apart", ha="right", va="top", transform=ax.get_yaxis_transform(), **FONT)
     low = int(np.floor(ax.get_ylim()[0]))
     ticks = [e for e in range(low, 1) if e % 4 == 0]
     ax.set_yticks(ticks, [power(e) for e in ticks], **FONT)
@@ -69,11 +69,11 @@ def _differences(ax: Axes, trace: Trace, layer: int, colors: np.ndarray) -> None
 
 
 def _counts(ax: Axes, trace: Trace, layer: int, colors: np.ndarray) -> None:
-    for noise, counts, color in zip(trace.noise, trace.distinct[..., layer], colors):
+    for row, (noise, counts, color) in enumerate(zip(trace.noise, trace.distinct[..., layer], colors)):
         mean = counts.mean(axis=0)
         ax.fill_between(trace.steps, counts.min(axis=0), counts.max(axis=0), color=color, alpha=0.12, lw=0)
         ax.plot(trace.steps, mean, color=color, lw=2.4)
-        place = (1 + counts.max()) / 2
+        place = (1 + counts.max()) * (0.5 if row % 2 else 0.65)  # neighbours' words at two heights
         flat = mean.min() >= place or mean.max() < place
         x, y = (0.9 * trace.steps[-1], mean[-1]) if flat else (trace.steps[(mean >= place).argmax()], place)
         ax.text(x, y, _words(noise), ha="center", va="center", bbox=BOX, **(FONT | {"color": color}))
