@@ -17,6 +17,7 @@ from initviz.branches import BRANCH_REMEDIES, BranchRemedy
 from initviz.compare import compare
 from initviz.datasets import DATASETS, dataset, digits, gaussian, mnist1d
 from initviz.diagnose import Diagnosis, assert_stable, diagnose
+from initviz.finite_width import FiniteWidth, finite_width
 from initviz.growth import Growth, growth
 from initviz.history import History, RaceResult
 from initviz.jacobian import jacobian_singular_values
@@ -48,12 +49,12 @@ from initviz.widths import WidthSpread, width_spread
 __version__ = "0.1.0"
 __all__ = [
     "ACTIVATIONS", "BRANCH_REMEDIES", "DATASETS", "PRESETS", "PRETRAINED", "PUBLIC_MODELS", "SCHEMES", "STRATEGIES",
-    "Activation", "BranchRemedy", "Diagnosis", "Growth", "History", "LayerStats", "LsuvLayer", "LsuvTrace", "Measurement",
+    "Activation", "BranchRemedy", "Diagnosis", "FiniteWidth", "Growth", "History", "LayerStats", "LsuvLayer", "LsuvTrace", "Measurement",
     "ModelUnavailable", "Phase", "RaceResult", "Report", "Scheme", "Settings", "StreamGrowth", "TensorStats",
     "TransferResult", "Verdict", "WeightShape", "WidthSpread", "assert_stable", "card", "check", "clinic", "cnn", "compare",
     "critical_sigma_w", "curves", "dataset", "diagnose", "digits", "explore", "explore_comparison", "explore_fans",
     "explore_lsuv", "explore_phase", "explore_race", "explore_relu", "explore_scale", "explore_symmetry",
-    "explore_transfer", "few_labels", "gaussian", "growth", "init_", "jacobian_singular_values", "leaky_relu", "lsuv_",
+    "explore_transfer", "few_labels", "finite_width", "gaussian", "growth", "init_", "jacobian_singular_values", "leaky_relu", "lsuv_",
     "measure", "mlp", "mnist1d", "mnist1d_large", "phase_diagram", "plots", "predict", "pretrained", "probe",
     "public_model", "quiz", "race", "residual", "stream_growth", "sweep", "symmetry", "textures", "theory", "train",
     "transfer", "transfer_study", "transformer", "verdict", "weight_shapes", "widgets", "width_spread",

@@ -4,6 +4,7 @@ from initviz.plots.anatomy import anatomy
 from initviz.plots.curves import curves
 from initviz.plots.fans import FansFigure, fans
 from initviz.plots.filters import filters
+from initviz.plots.finite_width import finite_width
 from initviz.plots.flow import FlowFigure, flow
 from initviz.plots.groups import groups
 from initviz.plots.growth import growth
@@ -15,6 +16,7 @@ from initviz.plots.phase import PhaseFigure, phase
 from initviz.plots.race import RaceFigure, race
 from initviz.plots.rectifier import RectifierFigure, rectifier
 from initviz.plots.signals import signals
+from initviz.plots.singular_values import singular_values
 from initviz.plots.streams import streams
 from initviz.plots.symmetry import SymmetryFigure, symmetry
 from initviz.plots.transfer import TransferFigure, transfer
@@ -37,6 +39,7 @@ __all__ = [
     "curves",
     "fans",
     "filters",
+    "finite_width",
     "flow",
     "groups",
     "growth",
@@ -48,6 +51,7 @@ __all__ = [
     "race",
     "rectifier",
     "signals",
+    "singular_values",
     "streams",
     "symmetry",
     "transfer",
