@@ -34,6 +34,7 @@ class _Call:
     number: int = -1
     output: Tensor | None = None  # of the latest call alone, so that no tensor is kept
     shape: torch.Size = field(default_factory=torch.Size)
+    version: int = 0  # of the output, as it was measured: what is written into it since counts it up
     stats: dict[str, TensorStats] = field(default_factory=dict)
     activation_name: str | None = None
     units: int | None = None
@@ -60,6 +61,7 @@ class Recorder:
         self.sources: dict[Any, _Call] = {}  # the graph's node that made a layer's output -> its call
         self.weight_gradients: dict[int, TensorStats] = {}
         self.anchors: list[Tensor] = []
+        self.anchored: set[nn.Module] = set()
         self.unanchored: set[nn.Module] = set()
         self.problem = ""  # why the model can't be measured, found on the way
         self.forward = True  # False in the backward pass, where checkpointing calls modules again
@@ -119,8 +121,13 @@ class Recorder:
 
     def after_layer(self, module: nn.Module, args: Any, output: Any) -> Any:
         tensor = next(real_tensors(output), None)
-        if not self.forward or tensor is None:
+        if tensor is None:
             return None
+        if not self.forward:
+            if module not in self.anchored or self.takes_gradient(args, tensor):
+                return None
+            with torch._C.DisableTorchFunction():  # checkpointing computes it again, and must find what it found before
+                return self.anchor(module, output, tensor)
         if is_functorch_wrapped_tensor(tensor):
             self.problem = (
                 f"model: calls {self.layers[module]} within torch.func (vmap, grad), where no value can be read"
@@ -160,6 +167,7 @@ class Recorder:
         if anchored is None:
             self.unanchored.add(module)
         else:
+            self.anchored.add(module)
             self.anchors.append(anchor)
         return anchored
 
@@ -175,6 +183,7 @@ class Recorder:
         """`tensor` is the pre-activation of `call`, as far as is known: the layer's output, then an activation's input."""
         if call.handle is not None:
             call.handle.remove()
+        call.version = _version(tensor)
         if "preactivation" in self.quantities:
             call.stats["preactivation"] = self.measure(tensor)
         call.handle = self.measure_gradient(call, "preactivation_gradient", tensor)
@@ -221,7 +230,7 @@ class Recorder:
 
     def enter(self, z: Any) -> _Call | None:
         call = self.pending(z)
-        if call is not None and call.output is not z:
+        if call is not None and not (call.output is z and _version(z) == call.version):
             with torch._C.DisableTorchFunction():
                 self.before_activation(call, z)
         return call
@@ -276,6 +285,11 @@ class Recorder:
                 )
             )
         return tuple(layers)
+
+
+def _version(tensor: Tensor) -> int:
+    """How often it was written into. Tensors of inference mode don't count."""
+    return 0 if tensor.is_inference() else tensor._version
 
 
 def _alike(output: torch.Size, z: torch.Size) -> bool:

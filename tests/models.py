@@ -247,6 +247,16 @@ KINDS = {
         lambda: frozen(Net(lambda m, x: checkpoint(m.b, m.a(x), use_reentrant=False), a=L(8, 8), b=sequential())), X,
         ["a -", "b.0 relu", "b.2 -"],
     ),
+    "checkpointed, frozen from the start": Kind(
+        lambda: Net(lambda m, x: checkpoint(m.b, x, use_reentrant=False), b=nn.Sequential(frozen(L(8, 8)), nn.Tanh(), L(8, 3))), X,
+        ["b.0 tanh", "b.2 -"],
+    ),
+    "checkpointed, all frozen": Kind(
+        lambda: frozen(Net(lambda m, x: checkpoint(m.b, x, use_reentrant=False), b=sequential())), X, ["b.0 relu", "b.2 -"]
+    ),
+    "written into before its activation": Kind(
+        lambda: Net(lambda m, x: m.b(torch.tanh(m.a(x).mul_(2).add_(x))), a=L(8, 8), b=L(8, 3)), X, ["a tanh", "b -"]
+    ),
     "custom function": Kind(lambda: nn.Sequential(L(8, 8), Net(lambda m, x: Cube.apply(x)), L(8, 3)), X, ["0 -", "2 -"]),
     "compiled": Kind(lambda: torch.compile(sequential(), backend="eager"), X, STACK),
     "compiled in place": Kind(compiled_in_place, X, STACK),

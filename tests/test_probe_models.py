@@ -196,6 +196,17 @@ def test_the_pre_activation_is_what_enters_the_activation():
     assert last.activation.rms == pytest.approx(z.relu().square().mean().sqrt().item(), rel=1e-6)
 
 
+@pytest.mark.parametrize("gradients", [True, False])
+def test_what_is_written_into_an_output_before_its_activation_is_measured(gradients):
+    torch.manual_seed(0)
+    a, b = nn.Linear(8, 8), nn.Linear(8, 3)
+    by_place = Net(lambda m, x: m.b(torch.tanh(m.a(x).mul_(2).add_(x))), a=a, b=b).requires_grad_(gradients)
+    anew = Net(lambda m, x: m.b(torch.tanh(m.a(x) * 2 + x)), a=a, b=b)
+    found, right = iv.probe(by_place, X).layers[0], iv.probe(anew, X).layers[0]
+    for quantity in ("preactivation", "preactivation_gradient"):
+        assert getattr(found, quantity).rms == pytest.approx(getattr(right, quantity).rms, rel=1e-6)
+
+
 def test_weights_are_those_that_multiply():
     for name in ("weight norm", "weight norm of old", "pruned"):
         model = make(name)
