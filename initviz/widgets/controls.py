@@ -69,13 +69,17 @@ def setting_controls(settings: Settings) -> dict[str, widgets.ValueWidget]:
     }  # fmt: skip
 
 
-def columns(*stacks: list[widgets.Widget]) -> widgets.HBox:
-    """Controls in columns that share the width of the page; a narrow page puts some of them below the others."""
+def columns(*stacks: list[widgets.Widget], last: list[widgets.Widget] | None = None) -> widgets.HBox:
+    """Controls in columns that share the width of the page. On a narrow page the `last` column lies below the others, as a row."""
     boxes = []
     for stack in stacks:
         for widget in stack:
             widget.layout.width = "auto"
         boxes.append(widgets.VBox(stack, layout={"flex": "1 1 270px", "min_width": "0", "max_width": "400px"}))
+    if last:
+        for widget in last:
+            widget.layout.width, widget.layout.flex = "auto", "1 1 210px"
+        boxes.append(widgets.HBox(last, layout={"flex": "1 1 270px", "min_width": "0", "flex_flow": "row wrap"}))
     return widgets.HBox(boxes, layout={"flex_flow": "row wrap"})
 
 

@@ -83,7 +83,7 @@ class Explorer(Frame):
             [self.preset, c["depth"], c["width"], c["activation"]],
             [c["scheme"], c["scale"], c["bias_std"], c["seed"]],
             [c["normalization"], c["precision"], c["data"], c["skip"]],
-            [
+            last=[
                 c["forward"],
                 c["backward"],
                 widgets.HBox([self.new_seed, self.pin]),
