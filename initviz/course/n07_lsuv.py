@@ -19,12 +19,9 @@ QUESTIONS = {
         (
             Choice("1, up to rounding", "W x / √v is the old output divided by √v: its variance is v/v.", right=True),
             Choice(
-                "nearer to 1 than before; it takes a few rounds",
-                "It would, if something in the output did not scale with the weight: a bias, or another batch.",
+                "nearer to 1; it takes rounds", "Only if a part did not scale with the weight: a bias, or a new batch."
             ),
-            Choice(
-                "that depends on the activation", "The output is taken before the activation, which comes after it."
-            ),
+            Choice("that depends on the activation", "The output is taken before the activation."),
             Choice("1/v", "That is what dividing by v gives; the variance goes with the square of the weight."),
         ),
     ),
@@ -32,14 +29,8 @@ QUESTIONS = {
         "Why layer by layer? Pass the batch once, write down the variance of every layer, and divide all weights at once, each by its "
         "own root. Ten ReLU layers, orthonormal at the start. What is the variance of the last layer's output afterwards?",
         (
-            Choice(
-                "1, as each layer was divided by its own root",
-                "Each was, but by what it was before the others changed.",
-            ),
-            Choice(
-                "far below 1",
-                "At the start the signal shrinks from layer to layer, so each division makes something larger, not smaller.",
-            ),
+            Choice("1: each was divided by its own root", "Each was, but by what it was before the others changed."),
+            Choice("far below 1", "The signal shrinks from layer to layer, so each division makes something larger."),
             Choice(
                 "far above 1",
                 "Layer 10 was small because nine layers before it were small. They are repaired now, and it is repaired for all nine "
@@ -52,13 +43,8 @@ QUESTIONS = {
         "Twenty sigmoid layers after LSUV: every layer's output has variance 1 over samples and units. Two different digits go in. How "
         "far apart are their outputs in layer 20?",
         (
-            Choice(
-                "about √2 in each unit: two independent draws of variance 1", "Only if the variance is between samples."
-            ),
-            Choice(
-                "about as far as in layer 1",
-                "LSUV looks at one number a layer. It does not ask whether the variance is between samples or between units.",
-            ),
+            Choice("about √2 in each unit: two draws of variance 1", "Only if the variance is between samples."),
+            Choice("about as far as in layer 1", "LSUV holds the total at 1, not the part that is between samples."),
             Choice(
                 "so near that float32 can hardly tell them apart",
                 "The variance of 1 is between units: each has its own constant, the same for every sample. What differs between "
@@ -85,22 +71,18 @@ QUESTIONS = {
 # Exercise 1: the inner loop ----------------------------------------------------------------------------------------------
 
 
-class _TooLong(Exception):
-    pass
+class _TooLong(BaseException):
+    """No Exception, so that it passes through `call` and through an answer's own `except`."""
 
 
 class _Limit(TorchFunctionMode):
     """Ends a loop that would never end: no answer needs so many operations."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.left = 3000
-        self.ended = False
+    left = 3000
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         self.left -= 1
-        if self.left < 0 and not self.ended:
-            self.ended = True
+        if self.left == -1:  # once: leaving torch.no_grad() comes by here too
             raise _TooLong
         return func(*args, **(kwargs or {}))
 
@@ -135,24 +117,23 @@ def _judge_inner_loop(answer: Any) -> None:
         (1.0, 2.0, 0.1, 3, "a layer whose bias alone has variance 2, with max_iter=3"),
     ):
         layer, h = _layer(spread, bias, seed=round(10 * spread))
-        before, bias_before = layer.weight.detach().clone(), layer.bias.detach().clone()
+        before, bias_before, first = layer.weight.detach().clone(), layer.bias.detach().clone(), layer(h).detach()
         expected, right = _reference(layer, h, tol, max_iter)
-        limit = _Limit()
         try:
-            with limit, torch.no_grad():
+            with _Limit(), torch.no_grad():
                 result = call(answer, layer, h, tol, max_iter)
-        except Wrong as wrong:
-            if limit.ended:
-                raise Wrong(
-                    f"on {words} the loop does not end. Compute the output again after each division, and stop after max_iter tries."
-                ) from None
-            raise wrong
+        except _TooLong:
+            raise Wrong(
+                f"on {words} the loop does not end. Compute the output again after each division, and stop after max_iter tries."
+            ) from None
         if not isinstance(result, tuple) or len(result) != 2 or not isinstance(result[0], Tensor):
             raise Wrong("it returns two things: the layer's output, a tensor, and the number of tries.")
         tries = number(result[1])
         if not torch.equal(layer.bias.detach(), bias_before):
             raise Wrong("the bias was changed; LSUV divides the weight alone.")
         if reason := _weight_mistake(layer, before, right, layer(h).detach(), expected, tol, max_iter):
+            if torch.equal(result[0].detach(), first) and not torch.equal(layer.weight.detach(), before):
+                reason = "the output is never computed again, so the loop looks at the old one. output = layer(h) after each division."
             raise Wrong(f"on {words}: {reason}")
         if tries != expected:
             raise Wrong(
@@ -181,9 +162,7 @@ def _weight_mistake(
         return "" if close(factor, wanted, 0.02) else many
     if abs(variance - 1) < tol:
         return ""
-    if expected == 1 and (
-        close(factor, wanted**2, 0.05) or close(factor, 1, 0.05)
-    ):  # 1: to and fro an even number of times
+    if expected == 1 and any(close(factor, f, 0.05) for f in (wanted**2, 1)):  # 1: to and fro an even number of times
         return "the weight was divided by the variance; divide by its root, since the variance goes with the square."
     if expected == 1 and factor > 1:
         return "the weight was multiplied by the standard deviation; divide by it."
@@ -194,27 +173,20 @@ def _weight_mistake(
 
 # The other exercises -----------------------------------------------------------------------------------------------------
 
-PASSES_MISTAKES: list[tuple[Callable[[int, int], float], str]] = [
+SAVING_MISTAKES: list[tuple[Callable[[int, int], float], str]] = [
+    (lambda n, t: n * (t + 1), "those are the passes by the letter; with halts it is one, and single layers again."),
+    (lambda n, t: n * n * (t + 1), "those are the layers computed by the letter; divide by those computed with halts."),
     (lambda n, t: n * t, "each layer is looked at once more than it is divided: the last look sees that it is done."),
-    (lambda n, t: n * t + 1, "the look that finds a layer done is needed in every layer, not once."),
-    (lambda n, t: n + t, "every layer has tries of its own."),
-    (lambda n, t: t + 1, "that is one layer; there are more."),
-    (
-        lambda n, t: n,
-        "that is one pass a layer, the look that finds it done; the looks before the divisions are missing.",
-    ),
-    (lambda n, t: 2 * n * t, "a division itself needs no pass; only a look at the variance does."),
+    (lambda n, t: t + 1, "so often each layer is computed with halts; by the letter all layers are, at each look."),
 ]
 
 
-def _judge_passes(answer: Any) -> None:
+def _judge_saving(answer: Any) -> None:
     for layers, tries in ((8, 3), (51, 1), (5, 0)):
         given = number(call(answer, layers, tries))
-        if not close(given, layers * (tries + 1)):
-            why = next(
-                (words for f, words in PASSES_MISTAKES if f(layers, tries) == given),
-                "count the looks at one layer first.",
-            )
+        if not close(given, layers):
+            default = "count how often a layer is computed, one way and the other."
+            why = next((words for f, words in SAVING_MISTAKES if close(f(layers, tries), given)), default)
             raise Wrong(f"for {layers} layers with {tries} tries each it gives {given:g}: {why}")
 
 
@@ -232,19 +204,23 @@ def _judge_between(answer: Any) -> None:
             (output.var(dim=1).mean() / output.var(), "dim=1 is the units of one sample; the samples are dim=0."),
             (
                 output.var(dim=0).mean(),
-                "that is the variance between samples; divide it by the variance of all values.",
+                "That is the variance between samples; divide it by the variance of all values.",
             ),
-            (1 - share, "that is what is between units; the rest is asked for."),
-            (1 / share, "the two variances are the wrong way up."),
+            (1 - share, "That is what is between units; the rest is asked for."),
+            (
+                1 - output.mean(dim=0).var() / output.var(),
+                "The idea is right, but .var() divides by n - 1, and 1/60 is much beside a small share: correction=0.",
+            ),
+            (1 / share, "The two variances are the wrong way up."),
             (
                 output.mean(dim=0).var() / output.var(),
-                "that is the variance of the units' means: what is between units.",
+                "That is the variance of the units' means: what is between units.",
             ),
             (
                 output.std(dim=0).mean() / output.std(),
-                "that is a ratio of standard deviations; variances add up, they do not.",
+                "That is a ratio of standard deviations; variances add up, they do not.",
             ),
-            (output.square().mean(0).mean() / output.var(), "a mean of squares holds the mean too; take a variance."),
+            (output.square().mean(0).mean() / output.var(), "A mean of squares holds the mean too; take a variance."),
         ):
             if close(given, float(mistaken), 0.01):
                 raise Wrong(f"{words}. {why}")
@@ -265,7 +241,7 @@ def _judge_factor(answer: Any) -> None:
         value = phi(at)
         (slope,) = torch.autograd.grad(value.sum(), at)
         value = value.detach()
-        signal, gradient, mean = ((weight * v).sum().item() for v in (value**2, slope**2, value))
+        signal, gradient, mean, tilt = ((weight * v).sum().item() for v in (value**2, slope**2, value, slope))
         right = math.sqrt(gradient / signal)
         given = number(call(answer, phi))
         if close(given, right, 0.02):
@@ -277,10 +253,15 @@ def _judge_factor(answer: Any) -> None:
             (math.sqrt(gradient), "the weight is missing: LSUV has divided it by the root of E[φ²]."),
             (gradient, "the weight is missing: LSUV has divided it by the root of E[φ²]."),
             (
-                math.sqrt(gradient / (signal - mean**2)) if signal > mean**2 else math.nan,
+                math.sqrt(gradient / (signal - mean**2)),
                 "that divides by a variance. A random weight passes the mean of φ on too: E[φ²] is needed.",
             ),
-            ((weight * slope).sum().item() / math.sqrt(signal), "average the squares of the slopes, not the slopes."),
+            (
+                math.sqrt((gradient - tilt**2) / (signal - mean**2)),
+                "std() takes the mean away; E[φ'²] and E[φ²] are means of squares.",
+            ),
+            (tilt / math.sqrt(signal), "average the squares of the slopes, not the slopes."),
+            (right / 1e6, "the slope of a mean over a million draws is a millionth; differentiate the sum."),
         ):
             if close(given, mistaken, 0.02):
                 raise Wrong(f"{words}: {why}")
@@ -297,10 +278,9 @@ EXERCISES = {
         "the whole of LSUV in a few lines. A layer without a bias takes one try; a bias, which does not shrink with the weight, takes "
         "more; and a bias with a variance of its own above 1 can't be helped, which is why there is a max_iter.",
     ),
-    "passes": Exercise(
-        _judge_passes,
-        "one look for each division and one that finds the layer done. To the letter each look is a pass of the whole network, though only "
-        "one layer has changed.",
+    "saving": Exercise(
+        _judge_saving,
+        "the number of layers, whatever the tries: a look costs the whole network by the letter, and one layer with halts.",
     ),
     "between_samples": Exercise(
         _judge_between,
