@@ -65,9 +65,12 @@ class Race:
         self._places: dict[tuple[str, int], tuple[Training, int]] = {}  # (label, number of the seed) -> where it trains
         net = {"depth": depth, "width": width, "activation": activation, "device": device}
         net |= {"n_in": data.n_in, "n_out": data.n_classes}
+        built: list[nn.Module] = []
         for group in _alike({label: _builder(racer, net, data) for label, racer in racers.items()}):
             runs = [(label, number) for label in group for number in range(len(self.seeds))]
             models = [trainable(group[label](self.seeds[number])) for label, number in runs]
+            _refuse_the_same(models + built)
+            built += models
             places = _trainings(models, data, [self.seeds[number] for _, number in runs], vectorize, training)
             self._places |= dict(zip(runs, places))
         self.trainings = list(dict.fromkeys(training for training, _ in self._places.values()))
@@ -194,6 +197,11 @@ def _trainings(
         except RuntimeError:  # a model for which vmap has no rule
             pass
     return [(Training([model], data, seeds=[seed], **training), 0) for model, seed in zip(models, seeds)]
+
+
+def _refuse_the_same(models: list[nn.Module]) -> None:
+    if len(set(map(id, models))) < len(models):
+        raise ValueError("racers: a function gave a network that runs already; it must build a new one for each seed")
 
 
 def _is_small(model: nn.Module) -> bool:

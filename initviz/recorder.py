@@ -230,7 +230,7 @@ class Recorder:
 
     def enter(self, z: Any) -> _Call | None:
         call = self.pending(z)
-        if call is not None and not (call.output is z and _version(z) == call.version):
+        if call is not None and (call.output is not z or _version(z) != call.version):
             with torch._C.DisableTorchFunction():
                 self.before_activation(call, z)
         return call
@@ -287,7 +287,7 @@ class Recorder:
         return tuple(layers)
 
 
-def _version(tensor: Tensor) -> int:
+def _version(tensor: Any) -> int:
     """How often it was written into. Tensors of inference mode don't count."""
     return 0 if tensor.is_inference() else tensor._version
 

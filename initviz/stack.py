@@ -44,6 +44,8 @@ class Stack:
         named: dict[str, Any] = dict(self.models[0].named_parameters())
         self._fixed: dict[str, Any] = {}
         if self.count > 1:
+            if any(_shapes(model) != _shapes(self.models[0]) for model in self.models):
+                raise RuntimeError("models: have different parameters or buffers")
             named, self._fixed = stack_module_state(self.models)
         self.parameters: dict[str, Tensor] = {name: p for name, p in named.items() if p.requires_grad}
         self._fixed |= {name: p for name, p in named.items() if not p.requires_grad}
@@ -95,13 +97,26 @@ class Stack:
         return model
 
     def try_out(self, x: Tensor, y: Tensor) -> None:
-        """Raise RuntimeError if vmap can't run these models, forward and backward. They are afterwards what they were."""
+        """Raise RuntimeError if vmap can't run these models as one, forward and backward. They are afterwards what they were."""
         buffers = {name: values.clone() for name, values in self._fixed.items()}
         with self.random_states():
             torch.autograd.grad(self.losses(x, y).sum(), list(self.parameters.values()), allow_unused=True)
-            self.accuracies(x[0], y[0])
+            self._compare(x[0, :8])
         for name, values in buffers.items():
             self._fixed[name].copy_(values)
+
+    @torch.no_grad()
+    def _compare(self, x: Tensor) -> None:
+        """Raise RuntimeError unless each network computes what it does by itself: they may differ in more than their numbers, such as
+        in their activation, and all are run as the first is."""
+        with evaluating(self.models[0]):
+            stacked = self._map(lambda model, x, _: model(x), x, x, own_batch=False)
+        for model, found in zip(self.models, stacked, strict=True):
+            with evaluating(model):
+                own = model(x)
+            scale = own[own.isfinite()].abs().max() if own.isfinite().any() else 0.0
+            if not torch.allclose(found, own, rtol=0, atol=0.05 * float(scale), equal_nan=True):
+                raise RuntimeError("models: compute different functions of their parameters")
 
     def random_states(self, seed: int | None = None) -> AbstractContextManager[None]:
         """Random states are afterwards what they were; inside they begin at `seed` if there is one."""
@@ -132,6 +147,11 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     finally:
         for module, training in modes:
             module.training = training
+
+
+def _shapes(model: nn.Module) -> list[tuple]:
+    tensors = [*model.named_parameters(), *model.named_buffers()]
+    return [(name, tensor.shape, tensor.dtype, tensor.requires_grad) for name, tensor in tensors]
 
 
 def _cross_entropy(model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> Tensor:

@@ -317,6 +317,30 @@ def test_a_model_that_vmap_cannot_run_races_seed_by_seed():
         same(one, other)
 
 
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda seed: small(seed, activation=["relu", "tanh", "sine"][seed]),
+        lambda seed: small(seed, depth=2 + seed),
+        lambda seed: small(seed, depth=4 - seed),
+        lambda seed: small(seed, width=8 + seed),
+    ],
+    ids=["activation", "deeper", "shallower", "wider"],
+)
+def test_networks_that_differ_by_more_than_their_numbers_do_not_run_as_one(build):
+    together, apart = both_ways({"mine": build}, seeds=3, steps=5, every=5)
+    for a, b in zip(together.histories["mine"], apart.histories["mine"], strict=True):
+        same(a, b)
+
+
+def test_one_network_for_all_seeds_is_refused():
+    net = small()
+    with pytest.raises(ValueError, match="^racers: .* a new one for each seed"):
+        iv.race({"mine": lambda seed: net}, DATA, seeds=2, steps=1)
+    with pytest.raises(ValueError, match="^racers: .* a new one for each seed"):
+        iv.race({"a": lambda seed: net, "b": lambda seed: net}, DATA, seeds=1, steps=1)
+
+
 def test_racers_of_a_seed_see_the_same_batches_and_are_trained_networks():
     nets = {}
 
