@@ -103,7 +103,7 @@ def number(value: Any) -> float:
     if value is None or value is ...:
         raise Unanswered
     try:
-        return float(value)
+        return float(value.detach() if isinstance(value, torch.Tensor) else value)
     except (TypeError, ValueError, RuntimeError):
         raise Wrong(f"got {_short(value)}; the answer is one number.") from None
 
@@ -132,5 +132,5 @@ def close(a: float, b: float, rel: float = 1e-3) -> bool:
 def _short(value: Any) -> str:
     if isinstance(value, torch.Tensor) and value.numel() > 1:
         return f"a tensor of shape {tuple(value.shape)}"
-    words = f"{value!r}" if not isinstance(value, torch.Tensor) else f"{value.item():g}"
+    words = f"{value.item():g}" if isinstance(value, torch.Tensor) else getattr(value, "__name__", repr(value))
     return words if len(words) <= 60 else f"{type(value).__name__} {words[:50]} ..."
