@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from initviz.course.kit import Choice, Exercise, Question, Wrong, call, close, number
 from initviz.datasets import digits
@@ -28,7 +28,8 @@ QUESTIONS = {
             ),
             Choice(
                 "about $10^{-22}$",
-                "Each layer multiplies the gradient by the sigmoid's slope, at most 1/4: 29 layers make $(1/4)^{29} = 3 \\cdot 10^{-18}$.",
+                "Each layer multiplies the gradient by the sigmoid's slope, at most 1/4: 29 layers make "
+                "$(1/4)^{29} = 3 \\cdot 10^{-18}$, and $10^{-4}$ times that is left.",
                 right=True,
             ),
             Choice("exactly 0", "float32 goes down to $10^{-45}$. It would take twice as many layers."),
@@ -61,7 +62,7 @@ QUESTIONS = {
             ),
             Choice("wider from layer to layer, until tanh saturates", "That takes weights that enlarge the signal."),
             Choice(
-                "a spike at 0 that gets thinner by 0.16 a layer",
+                "narrower from layer to layer, by a factor of 0.16",
                 "A sum of 256 products with weights of 0.01: $0.01 \\cdot \\sqrt{256} = 0.16$. Thirty layers leave $10^{-24}$.",
                 right=True,
             ),
@@ -145,8 +146,9 @@ def _quietest(answer: Any) -> None:
         given = call(answer, model, x, y)
         if given == right:
             continue
-        if isinstance(given, int | np.integer | Tensor):
-            raise Wrong(f"got {given!r}; the answer is a layer's name, such as {names[0]!r}: report.reached[i].name.")
+        if not isinstance(given, str):
+            got = f"{given:.3g}" if isinstance(given, int | float | np.number) else f"a {type(given).__name__}"
+            raise Wrong(f"got {got}; the answer is a layer's name, such as {names[0]!r}: report.reached[i].name.")
         if given not in names:
             raise Wrong(
                 f"got {given!r}, which is no layer of this network; its layers are {', '.join(map(repr, names))}."
@@ -165,8 +167,8 @@ def _quietest(answer: Any) -> None:
 EXERCISES = {
     "scale": Exercise(
         _scale,
-        "the square root of 2 is 1.414. ReLU halves the second moment, so the variance of the weights has to double. You have found He "
-        "initialization, five notebooks early.",
+        "the square root of 2 is 1.414. ReLU halves the second moment, so the variance of the weights has to double. That is He "
+        "initialization, the subject of notebook 06.",
     ),
     "quietest": Exercise(
         _quietest,

@@ -21,6 +21,14 @@ def of_preactivations(model, x, y):
     return report.reached[report.values("preactivation_gradient", "rms").argmin()].name
 
 
+def the_layer_itself(model, x, y):
+    return iv.probe(model, x, y).reached[0]
+
+
+def smallest_rms(model, x, y):
+    return iv.probe(model, x, y).values("weight_gradient", "rms").min()
+
+
 def another_name(model, x, y):
     return "Linear"
 
@@ -36,7 +44,9 @@ WRONG = {
         ("large", "the answer is one number"),
     ],
     "quietest": [
-        (index, "the answer is a layer's name"),
+        (index, "got 0; the answer is a layer's name"),
+        (the_layer_itself, "got a LayerStats; the answer is a layer's name"),
+        (smallest_rms, "got .*e-.*; the answer is a layer's name"),
         (always_the_first, "in a net whose first weights are tiny you name '0'; it has the smallest"),
         (loudest, "the layer with the largest gradient"),
         (of_preactivations, "smallest preactivation_gradient"),
