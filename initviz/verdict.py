@@ -57,8 +57,8 @@ def verdict(report: Report) -> Verdict:
     1. non-finite: any NaN or infinite value forward, backward, in a weight or in the loss. Nothing else can be trusted then.
     2. symmetric: all units of some layer compute the same and get the same gradient, so they will stay the same.
     3. dead: at least DEAD of the units in some layer are zero on the whole batch.
-    4. exploding or vanishing: activations (rms, last layer over first) or gradients (norm, first over last) change by more
-       than RATIO or its inverse, or become exactly zero. Of the two directions the larger change is named.
+    4. exploding or vanishing: activations (rms, last layer over first, or another one if it is further off) or gradients (norm,
+       first over last) change by more than RATIO or its inverse, or become exactly zero. Of the two directions the larger change is named.
     5. saturated: at least SATURATED of some layer's activations are on the flat part of their activation function.
     6. stable: none of these.
 
@@ -210,9 +210,15 @@ class _Signal:
     backward: bool = False
 
     def ends(self) -> tuple[tuple[int, float], tuple[int, float]]:
-        """(number of the layer, value) where it starts and where it arrives."""
+        """(number of the layer, value) where it starts and where it arrives. For activations that stray beyond RATIO on the way and come
+        back, it is where they are furthest. (A gradient that does so may pass by a branch that is nearly closed.)"""
         at = np.flatnonzero(np.isfinite(self.values))[:: -1 if self.backward else 1]
-        return (int(at[0]) + 1, self.values[at[0]]), (int(at[-1]) + 1, self.values[at[-1]])
+        values, arrival = self.values[at], -1
+        if not self.backward and values[0] > 0 and 1 / RATIO <= values[-1] / values[0] <= RATIO:
+            decades = np.abs(np.log10(np.where(values > 0, values, values[0]) / values[0]))
+            if decades.max() > math.log10(RATIO):
+                arrival = int(decades.argmax())
+        return (int(at[0]) + 1, values[0]), (int(at[arrival]) + 1, values[arrival])
 
     def change(self) -> float:
         """log10 of the change from end to end; -inf if it becomes exactly 0, 0 if there are fewer than two values."""

@@ -63,6 +63,17 @@ def test_numbers_in_the_sentence_are_those_of_the_report():
     assert v.layers == tuple(range(v.layers[0], 41)) or v.layers == tuple(range(1, v.layers[-1] + 1))
 
 
+@pytest.mark.parametrize(("factor", "kind"), [(1e-6, "vanishing"), (1e6, "exploding")])
+def test_a_scale_that_strays_on_the_way_and_comes_back(factor, kind):
+    net = iv.mlp(10, 64, "relu", "he_normal")
+    with torch.no_grad():
+        net.hidden[4].weight *= factor
+        net.hidden[5].weight /= factor
+    found = verdict(iv.probe(net, *iv.digits().batch(64)))
+    assert found.kind == kind and found.layers == (5,)
+    assert "at layer 1 to" in found.why and "at layer 5" in found.why
+
+
 def test_dead_units():
     net = iv.init_(
         nn.Sequential(nn.Linear(16, 40), nn.ReLU(), nn.Linear(40, 40), nn.ReLU(), nn.Linear(40, 3)), "he_normal"
@@ -169,6 +180,10 @@ def report_of(*layers, dtype="float32", loss=1.0):
         ((1.0, 1.0), (0.0, 1.0), "vanishing"),
         ((1.0, 2e3), (1e-5, 1.0), "vanishing"),  # both: the larger change is named
         ((1.0, 1e5), (1e-4, 1.0), "exploding"),
+        ((1.0, 1e-4, 1.0), (1.0, 1.0, 1.0), "vanishing"),  # on the way, though the ends are alike
+        ((1.0, 1e4, 2.0), (1.0, 1.0, 1.0), "exploding"),
+        ((1.0, 0.0, 1.0), (1.0, 1.0, 1.0), "stable"),  # a closed branch
+        ((1.0, 1.0, 1.0), (1.0, 1e-5, 1.0), "stable"),  # a branch that is nearly closed: the gradient passes it by
     ],
 )
 def test_the_ratio_at_its_edges(forward, backward, kind):
