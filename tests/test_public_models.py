@@ -12,10 +12,12 @@ import initviz as iv
 from initviz.verdict import KINDS
 
 transformers = pytest.importorskip("transformers")
+nets = pytest.importorskip("monai.networks.nets")
 
 SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
 IDS = torch.randint(0, 50, (4, 12), generator=torch.Generator().manual_seed(0))
 IMAGE = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+SCAN = torch.randn(4, 1, 32, 32, generator=torch.Generator().manual_seed(0))
 SEQUENCE = torch.randn(4, 12, 32, generator=torch.Generator().manual_seed(0))
 
 
@@ -25,6 +27,10 @@ def public(name, config, *, suffix="Model", **settings):
         return getattr(transformers, f"{name}{suffix}")(made)
 
     return make
+
+
+def medical(name, **settings):
+    return lambda: getattr(nets, name)(spatial_dims=2, in_channels=1, **settings)
 
 
 MODELS = {
@@ -46,6 +52,10 @@ MODELS = {
     "convnext": (public("ConvNext", "ConvNext", hidden_sizes=[8, 16], depths=[1, 1], num_stages=2), IMAGE),
     "mobilenet": (public("MobileNetV2", "MobileNetV2", image_size=32, depth_multiplier=0.25), IMAGE),
     "electra": (public("Electra", "Electra", vocab_size=50, embedding_size=16, **SMALL), {"input_ids": IDS}),
+    "unet": (medical("UNet", out_channels=3, channels=(8, 16, 32), strides=(2, 2), num_res_units=2), SCAN),
+    "attention_unet": (medical("AttentionUnet", out_channels=3, channels=(8, 16, 32), strides=(2, 2)), SCAN),
+    "densenet": (medical("DenseNet", out_channels=3, init_features=8, growth_rate=4, block_config=(2, 2)), SCAN),
+    "vnet": (medical("VNet", out_channels=2), SCAN),
     "lstm": (lambda: nn.LSTM(32, 16, num_layers=2, batch_first=True, bidirectional=True), SEQUENCE),
     "gru": (lambda: nn.GRU(32, 16, batch_first=True), SEQUENCE),
     "transformer": (lambda: nn.Transformer(32, 4, 2, 2, 64, batch_first=True), (SEQUENCE, SEQUENCE)),
