@@ -11,6 +11,7 @@ import html
 import importlib
 import os
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +46,11 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         return options.act(options)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OSError) as error:
         print(f"initviz: {error}", file=sys.stderr)
-        return 2
+    except Exception:  # in the user's module: show where, and do not exit with 1, which says "not stable"
+        traceback.print_exc()
+    return 2
 
 
 def _diagnose(options: argparse.Namespace) -> int:

@@ -12,20 +12,15 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 
 from initviz.activations import ACTIVATIONS
+from initviz.gates import judge
 from initviz.lsuv import lsuv_
-from initviz.probe import probe
 from initviz.report import LayerStats, Report
 from initviz.schemes import SCHEMES, init_
-from initviz.verdict import KINDS, Verdict, verdict
-
-GATES_SATURATED = 0.25
-"""Share of an LSTM's or GRU's gates on the flat part of the sigmoid from which it counts as saturated. A unit of an LSTM multiplies
-three gates: when a quarter of them is stuck, more than half of the units have a stuck one (1 - 0.75^3 = 0.58)."""
+from initviz.verdict import KINDS, Verdict
 
 _KNOWN_VARIANCES = {1 / 3: "PyTorch's default", 1.0: "LeCun, and Xavier of a square layer", 2.0: "He"}
 
@@ -40,6 +35,7 @@ class Diagnosis:
         cause: a sentence on the likely reason, empty for a stable model.
         remedy: one line of Python with `model` and `x` in it; empty where none is needed, or none helped.
         after, after_verdict: a copy of the model with the remedy applied, or None.
+        tried: how many remedies could be applied to a copy.
     """
 
     model: str
@@ -50,6 +46,7 @@ class Diagnosis:
     remedy: str
     after: Report | None
     after_verdict: Verdict | None
+    tried: int = 0
 
     @property
     def stable(self) -> bool:
@@ -69,7 +66,12 @@ class Diagnosis:
         if self.remedy:
             page.append(("remedy", self.remedy))
         elif not self.stable:
-            page.append(("remedy", f"No change of the weights alone cured a copy of it. {self.verdict.remedy}".strip()))
+            failed = (
+                "No change of the weights alone cured a copy of it."
+                if self.tried
+                else "None could be tried on a copy of it."
+            )
+            page.append(("remedy", f"{failed} {self.verdict.remedy}".strip()))
         if self.after_verdict is not None:
             page.append(("with the remedy", f"{self.after_verdict.kind.upper()}: {self.after_verdict.why}"))
         return page
@@ -117,21 +119,31 @@ def diagnose(
     Raises:
         TypeError, ValueError: as `initviz.probe`.
     """
-    report, found = _judge(model, x, y, loss, seed)
+    report, found = judge(model, x, y, loss, seed)
     parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
     page = type(model).__name__, parameters, report, found
     if found.kind == "stable":
         return Diagnosis(*page, "", "", None, None)
+    tried = 0
     for remedy in _remedies(report, x):
         try:
-            patient, batch = remedy.apply(copy.deepcopy(model), x)
-            after, judged = _judge(patient, batch, y, loss, seed)
+            patient, batch = remedy.apply(_copy(model), x)
+            after, judged = judge(patient, batch, y, loss, seed)
         except (RuntimeError, TypeError, ValueError, NotImplementedError):
             continue  # a remedy that this model can't take
+        tried += 1
         if judged.kind == "stable":
             cause = remedy.cause or _cause(report, found)
-            return Diagnosis(*page, cause, remedy.code, after, judged)
-    return Diagnosis(*page, _cause(report, found), "", None, None)
+            return Diagnosis(*page, cause, remedy.code, after, judged, tried)
+    return Diagnosis(*page, _cause(report, found), "", None, None, tried)
+
+
+def _copy(model: nn.Module) -> nn.Module:
+    """A deep copy. Tensors that the model keeps of its last pass, of which torch makes none, stay without their graph."""
+    passing = [
+        t for module in model.modules() for t in vars(module).values() if isinstance(t, Tensor) and not t.is_leaf
+    ]
+    return copy.deepcopy(model, {id(tensor): tensor.detach() for tensor in passing})
 
 
 def assert_stable(
@@ -158,7 +170,7 @@ def assert_stable(
     for kind in allow:
         if kind not in KINDS:
             raise ValueError(f"allow: {kind!r} is unknown; it takes some of {', '.join(KINDS)}")
-    _, found = _judge(model, x, y, loss, seed)
+    _, found = judge(model, x, y, loss, seed)
     if found.kind != "stable" and found.kind not in allow:
         raise AssertionError(f"the model is not stable\n{diagnose(model, x, y, loss=loss, seed=seed)}")
 
@@ -277,52 +289,3 @@ def _needed(name: str) -> float:
     if phi.slope is not None:
         return 2 / (1 + phi.slope**2)
     return SCHEMES[phi.best_scheme].gain(phi) ** 2
-
-
-# Gates ---------------------------------------------------------------------------------------------------------------------
-
-
-def _judge(model: nn.Module, x: Any, y: Any, loss: Any, seed: int) -> tuple[Report, Verdict]:
-    """The report and its verdict. The gates inside an LSTM or a GRU, which no hook sees, are worked out from its inputs and outputs."""
-    gates: dict[str, list[float]] = {}
-    handles = []
-    for name, module in model.named_modules() if isinstance(model, nn.Module) else ():
-        plain = isinstance(module, nn.LSTM | nn.GRU) and module.num_layers == 1 and not module.bidirectional
-        if plain and not module.proj_size:
-            shares = gates.setdefault(name or type(module).__name__, [])
-            handles.append(
-                module.register_forward_hook(lambda m, a, o, shares=shares: shares.append(_gate_share(m, a, o)))
-            )
-    try:
-        report = probe(model, x, y, loss=loss, seed=seed)
-    finally:
-        for handle in handles:
-            handle.remove()
-    found = verdict(report)
-    stuck = {name: shares[0] for name, shares in gates.items() if shares and shares[0] >= GATES_SATURATED}
-    if found.kind != "stable" or not stuck:
-        return report, found
-    at = tuple(n for n, layer in enumerate(report.reached, start=1) if layer.name in stuck)
-    name, share = max(stuck.items(), key=lambda item: item[1])
-    why = f"{share:.0%} of the gates of {name} are on the flat part of the sigmoid."
-    return report, Verdict("saturated", at, why, "Use smaller weights, or inputs of order 1.")
-
-
-@torch.no_grad()
-def _gate_share(module: nn.RNNBase, args: Any, output: Any) -> float:
-    """Share of the sigmoid gates whose slope is under 5 % of its largest, when the state starts at 0; 0 for packed sequences."""
-    inputs, outputs = args[0] if args else None, output[0]
-    if not (isinstance(inputs, Tensor) and isinstance(outputs, Tensor)):
-        return 0.0
-    w_ih, w_hh, *biases = module.all_weights[0]
-    b_ih, b_hh = biases or (None, None)
-    axis = 1 if module.batch_first and inputs.dim() == 3 else 0
-    before = torch.cat(
-        [torch.zeros_like(outputs.narrow(axis, 0, 1)), outputs.narrow(axis, 0, outputs.shape[axis] - 1)], axis
-    )
-    z = F.linear(inputs, w_ih, b_ih) + F.linear(before, w_hh, b_hh)
-    hidden = module.hidden_size
-    chunks = z.split(hidden, dim=-1)  # LSTM: input, forget, cell, output; GRU: reset, update, new
-    gates = torch.cat([chunks[i] for i in ((0, 1, 3) if isinstance(module, nn.LSTM) else (0, 1))], -1)
-    a = torch.sigmoid(gates.double())
-    return float((4 * a * (1 - a) < 0.05).double().mean())

@@ -74,6 +74,48 @@ def test_a_model_that_can_not_be_copied_or_changed_is_still_judged():
     assert found.verdict.kind == "exploding" and found.remedy == "" and found.cause
 
 
+class Keeping(nn.Module):
+    """Remembers its last output, of which torch makes no deep copy."""
+
+    def __init__(self, body):
+        super().__init__()
+        self.body, self.last = body, None
+
+    def forward(self, x):
+        self.last = self.body(x)
+        return self.last
+
+
+def test_a_model_that_keeps_its_last_output_is_copied_and_cured():
+    model, x = sick_models.weights_too_large()
+    model = Keeping(model)
+    model(x)
+    before = snapshot(model)
+    found = iv.diagnose(model, x)
+    assert_same(before, snapshot(model))
+    assert found.remedy == 'iv.init_(model, "he_normal")' and found.after_verdict.kind == "stable" and found.tried == 1
+
+
+def test_it_is_told_whether_remedies_could_be_tried():
+    failed = iv.diagnose(*sick_models.sigmoid_all_the_way())
+    assert failed.tried >= 3 and "None could be tried" not in str(failed)
+
+    class Stubborn(nn.Sequential):
+        def __deepcopy__(self, memo):
+            raise RuntimeError("no copies")
+
+    model, x = sick_models.weights_too_large()
+    found = iv.diagnose(Stubborn(*model), x)
+    assert found.tried == 0
+    assert "None could be tried on a copy of it." in str(found) and "No change of the weights" not in str(found)
+
+
+def test_gates_are_found_through_a_wrapper():
+    model, x = sick_models.gates_stuck()
+    found = iv.diagnose(nn.DataParallel(model), x)
+    assert found.verdict == iv.diagnose(model, x).verdict and found.verdict.layers == (1,)
+
+
 def test_assert_stable():
     iv.assert_stable(*sick_models.healthy())
     model, x = sick_models.left_at_the_default()
@@ -118,6 +160,46 @@ def test_the_command_refuses_in_one_line(capsys, arguments, words):
     assert main(["diagnose", *arguments]) == 2
     error = capsys.readouterr().err
     assert words in error and error.count("\n") == 1
+
+
+class NoWayBack(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x * 1
+
+    @staticmethod
+    def backward(ctx, gradient):
+        raise RuntimeError("no way back")
+
+
+class OneWay(nn.Linear):
+    def forward(self, x):
+        return NoWayBack.apply(super().forward(x))
+
+
+def broken():
+    raise KeyError("a bug in the user's function")
+
+
+@pytest.mark.parametrize(
+    ("make", "words"), [(broken, 'KeyError: "a bug in'), (lambda: OneWay(8, 3), "RuntimeError: no way back")]
+)
+def test_a_crash_is_not_the_verdict_not_stable(capsys, monkeypatch, make, words):
+    monkeypatch.setattr(sick_models, "healthy", make)
+    assert main(["diagnose", "sick_models:healthy", "--shape", "4,8"]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_a_module_with_a_syntax_error(capsys, monkeypatch, tmp_path):
+    (tmp_path / "unfinished.py").write_text("def model(:\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert main(["diagnose", "unfinished:model", "--shape", "4,8"]) == 2
+    assert "SyntaxError" in capsys.readouterr().err
+
+
+def test_a_page_that_can_not_be_written(capsys, tmp_path):
+    assert main(["diagnose", "sick_models:healthy", "--html", str(tmp_path / "nowhere" / "page.html")]) == 2
+    assert "nowhere" in capsys.readouterr().err
 
 
 def test_the_command_runs_as_a_program_and_writes_html(tmp_path):
