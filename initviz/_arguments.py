@@ -1,9 +1,10 @@
-"""Arguments of public functions: names looked up in a table, whole numbers and real ones, each with one clear error."""
+"""Arguments of public functions: names looked up in a table, whole numbers, real ones and lists, each with one clear error."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+import operator
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -34,14 +35,44 @@ def whole_number(argument: str, value: object, least: int = 1) -> int:
         TypeError: not a whole number.
         ValueError: below `least`.
     """
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
         raise TypeError(
             f"{argument}: got {type(value).__name__} {value!r}; it takes a whole number of at least {least}"
-        )
-    number = int(value.__index__())
+        ) from None
     if number < least:
         raise ValueError(f"{argument}: got {number}; it takes a whole number of at least {least}")
     return number
+
+
+def several(argument: str, values: object) -> tuple:
+    """`values` as a tuple; a string alone is one of them.
+
+    Raises:
+        TypeError: not a list or the like.
+    """
+    if isinstance(values, str):
+        return (values,)
+    try:
+        return tuple(values)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"{argument}: got {type(values).__name__} {values!r}; it takes a list") from None
+
+
+def seed_numbers(seeds: object) -> tuple[int, ...]:
+    """Which seeds: the first so many if it is a whole number, else those in the list.
+
+    Raises:
+        TypeError, ValueError: neither of the two, none, or a negative one; the message names `seeds`.
+    """
+    how_many = isinstance(seeds, str) or not isinstance(seeds, Iterable) or getattr(seeds, "ndim", 1) == 0
+    which = range(whole_number("seeds", seeds)) if how_many else several("seeds", seeds)
+    if not which:
+        raise ValueError("seeds: got none; it takes at least one")
+    return tuple(whole_number("seeds", seed, least=0) for seed in which)
 
 
 def real_number(argument: str, value: object, least: float = 0.0) -> float:

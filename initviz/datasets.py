@@ -52,6 +52,15 @@ class Data:
         return self.x_train[order], self.y_train[order]
 
 
+def check_data(data: object) -> None:
+    """
+    Raises:
+        TypeError: it is no `Data`.
+    """
+    if not isinstance(data, Data):
+        raise TypeError(f"data: got {type(data).__name__}; it takes a data set such as iv.digits()")
+
+
 def digits(seed: int = 0) -> Data:
     """1,797 images of handwritten digits, 8 x 8 pixels: 1,437 to train, 360 to test, each class in proportion.
 

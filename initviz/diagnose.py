@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import html
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 
+from initviz._arguments import several
 from initviz.activations import ACTIVATIONS
 from initviz.gates import judge
 from initviz.lsuv import lsuv_
@@ -152,7 +153,7 @@ def assert_stable(
     y: Tensor | None = None,
     *,
     loss: Callable[[Any, Any], Tensor] | None = None,
-    allow: tuple[str, ...] = (),
+    allow: Collection[str] = (),
     seed: int = 0,
 ) -> None:
     """For a test of your own: pass if the model's verdict is "stable", or one that you allow.
@@ -167,6 +168,7 @@ def assert_stable(
         AssertionError: another verdict; the message is the whole page of `diagnose`.
         TypeError, ValueError: as `initviz.probe`, and an unknown kind.
     """
+    allow = several("allow", allow)
     for kind in allow:
         if kind not in KINDS:
             raise ValueError(f"allow: {kind!r} is unknown; it takes some of {', '.join(KINDS)}")

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from initviz._arguments import look_up, real_number, whole_number
+from initviz._arguments import look_up, real_number, several, whole_number
 from initviz.batches import batch_size, call, own_batch
 from initviz.draws import Noise
 from initviz.layers import bare, layers_of
@@ -91,7 +91,7 @@ def lsuv_(
     tol, max_iter = real_number("tol", tol), whole_number("max_iter", max_iter)
     seed = whole_number("seed", seed, least=0)
     names = {name: name for name in layers.values()}
-    left_out = {look_up("skip", name, names) for name in ([skip] if isinstance(skip, str) else skip)}
+    left_out = {look_up("skip", name, names) for name in several("skip", skip)}
     limit = len(layers) if first is None else whole_number("first", first, least=0)
     batch_size(x)
     start = (seed, noise) if orthonormal else None

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from initviz._arguments import look_up, whole_number
+from initviz._arguments import look_up, several, whole_number
 from initviz.batches import batch_size, call, own_batch
 from initviz.layers import bare, layers_of
 from initviz.outputs import real_tensors
@@ -70,7 +70,7 @@ def probe(
     layers = layers_of(model)
     bins, sample = whole_number("bins", bins), whole_number("sample", sample)
     seed = whole_number("seed", seed, least=0)
-    quantities = [quantities] if isinstance(quantities, str) else quantities
+    quantities = several("quantities", quantities)
     for quantity in quantities:
         look_up("quantities", quantity, QUANTITIES)
     parameters = list(model.parameters())

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from initviz._arguments import look_up, real_number, whole_number
+from initviz._arguments import look_up, real_number, seed_numbers
 from initviz.activations import Activation
-from initviz.datasets import Data, digits
+from initviz.datasets import Data, check_data, digits
 from initviz.history import RaceResult
 from initviz.lsuv import lsuv_
 from initviz.networks import mlp
@@ -55,12 +55,8 @@ class Race:
         if not racers:
             raise ValueError("racers: got none; it takes at least one")
         data = digits() if data is None else data
-        which = (
-            seeds if isinstance(seeds, Sequence) and not isinstance(seeds, str) else range(whole_number("seeds", seeds))
-        )
-        self.seeds = tuple(whole_number("seeds", seed, least=0) for seed in which)
-        if not self.seeds:
-            raise ValueError("seeds: got none; it takes at least one")
+        check_data(data)
+        self.seeds = seed_numbers(seeds)
         self.labels = tuple(racers)
         self._places: dict[tuple[str, int], tuple[Training, int]] = {}  # (label, number of the seed) -> where it trains
         net = {"depth": depth, "width": width, "activation": activation, "device": device}

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from initviz._arguments import real_number, whole_number
+from initviz._arguments import real_number, seed_numbers, whole_number
 from initviz.activations import Activation
 from initviz.activations import activation as activation_named
 from initviz.datasets import Data, digits
@@ -146,8 +146,7 @@ def one_neuron(
 def _train(noise, seeds, depth, width, activation, steps, rates, batch_size, every, keep_weights, data) -> Trace:
     """`rates`: one a parameter, in the order weight, bias of each layer."""
     sizes_of_noise = [real_number("noise", value) for value in np.atleast_1d(noise)]
-    seeds = range(whole_number("seeds", seeds)) if np.ndim(seeds) == 0 else seeds
-    seeds = [whole_number("seeds", seed, least=0) for seed in seeds]
+    seeds = seed_numbers(seeds)
     steps, every = whole_number("steps", steps), whole_number("every", every)
     phi, data = activation_named(activation), digits() if data is None else data
     samples, batch_size = len(data.x_train), whole_number("batch_size", batch_size)

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from initviz._arguments import look_up, real_number, whole_number
-from initviz.datasets import Data
+from initviz._arguments import look_up, real_number, several, whole_number
+from initviz.datasets import Data, check_data
 from initviz.history import History
 from initviz.probe import probe
 from initviz.report import QUANTITIES, Report
@@ -63,8 +63,7 @@ class Training:
             TypeError, ValueError: see `train`.
             RuntimeError: several models that torch.func can't run as one.
         """
-        if not isinstance(data, Data):
-            raise TypeError(f"data: got {type(data).__name__}; it takes a data set such as iv.digits()")
+        check_data(data)
         if not models or len(models) != len(seeds):
             raise ValueError(f"seeds: got {len(seeds)} for {len(models)} models; it takes one a model")
         self.seeds = tuple(whole_number("seed", seed, least=0) for seed in seeds)
@@ -72,7 +71,7 @@ class Training:
         self.batch_size = whole_number("batch_size", batch_size)
         if self.batch_size > len(data.x_train):
             raise ValueError(f"batch_size: got {batch_size}; {data.name} has {len(data.x_train)} training samples")
-        self._snapshot_steps = {whole_number("snapshots", step, least=0) for step in snapshots}
+        self._snapshot_steps = {whole_number("snapshots", step, least=0) for step in several("snapshots", snapshots)}
         if self._snapshot_steps and max(self._snapshot_steps) > self.steps:
             raise ValueError(f"snapshots: got {max(self._snapshot_steps)}; there are {self.steps} steps")
         self._stack = Stack(models, data)

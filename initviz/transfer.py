@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from initviz._arguments import look_up, whole_number
-from initviz.datasets import Data
+from initviz._arguments import look_up, seed_numbers, whole_number
+from initviz.datasets import Data, check_data
 from initviz.pretrained import pretrained
 from initviz.schemes import Scheme, init_
 from initviz.source_tasks import mnist1d_large
@@ -68,6 +68,7 @@ def few_labels(data: Data, per_class: int, seed: int = 0) -> Data:
     Raises:
         TypeError, ValueError: per_class that is not a whole number from 1 to the size of the smallest class, a negative seed.
     """
+    check_data(data)
     per_class, seed = _count("per_class", per_class, data), whole_number("seed", seed, least=0)
     order = torch.randperm(len(data.y_train), generator=torch.Generator().manual_seed(seed))
     chosen = torch.cat([order[data.y_train[order] == c][:per_class] for c in range(data.n_classes)])
@@ -109,12 +110,10 @@ def transfer(
     source = model if isinstance(model, str) else type(model).__name__
     net = pretrained(model) if isinstance(model, str) else model
     data = mnist1d_large() if data is None else data
-    if not isinstance(data, Data):
-        raise TypeError(f"data: got {type(data).__name__}; it takes a data set such as iv.mnist1d()")
+    check_data(data)
     chosen = [look_up("strategies", name, STRATEGIES) for name in _several("strategies", strategies)]
     counts = [_count("labels", count, data) for count in _several("labels", labels)]
-    numbers = _several("seeds", seeds) if isinstance(seeds, Sequence) else range(whole_number("seeds", seeds))
-    numbers = [whole_number("seeds", seed, least=0) for seed in numbers]
+    numbers = seed_numbers(seeds)
     steps, every, batch_size = (
         whole_number(*pair) for pair in (("steps", steps), ("every", every), ("batch_size", batch_size))
     )
@@ -128,9 +127,7 @@ def transfer(
         curves.append(_run(start, head, few, strategy, seed, steps, min(batch_size, len(few.x_train)), every))
     recorded = np.array(sorted({*range(0, steps, every), steps}))
     accuracy = np.reshape(curves, (len(chosen), len(counts), len(numbers), len(recorded)))
-    return TransferResult(
-        source, data.name, tuple(s.name for s in chosen), tuple(counts), tuple(numbers), recorded, accuracy
-    )
+    return TransferResult(source, data.name, tuple(s.name for s in chosen), tuple(counts), numbers, recorded, accuracy)
 
 
 def head_name(model: nn.Module, head: str | None = None) -> str:

@@ -13,7 +13,7 @@ from restoring import assert_same, snapshot
 from torch import nn
 
 import initviz as iv
-from initviz._arguments import look_up, real_number, whole_number
+from initviz._arguments import look_up, real_number, seed_numbers, several, whole_number
 
 TABLE = {"he_normal": 1, "he_uniform": 2, "xavier_normal": 3}
 
@@ -59,6 +59,8 @@ def test_whole_numbers(value):
         ("3", 1, TypeError, "^depth: got str '3'"),
         (None, 1, TypeError, "^depth: got NoneType"),
         (np.float64(2), 1, TypeError, "^depth: got float64"),
+        (np.array([1, 2]), 1, TypeError, "^depth: got ndarray"),
+        (torch.tensor(2.5), 1, TypeError, "^depth: got Tensor"),
     ],
 )
 def test_what_is_no_whole_number(value, least, kind, message):
@@ -89,6 +91,40 @@ def test_real_numbers(value):
 def test_what_is_no_real_number(value, kind, message):
     with pytest.raises(kind, match=message):
         real_number("scale", value)
+
+
+def test_lists_and_seeds():
+    assert several("skip", "one") == ("one",) and several("skip", {"one"}) == ("one",) and several("skip", ()) == ()
+    assert seed_numbers(3) == seed_numbers(np.int64(3)) == seed_numbers(torch.tensor(3)) == (0, 1, 2)
+    assert seed_numbers([4, 2]) == seed_numbers(np.array([4, 2])) == seed_numbers(torch.tensor([4, 2])) == (4, 2)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda m: several("skip", 5), "^skip: got int 5; it takes a list"),
+        (lambda m: several("skip", None), "^skip: got NoneType None; it takes a list"),
+        (lambda m: seed_numbers("abc"), "^seeds: got str 'abc'; it takes a whole number"),
+        (lambda m: seed_numbers([1.5]), "^seeds: got float 1.5"),
+        (lambda m: seed_numbers(None), "^seeds: got NoneType"),
+        (lambda m: iv.probe(m, X, quantities=5), "^quantities: got int 5"),
+        (lambda m: iv.lsuv_(m, X, skip=5), "^skip: got int 5"),
+        (lambda m: iv.assert_stable(m, X, allow=None), "^allow: got NoneType"),
+        (lambda m: iv.train(m, iv.digits(), snapshots=5), "^snapshots: got int 5"),
+        (lambda m: iv.train(m, None), "^data: got NoneType; it takes a data set"),
+        (lambda m: iv.race({"a": "he_normal"}, "digits"), "^data: got str; it takes a data set"),
+        (lambda m: iv.race({"a": "he_normal"}, seeds=2.0), "^seeds: got float"),
+        (lambda m: iv.few_labels(3, 1), "^data: got int; it takes a data set"),
+    ],
+)
+def test_what_is_no_list_and_no_data_set(call, message):
+    refused(call, TypeError, message)
+
+
+def test_no_seeds_and_one_allowed_kind():
+    with pytest.raises(ValueError, match="^seeds: got none"):
+        seed_numbers([])
+    iv.assert_stable(iv.mlp(30, 64, "relu", "pytorch_default"), iv.digits().batch(64)[0], allow="vanishing")
 
 
 # Bad input, line by line: everywhere it can come in ----------------------------------------------------------------------
