@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from initviz.one_layer import CHOICES
+from initviz.plots.live import LiveFigure
 from initviz.plots.panels import BLUE, FONT, GREY, INK, ORANGE, PAPER_COLOR, bare
-from initviz.plots.png import encode
 from initviz.plots.scale import number
 
 if TYPE_CHECKING:
@@ -24,16 +23,11 @@ TITLE = FONT | {"fontsize": 14}
 BIG = FONT | {"fontsize": 13}
 
 
-class FansFigure:
-    """The picture, persistent: `update` it with new numbers and take its `png`.
-
-    Attributes:
-        figure: the matplotlib Figure, not known to pyplot.
-    """
+class FansFigure(LiveFigure):
+    """The picture, persistent: `update` it with new numbers and take its `png`."""
 
     def __init__(self, dpi: int = 100) -> None:
-        self.figure = Figure(figsize=SIZE, dpi=dpi, facecolor="white")
-        self._canvas = FigureCanvasAgg(self.figure)
+        super().__init__(SIZE, dpi)
         self.weights = self.figure.add_axes((0.035, 0.17, 0.26, 0.66))
         self.factors = self.figure.add_axes((0.47, 0.17, 0.33, 0.66))
         bare(self.weights)
@@ -107,11 +101,6 @@ class FansFigure:
             self.lines[i].set_segments([[(1, row), (value, row)] for row, value in zip(self.places[i], measured)])
             for notes, value, expected in zip(self.notes, measured, theory):
                 notes[i].set_text(f"{_short(value)} ({_short(expected)})")
-
-    def png(self) -> bytes:
-        """The picture as a PNG."""
-        self._canvas.draw()
-        return encode(np.asarray(self._canvas.buffer_rgba())[..., :3])
 
 
 def fans(factors: Sequence[LayerFactors], choice: str = "xavier") -> Figure:

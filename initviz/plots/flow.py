@@ -11,16 +11,15 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
-from cachetools import LRUCache
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.text import Text
 
 from initviz.plots.blit import Stamps, empty, paint
-from initviz.plots.panels import GREY, INK, DensityPanel, Panel, StripPanel
-from initviz.plots.png import encode
+from initviz.plots.live import PanelFigure
+from initviz.plots.panels import GREY, INK, DensityPanel, StripPanel
 from initviz.plots.spread import SpreadPanel
 from initviz.report import QUANTITIES, Report
 from initviz.verdict import KINDS
@@ -43,16 +42,11 @@ BASE, ROW, STRIPS, FLOOR, TALL = FOOTER + 34, 27, 3, 158, 272
 """Lower edge and row height of the strips, their number; lower edge and height of the panels above."""
 
 
-class FlowFigure:
-    """The picture, persistent: `update` it with new numbers and take its `png`.
-
-    Attributes:
-        figure: the matplotlib Figure, not known to pyplot.
-    """
+class FlowFigure(PanelFigure):
+    """The picture, persistent: `update` it with new numbers and take its `png`."""
 
     def __init__(self, dpi: int = 100) -> None:
-        self.figure = Figure(figsize=(WIDTH / 100, HEIGHT / 100), dpi=dpi, facecolor="white")
-        self._canvas = FigureCanvasAgg(self.figure)
+        super().__init__((WIDTH / 100, HEIGHT / 100), dpi)
         self.forward = DensityPanel(self._axes(LEFTS[0], FLOOR, TALL), "Blues")
         self.backward = DensityPanel(self._axes(LEFTS[1], FLOOR, TALL), "Oranges")
         self.forward_strip = StripPanel(self._axes(LEFTS[0], BASE, 3 * ROW), ["zeros", "saturated", "nonfinite"])
@@ -63,14 +57,8 @@ class FlowFigure:
         self.headline = text(12 / WIDTH, top, "", fontsize=19, fontweight="bold", va="top")
         self.reason = text(12 / WIDTH, top - 2 / HEIGHT, "", fontsize=13, color=INK, va="top", linespacing=1.25)
         self.caption = text(12 / WIDTH, 8 / HEIGHT, "", fontsize=13, color=GREY, va="bottom")
-        self._panels: list[Panel] = [self.forward, self.backward, self.forward_strip, self.backward_strip, self.spread]
-        self._artists = [artist for panel in self._panels for artist in panel.artists]
-        self._artists += [self.headline, self.reason, self.caption]
-        self._still: list[tuple | None] = [None] * len(self._panels)
-        self._canvas.draw()
-        self._pixels = np.asarray(self._canvas.buffer_rgba())  # the canvas's own memory
-        self._background = np.full_like(self._pixels, 255)
-        self._store: LRUCache = LRUCache(24)  # backgrounds of panels, some 0.4 MB each
+        self._panels = [self.forward, self.backward, self.forward_strip, self.backward_strip, self.spread]
+        self.finish([self.headline, self.reason, self.caption], stored=24)
         self._regions = [self._region(panel.ax) for panel in self._panels]
         strips = self.forward_strip, self.backward_strip
         self._stamps = Stamps({note: region for strip in strips for note, region in self._beside(strip)})
@@ -87,6 +75,9 @@ class FlowFigure:
         below = ax.bbox.y0 < height - split
         rows = slice(0, height) if number == 2 else slice(split, height) if below else slice(0, split)
         return rows, slice(edges[number], edges[number + 1])
+
+    def region(self, number: int) -> tuple[slice, slice]:
+        return self._regions[number]
 
     def _beside(self, strip: StripPanel) -> Iterator[tuple[Text, tuple[slice, slice]]]:
         """Each note of a strip with the pixels right of its row."""
@@ -134,50 +125,24 @@ class FlowFigure:
             "      ".join([*[title] * bool(title), *([f"pinned (grey, dashed): {pinned[1]}"] if pinned else [])])
         )
 
-    def png(self) -> bytes:
-        """The picture as a PNG, cut to the panels when there are no words around them."""
-        self.draw()
-        height = len(self._pixels)
+    def spare(self) -> tuple[float, float]:
         words = self.headline.get_text() + self.reason.get_text(), self.caption.get_text()
-        top, bottom = (0 if text else round(cut / HEIGHT * height) for text, cut in zip(words, (HEADER, FOOTER)))
-        return encode(self._pixels[top : height - bottom])
+        above, below = (0 if text else cut / HEIGHT for text, cut in zip(words, (HEADER, FOOTER)))
+        return above, below
 
-    def draw(self) -> None:
-        """Bring the canvas up to date: the background, and over it what moves."""
-        for number, panel in enumerate(self._panels):
-            if panel.still != self._still[number]:
-                self._still[number] = panel.still
-                panel.set_limits()
-                self._renew_background(number)
-        self._pixels[...] = self._background
-        for artist in self._artists:
-            if isinstance(artist, AxesImage):
-                paint(self._pixels, artist)
-            elif artist in self._stamps:
-                self._stamps.stamp(self._pixels, artist, self.figure.draw_artist)
-            elif not empty(artist):
-                self.figure.draw_artist(artist)
+    def draw_artist(self, artist: Artist) -> None:
+        if isinstance(artist, AxesImage):
+            paint(self._pixels, artist)
+        elif artist in self._stamps:
+            self._stamps.stamp(self._pixels, artist, self.figure.draw_artist)
+        elif not empty(artist):
+            self.figure.draw_artist(artist)
 
     def decorate(self) -> None:
         """Set limits, ticks and words of all panels, for a figure that matplotlib draws by itself."""
         for panel in self._panels:
             panel.set_limits()
             panel.decorate()
-
-    def _renew_background(self, number: int) -> None:
-        """Put a panel's ticks and words into the background, from the store or, if they are new, drawn."""
-        panel, key = self._panels[number], (number, self._panels[number].still)
-        rows, columns = self._regions[number]
-        if key not in self._store:
-            panel.decorate()
-            self._pixels[rows, columns] = 255
-            for artist in panel.artists:
-                artist.set_animated(True)  # left out while the axes are drawn
-            panel.ax.draw(self._canvas.get_renderer())
-            for artist in panel.artists:
-                artist.set_animated(False)
-            self._store[key] = self._pixels[rows, columns].copy()
-        self._background[rows, columns] = self._store[key]
 
     def _say(self, verdict: Verdict | None) -> None:
         if verdict is None:

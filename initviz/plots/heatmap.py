@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib import colormaps
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from initviz.activations import ACTIVATIONS
+from initviz.plots.live import LiveFigure
 from initviz.plots.panels import FONT, INK, bare
-from initviz.plots.png import encode
 from initviz.schemes import SCHEMES
 
 if TYPE_CHECKING:
@@ -23,16 +22,11 @@ SIZE = (12.8, 6.4)
 LEGEND = "★ measured best        ☐ recommended"
 
 
-class HeatMapFigure:
-    """The picture, persistent: `update` it with another `Map` of the same rows and columns and take its `png`.
-
-    Attributes:
-        figure: the matplotlib Figure, not known to pyplot.
-    """
+class HeatMapFigure(LiveFigure):
+    """The picture, persistent: `update` it with another `Map` of the same rows and columns and take its `png`."""
 
     def __init__(self, rows: int, columns: int, dpi: int = 100) -> None:
-        self.figure = Figure(figsize=SIZE, dpi=dpi, facecolor="white")
-        self._canvas = FigureCanvasAgg(self.figure)
+        super().__init__(SIZE, dpi)
         self.ax = ax = self.figure.add_axes((0.17, 0.04, 0.82, 0.74))
         bare(ax)
         self.image = ax.imshow(np.zeros((rows, columns, 4)), aspect="auto", interpolation="nearest")
@@ -85,11 +79,6 @@ class HeatMapFigure:
             "backward": "Gradients: first layer over last, powers of ten (0: scale kept)",
         }
         self.title.set_text(f"{from_to[data.quantity]}, {data.depth} layers")
-
-    def png(self) -> bytes:
-        """The picture as a PNG."""
-        self._canvas.draw()
-        return encode(np.asarray(self._canvas.buffer_rgba())[..., :3])
 
 
 def heat_map(data: Map) -> Figure:

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
+from initviz.plots.live import LiveFigure
 from initviz.plots.panels import BLUE, FONT, GREY, INK, ORANGE, PAPER, SMALL, TITLE, bare
-from initviz.plots.png import encode
 from initviz.plots.scale import power
 from initviz.report import TensorStats
 
@@ -33,16 +32,11 @@ HEADER = 0.075
 """Share of the height that the words above take."""
 
 
-class LsuvFigure:
-    """The picture, persistent: `update` it with a step, and take its `png`.
-
-    Attributes:
-        figure: the matplotlib Figure, not known to pyplot.
-    """
+class LsuvFigure(LiveFigure):
+    """The picture, persistent: `update` it with a step, and take its `png`."""
 
     def __init__(self, dpi: int = 100) -> None:
-        self.figure = Figure(figsize=SIZE, dpi=dpi, facecolor="white")
-        self._canvas = FigureCanvasAgg(self.figure)
+        super().__init__(SIZE, dpi)
         add = self.figure.add_axes
         self.bars = add((0.075, 0.545, 0.91, 0.335))
         self.start = _Columns(add((0.075, 0.075, 0.425, 0.305)), "Greys", "Histograms of the outputs at the start")
@@ -111,11 +105,8 @@ class LsuvFigure:
         _layer_ticks(self.bars, count, 20)
         self.headline.set_text(textwrap.fill(title, 125))
 
-    def png(self) -> bytes:
-        """The picture as a PNG, without the space for words above if there are none."""
-        self._canvas.draw()
-        pixels = np.asarray(self._canvas.buffer_rgba())[..., :3]
-        return encode(pixels if self.headline.get_text() else pixels[round(HEADER * len(pixels)) :])
+    def spare(self) -> tuple[float, float]:
+        return 0 if self.headline.get_text() else HEADER, 0
 
 
 class _Columns:

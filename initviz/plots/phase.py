@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib import colormaps
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.contour import ContourSet
 from matplotlib.figure import Figure
 
 from initviz.activations import ACTIVATIONS
+from initviz.plots.live import LiveFigure
 from initviz.plots.panels import FONT, INK, bare
-from initviz.plots.png import encode
 
 if TYPE_CHECKING:
     from initviz.phase import Phase
@@ -22,16 +21,11 @@ LEVELS = (3, 10, 30, 100)
 """Depth scales, in layers, that are drawn as lines."""
 
 
-class PhaseFigure:
-    """The picture, persistent: `update` it with another `Phase`, or move its point, and take its `png`.
-
-    Attributes:
-        figure: the matplotlib Figure, not known to pyplot.
-    """
+class PhaseFigure(LiveFigure):
+    """The picture, persistent: `update` it with another `Phase`, or move its point, and take its `png`."""
 
     def __init__(self, dpi: int = 100) -> None:
-        self.figure = Figure(figsize=SIZE, dpi=dpi, facecolor="white")
-        self._canvas = FigureCanvasAgg(self.figure)
+        super().__init__(SIZE, dpi)
         self.ax = ax = self.figure.add_axes((0.13, 0.13, 0.84, 0.76))
         bare(ax)
         self.image = ax.imshow(np.zeros((2, 2, 4)), aspect="auto", origin="lower", interpolation="nearest")
@@ -81,11 +75,6 @@ class PhaseFigure:
         self.ax.set_title(
             f"{label}: edge of chaos (thick), depth scale in layers (thin)", loc="left", **(FONT | {"fontsize": 13})
         )
-
-    def png(self) -> bytes:
-        """The picture as a PNG."""
-        self._canvas.draw()
-        return encode(np.asarray(self._canvas.buffer_rgba())[..., :3])
 
 
 def phase(data: Phase, point: tuple[float, float] | None = None) -> Figure:

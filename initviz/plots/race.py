@@ -7,14 +7,13 @@ import textwrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from cachetools import LRUCache
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from initviz.plots.flow import output_layer
+from initviz.plots.live import PanelFigure
 from initviz.plots.panels import (
     BLUE,
     FONT,
@@ -25,11 +24,9 @@ from initviz.plots.panels import (
     SMALL,
     TITLE,
     DensityPanel,
-    Panel,
     StripPanel,
     bare,
 )
-from initviz.plots.png import encode
 from initviz.plots.scale import power
 
 if TYPE_CHECKING:
@@ -157,16 +154,11 @@ class _Curves:
         return float(end / 1.05)
 
 
-class RaceFigure:
-    """The live picture, persistent: `update` it with what was recorded so far, and take its `png`.
-
-    Attributes:
-        figure: the matplotlib Figure, not known to pyplot.
-    """
+class RaceFigure(PanelFigure):
+    """The live picture, persistent: `update` it with what was recorded so far, and take its `png`."""
 
     def __init__(self, classes: int = 10, dpi: int = 100) -> None:
-        self.figure = Figure(figsize=SIZE, dpi=dpi, facecolor="white")
-        self._canvas = FigureCanvasAgg(self.figure)
+        super().__init__(SIZE, dpi)
         add = self.figure.add_axes
         self.loss = _Curves(add((0.06, 0.555, 0.28, 0.32)), "loss", "Loss of the batch", math.log(classes))
         self.accuracy = _Curves(add((0.06, 0.085, 0.28, 0.32)), "accuracy", "Test accuracy", 1 / classes)
@@ -176,15 +168,10 @@ class RaceFigure:
         self.backward = DensityPanel(add((0.62, 0.17, 0.295, 0.21)), "Oranges")
         self.backward_strip = StripPanel(add((0.62, 0.085, 0.295, 0.07)), ["zeros", "nonfinite"])
         self.headline = self.figure.text(0.012, 0.99, "", va="top", linespacing=1.2, **FONT)
-        self._panels: list[Panel] = [
+        self._panels = [
             self.loss, self.accuracy, self.forward, self.forward_strip, self.backward, self.backward_strip
         ]  # fmt: skip
-        self._artists = [artist for panel in self._panels for artist in panel.artists] + [self.whose, self.headline]
-        self._still: list[tuple | None] = [None] * len(self._panels)
-        self._canvas.draw()
-        self._pixels = np.asarray(self._canvas.buffer_rgba())  # the canvas's own memory
-        self._background = np.full_like(self._pixels, 255)
-        self._store: LRUCache = LRUCache(48)  # backgrounds of panels, 0.2 to 1 MB each
+        self.finish([self.whose, self.headline], stored=48)
 
     def update(
         self, result: RaceResult, steps: int, report: Report, name: str, now: int | None = None, title: str = ""
@@ -211,42 +198,16 @@ class RaceFigure:
         self.backward_strip.update(backward, len(backward), output)
         self.headline.set_text(textwrap.fill(title, 125))
 
-    def png(self) -> bytes:
-        """The picture as a PNG, without the space for words above if there are none."""
-        self.draw()
-        cut = 0 if self.headline.get_text() else round(HEADER * len(self._pixels))
-        return encode(self._pixels[cut:, :, :3])
+    def spare(self) -> tuple[float, float]:
+        return 0 if self.headline.get_text() else HEADER, 0
 
-    def draw(self) -> None:
-        """Bring the canvas up to date: the background of a panel only if its axes have changed, and over it what moves."""
-        for number, panel in enumerate(self._panels):
-            if panel.still != self._still[number]:
-                self._still[number] = panel.still
-                panel.set_limits()
-                self._renew_background(number)
-        self._pixels[...] = self._background
-        for artist in self._artists:
-            self.figure.draw_artist(artist)
-
-    def _renew_background(self, number: int) -> None:
-        """Put a panel's ticks and words into the background, from the store or, if they are new, drawn."""
-        panel, key = self._panels[number], (number, self._panels[number].still)
+    def region(self, number: int) -> tuple[slice, slice]:
         height, width, _ = self._pixels.shape
         left, right, bottom, top = REGIONS[number]
-        region = (
+        return (
             slice(round((1 - top) * height), round((1 - bottom) * height)),
             slice(round(left * width), round(right * width)),
         )
-        if key not in self._store:
-            panel.decorate()
-            self._pixels[region] = 255
-            for artist in panel.artists:
-                artist.set_animated(True)  # left out while the axes are drawn
-            panel.ax.draw(self._canvas.get_renderer())
-            for artist in panel.artists:
-                artist.set_animated(False)
-            self._store[key] = self._pixels[region].copy()
-        self._background[region] = self._store[key]
 
 
 def race(result: RaceResult, *, accuracy: float | None = None, classes: int = 10) -> Figure:

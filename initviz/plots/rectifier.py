@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from initviz.plots.live import LiveFigure
 from initviz.plots.panels import BLUE, FONT, GREY, INK, ORANGE, PAPER_COLOR, bare
-from initviz.plots.png import encode
 from initviz.plots.scale import log_limits, power
 
 if TYPE_CHECKING:
@@ -22,16 +21,11 @@ BIG = FONT | {"fontsize": 13}
 Z = np.linspace(-3.2, 3.2, 129)
 
 
-class RectifierFigure:
-    """The picture, persistent: `update` it with new numbers and take its `png`.
-
-    Attributes:
-        figure: the matplotlib Figure, not known to pyplot.
-    """
+class RectifierFigure(LiveFigure):
+    """The picture, persistent: `update` it with new numbers and take its `png`."""
 
     def __init__(self, dpi: int = 100) -> None:
-        self.figure = Figure(figsize=SIZE, dpi=dpi, facecolor="white")
-        self._canvas = FigureCanvasAgg(self.figure)
+        super().__init__(SIZE, dpi)
         add = self.figure.add_axes
         self.function = add((0.03, 0.42, 0.24, 0.46))
         self.ways = [add((0.365, 0.19, 0.27, 0.62)), add((0.715, 0.19, 0.27, 0.62))]
@@ -88,11 +82,6 @@ class RectifierFigure:
             self.bands[i].set_data(layers, _log10(band[0]), _log10(band[1]))
             self.factors[i].set_text(f"×{factors[0]:.3g} a layer (theory ×{factors[1]:.3g})")
             _limits(self.ways[i], np.concatenate([measured, theory]), len(measured))
-
-    def png(self) -> bytes:
-        """The picture as a PNG."""
-        self._canvas.draw()
-        return encode(np.asarray(self._canvas.buffer_rgba())[..., :3])
 
 
 def rectifier(run: RectifierRun) -> Figure:

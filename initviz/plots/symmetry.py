@@ -6,11 +6,10 @@ import textwrap
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from initviz.plots.live import LiveFigure
 from initviz.plots.panels import BLUE, FONT, GREY, INK, ORANGE, PAPER_COLOR, TITLE, bare
-from initviz.plots.png import encode
 
 if TYPE_CHECKING:
     from initviz.symmetry import Trace
@@ -20,16 +19,11 @@ LAYERS = [(BLUE, "-"), (ORANGE, (0, (5, 1.5))), ("#6A3D9A", (0, (1.5, 1)))]
 """Colour and dashes of the first three hidden layers' lines."""
 
 
-class SymmetryFigure:
-    """The picture, persistent: `update` it with a trace and a step, and take its `png`.
-
-    Attributes:
-        figure: the matplotlib Figure, not known to pyplot.
-    """
+class SymmetryFigure(LiveFigure):
+    """The picture, persistent: `update` it with a trace and a step, and take its `png`."""
 
     def __init__(self, dpi: int = 100) -> None:
-        self.figure = Figure(figsize=SIZE, dpi=dpi, facecolor="white")
-        self._canvas = FigureCanvasAgg(self.figure)
+        super().__init__(SIZE, dpi)
         add = self.figure.add_axes
         self.weights = add((0.045, 0.20, 0.28, 0.60))
         self.count = add((0.405, 0.20, 0.23, 0.60))
@@ -95,11 +89,6 @@ class SymmetryFigure:
         for mark in self.marks:
             mark.set_xdata([trace.steps[k]] * 2)
         self.headline.set_text(textwrap.fill(title, 125))
-
-    def png(self) -> bytes:
-        """The picture as a PNG."""
-        self._canvas.draw()
-        return encode(np.asarray(self._canvas.buffer_rgba())[..., :3])
 
 
 def symmetry(trace: Trace, single: Trace, step: int, title: str = "") -> Figure:

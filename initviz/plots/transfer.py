@@ -6,12 +6,11 @@ import textwrap
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
+from initviz.plots.live import LiveFigure
 from initviz.plots.panels import BLUE, FONT, INK, ORANGE, PAPER_COLOR, TITLE, bare
-from initviz.plots.png import encode
 from initviz.transfer import STRATEGIES
 
 if TYPE_CHECKING:
@@ -27,16 +26,11 @@ LOOKS = {
 """Colour, marker and its character for each strategy."""
 
 
-class TransferFigure:
-    """The picture, persistent: `update` it with a result, and take its `png`.
-
-    Attributes:
-        figure: the matplotlib Figure, not known to pyplot.
-    """
+class TransferFigure(LiveFigure):
+    """The picture, persistent: `update` it with a result, and take its `png`."""
 
     def __init__(self, dpi: int = 100) -> None:
-        self.figure = Figure(figsize=SIZE, dpi=dpi, facecolor="white")
-        self._canvas = FigureCanvasAgg(self.figure)
+        super().__init__(SIZE, dpi)
         self.by_labels = self.figure.add_axes((0.06, 0.235, 0.415, 0.565))
         self.by_step = self.figure.add_axes((0.565, 0.235, 0.415, 0.565))
         for ax in (self.by_labels, self.by_step):
@@ -103,11 +97,6 @@ class TransferFigure:
         line.set(linewidth=3.2 if chosen else 1.8, markersize=(8 if chosen else 6) if i == 0 else 0)
         band.set_alpha(0.3 if chosen else 0.15)
         band.set_verts([np.column_stack([np.r_[x, x[::-1]], np.r_[mean - std, (mean + std)[::-1]]])])
-
-    def png(self) -> bytes:
-        """The picture as a PNG."""
-        self._canvas.draw()
-        return encode(np.asarray(self._canvas.buffer_rgba())[..., :3])
 
 
 def transfer(result: TransferResult, labels: int, strategy: str, title: str = "") -> Figure:

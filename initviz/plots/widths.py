@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib import colormaps
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from initviz.plots.live import LiveFigure
 from initviz.plots.panels import FONT, INK, PAPER_COLOR, SMALL, TITLE, bare
-from initviz.plots.png import encode
 from initviz.plots.scale import log_limits, power
 
 if TYPE_CHECKING:
@@ -25,16 +24,11 @@ LIMIT = 2.0
 MARKERS = "osD^vPX*"
 
 
-class WidthsFigure:
-    """The picture, persistent: `update` it with new numbers and take its `png`.
-
-    Attributes:
-        figure: the matplotlib Figure, not known to pyplot.
-    """
+class WidthsFigure(LiveFigure):
+    """The picture, persistent: `update` it with new numbers and take its `png`."""
 
     def __init__(self, dpi: int = 100) -> None:
-        self.figure = Figure(figsize=SIZE, dpi=dpi, facecolor="white")
-        self._canvas = FigureCanvasAgg(self.figure)
+        super().__init__(SIZE, dpi)
         self.spread = self.figure.add_axes((0.06, 0.17, 0.36, 0.64))
         self.map = self.figure.add_axes((0.61, 0.17, 0.27, 0.64))
         bar = self.figure.add_axes((0.9, 0.17, 0.018, 0.64))
@@ -136,11 +130,6 @@ class WidthsFigure:
         self.map.set(xlim=(left, right), ylim=(np.log10(STDS[0]), np.log10(STDS[-1])))
         self.map.set_xticks(np.log2(spread.widths), [str(w) for w in spread.widths], rotation=0, **SMALL)
         self.map.set_yticks([-3, -2, -1, 0], ["0.001", "0.01", "0.1", "1"], **FONT)
-
-    def png(self) -> bytes:
-        """The picture as a PNG."""
-        self._canvas.draw()
-        return encode(np.asarray(self._canvas.buffer_rgba())[..., :3])
 
 
 def widths(spread: WidthSpread, curve: FactorCurve, chosen_at: int, title: str = "") -> Figure:
