@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import html
-
 import ipywidgets as widgets
 
-from initviz._arguments import look_up
 from initviz.activations import ACTIVATIONS
 from initviz.one_layer import CHOICES, DISTRIBUTIONS, LayerFactors, layer_factors
 from initviz.plots.fans import FansFigure
-from initviz.widgets.controls import control, menu
-from initviz.widgets.frame import Frame, picture
+from initviz.widgets.controls import columns, control, menu
+from initviz.widgets.frame import Frame, picture, sentence_html
 
 SIZES = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 
@@ -44,13 +41,10 @@ class FansExplorer(Frame):
                 widgets.BoundedIntText, "Seed", "The draw of weights, signals and gradients", value=0, min=0, max=2**31 - 1
             ),
         }  # fmt: skip
-        for name, value in settings.items():
-            look_up("settings", name, self.controls)
-            self._set_one(name, value)
+        self.choose(settings)
         self.words, self.picture = widgets.HTML(), picture()
         c = self.controls
-        columns = [[c["n_in"], c["n_out"]], [c["choice"], c["distribution"]], [c["activation"], c["seed"]]]
-        rows = widgets.HBox([widgets.VBox(column) for column in columns], layout={"flex_flow": "row wrap"})
+        rows = columns([c["n_in"], c["n_out"]], [c["choice"], c["distribution"]], [c["activation"], c["seed"]])
         self.start([rows, self.words, self.picture])
 
     def refresh(self) -> None:
@@ -60,8 +54,7 @@ class FansExplorer(Frame):
         self.factors = layer_factors(**value)
         self._figure.update(self.factors, choice)
         self.picture.value = self._figure.png()
-        style = 'style="font-size:17px; line-height:1.4; padding:4px 8px"'
-        self.words.value = f'<div role="status" aria-live="polite" {style}>{html.escape(self.sentence)}</div>'
+        self.words.value = sentence_html(self.sentence)
 
     @property
     def chosen(self) -> LayerFactors:

@@ -35,6 +35,12 @@ class Frame(widgets.VBox):
         for widget in self.controls.values():
             widget.observe(lambda _: self._latest.request(), names="value")
 
+    def choose(self, settings: dict[str, Any]) -> None:
+        """Move controls by name before the first picture is drawn. Errors as `set`."""
+        for name, value in settings.items():
+            look_up("settings", name, self.controls)
+            self._set_one(name, value)
+
     def refresh(self) -> None:
         raise NotImplementedError
 
@@ -63,9 +69,7 @@ class Frame(widgets.VBox):
         before = {name: widget.value for name, widget in self.controls.items()}
         try:
             with self._latest.together():
-                for name, value in values.items():
-                    look_up("settings", name, self.controls)
-                    self._set_one(name, value)
+                self.choose(values)
         except Exception:
             with self._latest.together():
                 for name, value in before.items():
@@ -106,6 +110,12 @@ def verdict_html(verdict: Verdict) -> str:
         f'border-left:8px solid {KINDS[verdict.kind]}"><b>{verdict.kind.upper()}</b> &nbsp;{html.escape(verdict.why)}'
         f" <i>{html.escape(verdict.remedy)}</i></div>"
     )
+
+
+def sentence_html(sentence: str, aloud: bool = True) -> str:
+    """What there is to see, as a line of HTML that a screen reader reads out (`aloud`) when it changes."""
+    live = "polite" if aloud else "off"
+    return f'<div role="status" aria-live="{live}" style="{WORDS}; min-height:2.7em">{html.escape(sentence)}</div>'
 
 
 def free_path(path: Path) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -13,7 +12,7 @@ from initviz.lsuv_steps import CHOICES, STARTS, LsuvSettings, LsuvStep, lsuv_ste
 from initviz.plots.lsuv import LsuvFigure
 from initviz.schemes import SCHEMES
 from initviz.widgets.controls import button, columns, control, menu
-from initviz.widgets.frame import WORDS, Frame, picture
+from initviz.widgets.frame import Frame, picture, sentence_html
 from initviz.widgets.player import Player
 
 DEPTHS = (1, 30)
@@ -78,8 +77,7 @@ class LsuvStepper(Frame):
         self.step = lsuv_step(self.settings, self.controls["step"].value)
         self._figure.update(self.step)
         self.picture.value = self._figure.png()
-        style, words = f"{WORDS}; min-height:2.7em", html.escape(self.step.sentence)
-        self.words.value = f'<div role="status" aria-live="polite" style="{style}">{words}</div>'
+        self.words.value = sentence_html(self.step.sentence)
         self.previous.disabled = self.step.step == 0
         self.next.disabled = self.step.step == len(self.step.now.layers)
 

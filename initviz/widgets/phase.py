@@ -6,7 +6,6 @@ from functools import lru_cache
 
 import ipywidgets as widgets
 
-from initviz._arguments import look_up
 from initviz.activations import ACTIVATIONS
 from initviz.measure import Measurement, Settings, measure
 from initviz.networks import Workbench
@@ -43,9 +42,7 @@ class PhaseExplorer(Frame):
             "depth": control(widgets.IntSlider, "Depth", "Number of hidden layers", value=50, min=1, max=200),
             "seed": control(widgets.BoundedIntText, "Seed", "The draw of weights and biases", value=0, min=0, max=2**31 - 1),
         }  # fmt: skip
-        for name, value in settings.items():
-            look_up("settings", name, self.controls)
-            self._set_one(name, value)
+        self.choose(settings)
         self.edge = button(
             "To the edge", "Move σ_w to the edge of chaos for this σ_b, to the nearest step", "crosshairs"
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import html
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,7 +21,7 @@ from initviz.schemes import SCHEMES
 from initviz.training import OPTIMIZERS
 from initviz.verdict import verdict
 from initviz.widgets.controls import button, columns, control, menu
-from initviz.widgets.frame import WORDS, Frame, picture
+from initviz.widgets.frame import Frame, picture, sentence_html
 from initviz.widgets.player import Player
 
 STEPS, EVERY = 400, 10
@@ -276,9 +275,7 @@ class RaceExplorer(Frame):
         self._drawn = self._state()
         self._figure.update(self.result, STEPS, self.report, c["shown"].value, c["time"].value)
         self.picture.value = self._figure.png()
-        live = "off" if self.running else "polite"
-        style = f'style="{WORDS}; min-height:2.7em"'
-        self.words.value = f'<div role="status" aria-live="{live}" {style}>{html.escape(self.sentence)}</div>'
+        self.words.value = sentence_html(self.sentence, aloud=not self.running)
         self.go.disabled, self.stop_button.disabled = self.running, not self.running
         self.go.description = "Start anew" if self.race.done else "Start"
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import html
-
 import ipywidgets as widgets
 
-from initviz._arguments import look_up
 from initviz.plots.rectifier import RectifierFigure
 from initviz.rectifier import LAYERS, RECIPES, RectifierRun, rectifier
-from initviz.widgets.controls import control
-from initviz.widgets.frame import Frame, picture
+from initviz.widgets.controls import columns, control
+from initviz.widgets.frame import Frame, picture, sentence_html
 
 WIDTHS = (16, 32, 64, 128, 256, 512)
 
@@ -52,13 +49,10 @@ class RectifierExplorer(Frame):
                 widgets.BoundedIntText, "Seed", "The draw of the weights and of the batch", value=0, min=0, max=2**31 - 1
             ),
         }  # fmt: skip
-        for name, value in settings.items():
-            look_up("settings", name, self.controls)
-            self._set_one(name, value)
+        self.choose(settings)
         self.words, self.picture = widgets.HTML(), picture()
         c = self.controls
-        columns = [[c["slope"], c["scale"], c["seed"]], [c["recipe"], c["layer"]], [c["width"], c["depth"]]]
-        rows = widgets.HBox([widgets.VBox(column) for column in columns], layout={"flex_flow": "row wrap"})
+        rows = columns([c["slope"], c["scale"], c["seed"]], [c["recipe"], c["layer"]], [c["width"], c["depth"]])
         self.start([rows, self.words, self.picture])
 
     def refresh(self) -> None:
@@ -66,8 +60,7 @@ class RectifierExplorer(Frame):
         self.run = rectifier(**{name: widget.value for name, widget in self.controls.items()})
         self._figure.update(self.run)
         self.picture.value = self._figure.png()
-        style = 'style="font-size:17px; line-height:1.4; padding:4px 8px"'
-        self.words.value = f'<div role="status" aria-live="polite" {style}>{html.escape(self.sentence)}</div>'
+        self.words.value = sentence_html(self.sentence)
 
     @property
     def sentence(self) -> str:

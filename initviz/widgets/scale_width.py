@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import html
 import math
 from functools import lru_cache
 
 import ipywidgets as widgets
 
-from initviz._arguments import look_up
 from initviz.activations import ACTIVATIONS
 from initviz.networks import Workbench
 from initviz.plots.widths import WidthsFigure
-from initviz.widgets.controls import control, menu
-from initviz.widgets.frame import Frame, picture
+from initviz.widgets.controls import columns, control, menu
+from initviz.widgets.frame import Frame, picture, sentence_html
 from initviz.widths import RULES, WAYS, WIDTHS, FactorCurve, WidthSpread, factor_curve, width_spread
 
 DEPTHS = (2, 16)
@@ -58,17 +56,14 @@ class ScaleExplorer(Frame):
                 widgets.BoundedIntText, "Seed", "The draw of the weights and the inputs", value=0, min=0, max=2**31 - 1
             ),
         }  # fmt: skip
-        for name, value in settings.items():
-            look_up("settings", name, self.controls)
-            self._set_one(name, value)
+        self.choose(settings)
         self.words, self.picture = widgets.HTML(), picture()
         c = self.controls
-        columns = [
+        rows = columns(
             [c["std"], c["width"], c["rule"]],
             [c["activation"], c["depth"], c["way"]],
             [c["distribution"], c["seed"]],
-        ]
-        rows = widgets.HBox([widgets.VBox(column) for column in columns], layout={"flex_flow": "row wrap"})
+        )
         self.start([rows, self.words, self.picture])
 
     def refresh(self) -> None:
@@ -77,8 +72,7 @@ class ScaleExplorer(Frame):
         self.spread = width_spread(value.pop("std"), chosen_at=value.pop("width"), noise=self._workbench.noise, **value)
         self._figure.update(*self._shown())
         self.picture.value = self._figure.png()
-        style = 'style="font-size:17px; line-height:1.4; padding:4px 8px"'
-        self.words.value = f'<div role="status" aria-live="polite" {style}>{html.escape(self.sentence)}</div>'
+        self.words.value = sentence_html(self.sentence)
 
     def _shown(self) -> tuple[WidthSpread, FactorCurve, int]:
         c = self.controls

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import html
 import math
 from functools import lru_cache
 
 import ipywidgets as widgets
 
 from initviz import symmetry
-from initviz._arguments import look_up
 from initviz.activations import ACTIVATIONS
 from initviz.plots.scale import power
 from initviz.plots.symmetry import SymmetryFigure
-from initviz.widgets.controls import control, menu
-from initviz.widgets.frame import Frame, picture
+from initviz.widgets.controls import columns, control, menu
+from initviz.widgets.frame import Frame, picture, sentence_html
 
 NOISE = (0.0, *(10.0**e for e in range(-8, 1)))
 STEPS, EVERY = 600, 5
@@ -53,13 +51,10 @@ class SymmetryExplorer(Frame):
                 widgets.BoundedIntText, "Seed", "The draw of the noise and the order of the batches", value=0, min=0, max=2**31 - 1
             ),
         }  # fmt: skip
-        for name, value in settings.items():
-            look_up("settings", name, self.controls)
-            self._set_one(name, value)
+        self.choose(settings)
         self.words, self.picture = widgets.HTML(), picture()
         c = self.controls
-        columns = [[c["noise"], c["steps"]], [c["activation"], c["width"]], [c["depth"], c["seed"]]]
-        rows = widgets.HBox([widgets.VBox(column) for column in columns], layout={"flex_flow": "row wrap"})
+        rows = columns([c["noise"], c["steps"]], [c["activation"], c["width"]], [c["depth"], c["seed"]])
         self.start([rows, self.words, self.picture])
 
     def refresh(self) -> None:
@@ -69,8 +64,7 @@ class SymmetryExplorer(Frame):
         self.trace, self.single = _trained(value["noise"], *shape), _one_neuron(*shape)
         self._figure.update(self.trace, self.single, value["steps"])
         self.picture.value = self._figure.png()
-        style = 'style="font-size:17px; line-height:1.4; padding:4px 8px"'
-        self.words.value = f'<div role="status" aria-live="polite" {style}>{html.escape(self.sentence)}</div>'
+        self.words.value = sentence_html(self.sentence)
 
     @property
     def sentence(self) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import html
-
 import ipywidgets as widgets
 
 from initviz._arguments import look_up
@@ -13,7 +11,7 @@ from initviz.transfer import STRATEGIES
 from initviz.transfer_result import TransferResult, in_words
 from initviz.transfer_study import transfer_study
 from initviz.widgets.controls import columns, control, menu
-from initviz.widgets.frame import WORDS, Frame, picture
+from initviz.widgets.frame import Frame, picture, sentence_html
 
 
 class TransferExplorer(Frame):
@@ -53,8 +51,7 @@ class TransferExplorer(Frame):
         self.result = self._results[c["source"].value]
         self._figure.update(self.result, c["labels"].value, c["strategy"].value)
         self.picture.value = self._figure.png()
-        words = html.escape(self._sentence())
-        self.words.value = f'<div role="status" aria-live="polite" style="{WORDS}; min-height:2.7em">{words}</div>'
+        self.words.value = sentence_html(self._sentence())
 
     def still(self) -> bytes:
         """The picture with its words, for a page without a kernel."""
