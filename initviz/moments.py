@@ -18,6 +18,10 @@ FEW = 64
 """A histogram of fewer values than this says little: then a tensor that is zero almost everywhere is searched for the others."""
 
 
+_EIGHT_BITS = {getattr(torch, name) for name in dir(torch) if name.startswith("float8")}
+"""Types that torch stores and casts, and does not compute with."""
+
+
 def tensor_stats(
     tensor: Tensor, *, flat: tuple[float | None, float | None] = (None, None), bins: int = 100, sample: int = 4096
 ) -> TensorStats:
@@ -31,6 +35,8 @@ def tensor_stats(
     values = tensor.detach()
     if values.layout != torch.strided:
         values = values.to_dense()
+    if values.dtype in _EIGHT_BITS:
+        values = values.float()
     values = values.reshape(-1)
     if values.device.type == "mps":
         values = values.cpu()  # float64 does not exist there
@@ -104,7 +110,8 @@ def variance(tensor: Tensor) -> float:
 
 def rms(tensor: Tensor) -> float:
     """Root mean square of all values of a floating tensor, in the fastest way that is right: float64 where float32 overflows."""
-    values = tensor.detach() if tensor.is_floating_point() else tensor.detach().double()
+    exact = tensor.is_floating_point() and tensor.dtype not in _EIGHT_BITS
+    values = tensor.detach() if exact else tensor.detach().double()
     single = torch.linalg.vector_norm(values, dtype=torch.promote_types(values.dtype, torch.float32)).item()
     if 1e-15 < single < 1e15:
         return single / math.sqrt(max(values.numel(), 1))

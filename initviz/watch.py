@@ -22,6 +22,9 @@ _FUNCTIONS = {
 }  # fmt: skip
 """Names of torch functions that are activations -> what a report calls them."""
 
+_BOUNDS = {"hardtanh": (-1.0, 1.0), "hardsigmoid": (0.0, 1.0), "relu6": (0.0, 6.0)}
+"""Activations that are cut off at two values."""
+
 _DATA: Any = Tensor.data
 _DATA = _DATA.__get__, _DATA.__set__  # what p.data and p.data = ... call
 
@@ -49,9 +52,24 @@ class ActivationWatch(TorchFunctionMode):
         call = self.recorder.enter(args[0] if args else kwargs.get("input"))
         output = func(*args, **kwargs)
         if call is not None:
-            flat = ACTIVATIONS[activation].flat if activation in ACTIVATIONS else (None, None)
+            if activation in _BOUNDS:
+                activation, flat = _cut_off(activation, args, kwargs)
+            else:
+                flat = ACTIVATIONS[activation].flat if activation in ACTIVATIONS else (None, None)
             self.recorder.after_activation(call, activation, flat, output)
         return output
+
+
+def _cut_off(activation: str, args: Any, kwargs: Any) -> tuple[str, tuple[float | None, float | None]]:
+    """The name of an activation in _BOUNDS, and its flat parts: at the bounds themselves. That of a ReLU6 at zero is left out, as a
+    ReLU's is; nn.ReLU6 calls hardtanh."""
+    low, high = _BOUNDS[activation]
+    if activation == "hardtanh":
+        given = dict(zip(("input", "min_val", "max_val"), args)) | kwargs
+        low, high = float(given.get("min_val", low)), float(given.get("max_val", high))
+        activation = "relu6" if (low, high) == (0, 6) else activation
+    near = 1e-6 * (high - low)
+    return activation, (None if activation == "relu6" else low + near, high - near)
 
 
 def _may_write(func: Any, name: str, args: Any, kwargs: Any) -> bool:

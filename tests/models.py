@@ -66,6 +66,17 @@ class Attributes(nn.Module):
         return self.last
 
 
+class Stored(nn.Module):
+    """Keeps its weight in a type that torch does not compute with."""
+
+    def __init__(self, dtype):
+        super().__init__()
+        self.weight = nn.Parameter(draw(8, 8).to(dtype), requires_grad=False)
+
+    def forward(self, x):
+        return x @ self.weight.float()
+
+
 class Writer(nn.Module):
     """Writes into its own parameter, in one of the ways that torch allows."""
 
@@ -257,6 +268,8 @@ KINDS = {
     "written into before its activation": Kind(
         lambda: Net(lambda m, x: m.b(torch.tanh(m.a(x).mul_(2).add_(x))), a=L(8, 8), b=L(8, 3)), X, ["a tanh", "b -"]
     ),
+    "float8 weight": Kind(lambda: nn.Sequential(Stored(torch.float8_e4m3fn), nn.ReLU(), L(8, 3)), X, STACK),
+    "int8 weight": Kind(lambda: nn.Sequential(Stored(torch.int8), nn.ReLU(), L(8, 3)), X, STACK),
     "custom function": Kind(lambda: nn.Sequential(L(8, 8), Net(lambda m, x: Cube.apply(x)), L(8, 3)), X, ["0 -", "2 -"]),
     "compiled": Kind(lambda: torch.compile(sequential(), backend="eager"), X, STACK),
     "compiled in place": Kind(compiled_in_place, X, STACK),

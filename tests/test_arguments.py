@@ -202,6 +202,11 @@ def test_targets_that_do_not_fit(y):
     refused(lambda m: iv.probe(m, X, y), ValueError, "^y: ")
 
 
+def test_a_one_hot_target_of_whole_numbers():
+    y = torch.nn.functional.one_hot(torch.arange(6) % 3)
+    refused(lambda m: iv.probe(m, X, y), ValueError, "^y: .*taken as floats: y.float")
+
+
 @pytest.mark.parametrize(
     "model", [nn.ReLU(), nn.Sequential(), nn.BatchNorm1d(8), nn.Sequential(nn.Tanh(), nn.Dropout())]
 )

@@ -5,6 +5,7 @@ import random
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from models import KINDS, SEQUENCE, Net, X, draw, encoder, sequential
 from restoring import assert_same, snapshot
 from torch import nn
@@ -222,6 +223,26 @@ def test_an_lstm_read_by_its_last_state_has_a_gradient():
     model = Net(lambda m, x: m.head(m.rnn(x)[1][0][-1]), rnn=nn.LSTM(8, 6, batch_first=True), head=nn.Linear(6, 3))
     layer = iv.probe(model, SEQUENCE).layers[0]
     assert layer.preactivation_gradient.count == 4 * 6 and layer.preactivation_gradient.rms > 0
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "flat"),
+    [
+        (nn.Hardtanh(), "hardtanh", lambda z: z.abs() >= 1),
+        (nn.Hardtanh(-2.0, 3.0), "hardtanh", lambda z: (z <= -2) | (z >= 3)),
+        (Net(lambda m, z: F.hardtanh(z, max_val=0.5)), "hardtanh", lambda z: (z <= -1) | (z >= 0.5)),
+        (nn.ReLU6(), "relu6", lambda z: z >= 6),
+        (Net(lambda m, z: F.relu6(z)), "relu6", lambda z: z >= 6),
+        (nn.Hardsigmoid(), "hardsigmoid", lambda z: z.abs() >= 3),
+    ],
+)
+def test_activations_that_are_cut_off_are_saturated_at_their_bounds(module, name, flat):
+    torch.manual_seed(0)
+    layer, x = nn.Linear(8, 64), 8 * draw(40, 8)
+    found = iv.probe(nn.Sequential(layer, module), x).layers[0]
+    assert found.activation_name == name
+    share = flat(layer(x)).double().mean().item()
+    assert 0.02 < share < 0.9 and found.activation.saturated == pytest.approx(share, abs=1e-3)
 
 
 def test_a_fast_path_does_not_hide_layers():
