@@ -27,6 +27,7 @@ def head(start, frozen=False):
 
 WRONG = {
     "freeze": [
+        (lambda net: frozen(net, count=lambda net: None), "returns nothing"),
         (lambda net: sum(p.numel() for p in net.parameters()), "everything still trains"),
         (lambda net: frozen(net, keep=("no such layer",)), "nothing trains any more"),
         (
