@@ -181,13 +181,20 @@ def _out_of_range(report: Report) -> Verdict | None:
     (first, start), (last, end) = larger.ends()
     steps = max(abs(last - first), 1)
     why = f"The {larger.measure} of {larger.word} goes from {_number(start)} at layer {first} to {_number(end)} at layer {last}"
-    if math.isfinite(change) and steps > 1:
+    comes_back = not larger.backward and np.isfinite(larger.values[last:]).any()
+    if comes_back:
+        why += " and comes back"
+    elif math.isfinite(change) and steps > 1:
         why += f", {10 ** (change / steps):.2g}x a layer"
     if abs(other.change()) > math.log10(RATIO):
         why += f"; the {other.word} {'vanish' if other.change() < 0 else 'explode'} too"
     far = larger.values < start / RATIO if change < 0 else larger.values > start * RATIO
     far |= (larger.values == 0) & (change < 0)
-    return Verdict(kind, _where(far), why + ".", scale_remedy(report, Change(kind, larger.word, change, steps)))
+    if comes_back:
+        remedy = f"Draw the weights of layer {_where(far)[0]} and of those behind it by the scheme of the others."
+    else:
+        remedy = scale_remedy(report, Change(kind, larger.word, change, steps))
+    return Verdict(kind, _where(far), why + ".", remedy)
 
 
 def _saturated(report: Report) -> Verdict | None:

@@ -71,7 +71,9 @@ def test_a_scale_that_strays_on_the_way_and_comes_back(factor, kind):
         net.hidden[5].weight /= factor
     found = verdict(iv.probe(net, *iv.digits().batch(64)))
     assert found.kind == kind and found.layers == (5,)
-    assert "at layer 1 to" in found.why and "at layer 5" in found.why
+    assert "at layer 1 to" in found.why and "at layer 5 and comes back" in found.why and "layer 5" in found.remedy
+    iv.init_(nn.ModuleList(net.hidden[4:6]), "he_normal")  # the remedy
+    assert verdict(iv.probe(net, *iv.digits().batch(64))).kind == "stable"
 
 
 def test_dead_units():
