@@ -14,7 +14,7 @@ from initviz.racing import race
 QUESTIONS = {
     "scale": Question(
         "Each of these five starts is trained for 600 steps, with the same optimizer and the same learning rate. How many of the five "
-        "networks will tell at least 80 % of the test digits?",
+        "will name at least 80 % of the test digits correctly?",
         (
             Choice(
                 "all five: training sorts it out",
@@ -66,8 +66,8 @@ QUESTIONS = {
             ),
             Choice(
                 "the slow one becomes fast; the one that diverged survives; the smallest still fails",
-                "The length of a step was the trouble with two of them. It was not the trouble with the smallest: where no signal "
-                "arrives, its gradient says nothing.",
+                "The length of a step was the trouble with two of them. The smallest has gradients of about $10^{-14}$, "
+                "and Adam adds $10^{-8}$ before it divides: next to that they are nothing.",
                 right=True,
             ),
             Choice(
@@ -124,7 +124,7 @@ def _judge_stable(answer: Any) -> None:
         elif got == min(stable):
             reason += " That is the smallest that is stable; the largest is asked for."
         elif not diverged[got]:
-            reason += f" No run diverges there, but none does at {max(stable):g} either."
+            reason += f" No run diverges there, but none does at {max(stable):g} either: try every scale, at the depth that is asked for."
         elif got == min(s for s in scales if diverged[s]):
             reason += " That is the first that diverges; the one below it is asked for."
         else:
