@@ -141,9 +141,7 @@ def _loss(output: Any, y: Any, loss: Callable[[Any, Any], Tensor] | None, batch_
         logits, y, classes = logits.flatten(0, -2), y.flatten(), logits.shape[-1]
     else:
         hint = "; 0 or 1 for each output is taken as floats: y.float()" if y.shape == logits.shape else ""
-        raise ValueError(
-            f"y: whole numbers of shape {tuple(y.shape)} are no classes of an output of {tuple(logits.shape)}{hint}"
-        )
+        raise ValueError(f"y: shape {tuple(y.shape)} does not fit the output's {tuple(logits.shape)} as classes{hint}")
     wrong = y[((y < 0) & (y != -100)) | (y >= classes)]  # -100 is torch's mark for "ignore"
     if wrong.numel():
         raise ValueError(f"y: has class {int(wrong[0])}; the model's output has classes 0 to {classes - 1}")

@@ -242,6 +242,18 @@ def test_dropout_is_seeded():
     assert iv.probe(model, x, seed=1).loss == iv.probe(model, x, seed=1).loss != iv.probe(model, x, seed=2).loss
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("batch", [1, 8])
+def test_units_of_half_precision_are_not_called_the_same_for_being_many(dtype, batch):
+    x, y = iv.digits().batch(batch)
+    for seed in range(4):
+        sound = iv.mlp(4, 512, "tanh", "xavier_normal", seed=seed).to(dtype)
+        assert iv.verdict(iv.probe(sound, x.to(dtype), y)).kind == "stable"
+    constant = iv.mlp(4, 512, "tanh", "constant").to(dtype)
+    report = iv.probe(constant, x.to(dtype), y)
+    assert [layer.distinct_units for layer in report.layers[:-1]] == [1] * 4 and iv.verdict(report).kind == "symmetric"
+
+
 def test_distinct_and_dead_units():
     constant = iv.probe(iv.mlp(3, 16, "relu", "constant"), torch.rand(8, 64))
     assert [layer.distinct_units for layer in constant.layers[:3]] == [1, 1, 1]
