@@ -30,6 +30,7 @@ from initviz.draws import unit_noise
 from initviz.phase import critical_sigma_w
 from initviz.spread import Spread
 from initviz.theory import _maps
+from initviz.threads import one_thread
 
 RATIOS = tuple(k / 8 for k in range(1, 9))
 WEIGHTS = {"gaussian": "Gaussian", "orthogonal": "orthogonal"}
@@ -133,7 +134,8 @@ def finite_width(
     depths = np.array([max(1, round(real_number("ratios", ratio) * width)) for ratio in ratios])
     if not len(depths):
         raise ValueError("ratios: got none; it takes at least one")
-    logs = np.array([_logs(phi, weights, width, int(L), sigma_w, sigma_b, draws, seed) for L in depths])
+    with one_thread():  # many small products: more threads only wait for each other
+        logs = np.array([_logs(phi, weights, width, int(L), sigma_w, sigma_b, draws, seed) for L in depths])
     mean, variance = np.array([_predicted(phi, weights, width, int(L), sigma_w, sigma_b) for L in depths]).T
     return FiniteWidth(phi.name, weights, width, sigma_w, depths, logs, mean, variance)
 
