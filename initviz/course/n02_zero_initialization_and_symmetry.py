@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -73,7 +74,7 @@ QUESTIONS = {
         ),
     ),
     "random_part": Question(
-        "Two hidden ReLU layers of 32, 300 steps. Which of these starts reach more than 90 % on the digits?",
+        "Two hidden ReLU layers of 32, 300 steps. Which of these starts reach more than 90 % on the digits? (More than one.)",
         (
             Choice(
                 "random weights, zero biases",
@@ -92,7 +93,7 @@ QUESTIONS = {
             Choice(
                 "random hidden weights, zero output weights",
                 "The output layer moves first, since the activations differ; after one step "
-                "errors flow back. Zero in one place is fine.",
+                "errors flow back. Zeros there are fine.",
                 right=True,
             ),
         ),
@@ -116,8 +117,9 @@ def _judge_distinct(answer: Any) -> None:
         (_rows(1, [0] * 5), "five equal rows"),
         (_rows(5, range(5)), "five rows that all differ"),
         (_rows(3, [0, 1, 0, 2, 1, 0]), "six rows, of which equal ones do not stand side by side"),
-        (_rows(3, [0, 0, 1, 1, 2, 2], noise=1e-4), "six rows in pairs that differ by a tenth of a thousandth"),
+        (_rows(3, [0, 0, 1, 1, 2, 2], noise=1e-4), "six rows in pairs that differ by a ten-thousandth"),
         (-_rows(2, [0, 1, 0]), "three rows, of which the first and the last are equal"),
+        (0.01 * _rows(5, range(5)), "five small rows that all differ"),
         (
             torch.tensor([[1.0, 2.0], [2.0, 1.0]], dtype=torch.float64),
             "two rows with the same entries in another order",
@@ -133,10 +135,12 @@ def _judge_distinct(answer: Any) -> None:
             reason += " It counts different entries; a neuron is a row."
         elif got == distinct_neurons(weight.mT) and weight.shape[0] != weight.shape[1]:
             reason += " It compares columns; a neuron's incoming weights are a row."
-        elif "tenth of a thousandth" in words:
+        elif "small" in words:
+            reason += " The tolerance is a share of the longest row's length."
+        elif "ten-thousandth" in words:
             reason += " Rows that differ by less than the tolerance count as one."
         elif "side by side" in words:
-            reason += " A row must be compared with all rows before it, not only with its neighbour."
+            reason += " A row is new if it differs from each of the rows before it, not only from its neighbour."
         raise Wrong(reason)
 
 
@@ -169,6 +173,7 @@ def _judge_tanh(answer: Any) -> None:
             / 10,
             "the slope of tanh is 1 - a^2, not 1 - a.": (V.mT @ error * (1 - a)) @ x.mT / 10,
             "it is ten times as large, for a batch of ten: the loss is a mean over the batch.": right * 10,
+            "divide by the number of samples, the columns of X, not by the number of inputs.": right * 10 / 6,
             "it is twice as large: the loss has a factor 1/2.": right * 2,
             "it has the wrong sign: the error is output minus target.": -right,
             "y is left out: the error is output minus target.": (V.mT @ (V @ a) * slope) @ x.mT / 10,
@@ -191,8 +196,9 @@ def _judge_rates(answer: Any) -> None:
     )
     for n, lr in ((16, 0.1), (5, 0.02)):
         got = call(answer, n, lr)
+        got = got.tolist() if isinstance(got, Tensor | np.ndarray) else got
         if not isinstance(got, Sequence) or isinstance(got, str) or len(got) != 5:
-            raise Wrong("it must return five numbers, in the order of the list above.")
+            raise Wrong("it must return five numbers, in the order in which the exercise names them.")
         for name, value, right in zip(names, got, (lr / n, lr / n, lr, n * lr, lr)):
             value = number(value)
             if close(value, right):
@@ -201,7 +207,7 @@ def _judge_rates(answer: Any) -> None:
             if close(value, lr):
                 reason += " The same as the wide network's: but is the gradient the same?"
             elif close(value * right, lr**2):
-                reason += " That is the wrong way round: n times too much where it should be n times too little, or the reverse."
+                reason += " The wrong way round: multiplied by n where it should be divided, or the reverse."
             else:
                 reason += " Compare the gradient of this parameter in both networks, then the update of u = n w."
             raise Wrong(reason)

@@ -24,6 +24,10 @@ def exact(weight, tolerance):
     return len(weight.unique(dim=0))
 
 
+def absolute(weight, tolerance):
+    return _count(weight, tolerance / weight.norm(dim=1).max())
+
+
 def gradient(slope, factor=1.0, target=True):
     def answer(W, V, x, y):
         a = torch.tanh(W @ x)
@@ -40,8 +44,9 @@ WRONG = {
     "distinct": [
         (lambda weight, tolerance: weight.unique().numel(), "different entries; a neuron is a row"),
         (columns, "compares columns"),
-        (neighbours, "all rows before it"),
+        (neighbours, "each of the rows before it"),
         (exact, "less than the tolerance"),
+        (absolute, "share of the longest row's length"),
         (lambda weight, tolerance: len(weight), "five equal rows it counts 5"),
         (lambda weight, tolerance: 1 / 0, "raised ZeroDivisionError"),
     ],
@@ -51,6 +56,7 @@ WRONG = {
         (gradient(lambda z, a: 1 - a), "not 1 - a"),
         (gradient(true_slope, factor=10), "mean over the batch"),
         (gradient(true_slope, factor=2), "factor 1/2"),
+        (gradient(true_slope, factor=10 / 6), "not by the number of inputs"),
         (gradient(true_slope, factor=-1), "wrong sign"),
         (gradient(true_slope, target=False), "y is left out"),
         (gradient(lambda z, a: a), "differs from what autograd finds"),
