@@ -140,19 +140,30 @@ def random_states(devices: Collection[torch.device] = (), seed: int | None = Non
 
     One thread at a time is inside.
     """
+    with torch_random_states(devices, seed):
+        python, others = random.getstate(), np.random.get_state()
+        try:
+            if seed is not None:
+                random.seed(seed)
+                np.random.seed(seed % 2**32)
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(others)
+
+
+@contextmanager
+def torch_random_states(devices: Collection[torch.device] = (), seed: int | None = None) -> Iterator[None]:
+    """`random_states` of torch alone, at a tenth of the cost: numpy takes 0.2 ms."""
     with _ONE_AT_A_TIME:
-        states: list[tuple[Callable[..., Any], tuple[Any, ...]]] = [
-            (random.setstate, (random.getstate(),)),
-            (np.random.set_state, (np.random.get_state(),)),
-            (torch.set_rng_state, (torch.get_rng_state(),)),
-        ]
+        states: list[tuple[Callable[..., Any], tuple[Any, ...]]] = [(torch.set_rng_state, (torch.get_rng_state(),))]
         accelerators = {device: torch.get_device_module(device) for device in devices}
         for device, module in accelerators.items():
             which = () if device.type == "mps" else (device,)  # there is but one
             states.append((module.set_rng_state, (module.get_rng_state(*which), *which)))
         try:
             if seed is not None:
-                _seed(seed, accelerators)
+                _seed(seed % 2**63, accelerators)
             yield
         finally:
             for set_state, arguments in states:
@@ -174,9 +185,6 @@ def no_collection() -> Iterator[None]:
 
 def _seed(seed: int, accelerators: dict[torch.device, ModuleType]) -> None:
     """Not by torch.manual_seed, which would seed devices that this is none of the business of."""
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-    seed %= 2**63
     torch.default_generator.manual_seed(seed)
     for device, module in accelerators.items():
         with nullcontext() if device.type == "mps" else module.device(device):

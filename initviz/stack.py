@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
 from initviz.datasets import Data
-from initviz.restore import random_states
+from initviz.restore import torch_random_states
 
 
 class Stack:
@@ -119,8 +119,8 @@ class Stack:
                 raise RuntimeError("models: compute different functions of their parameters")
 
     def random_states(self, seed: int | None = None) -> AbstractContextManager[None]:
-        """Random states are afterwards what they were; inside they begin at `seed` if there is one."""
-        return random_states([] if self.device.type == "cpu" else [self.device], seed)
+        """torch's random states are afterwards what they were; inside they begin at `seed` if there is one."""
+        return torch_random_states([] if self.device.type == "cpu" else [self.device], seed)
 
     def _map(self, function: Callable[..., Tensor], x: Tensor, y: Tensor, own_batch: bool) -> Tensor:
         base = self.models[0]

@@ -209,7 +209,7 @@ def train(
     """Train `model` in place by minibatch gradient descent on the cross-entropy, and return what happened.
 
     It trains in the mode that the model is in (train or eval) and on its device; its accuracy is taken in eval mode. No
-    gradient stays behind, and the global random state is left alone.
+    gradient stays behind, and torch's global random state is left alone.
 
     Args:
         model: any nn.Module that takes a batch of shape (batch, n_in) and gives logits of shape (batch, n_classes).
