@@ -227,16 +227,24 @@ def features(model: nn.Module, head: str, data: Data) -> Data:
         model: any nn.Module.
         head: name of its nn.Linear.
         data: what `model` takes.
+    Raises:
+        ValueError: a head that is not called once.
     """
     seen: list[Tensor] = []
     device = next(model.parameters()).device
-    hook = model.get_submodule(head).register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].flatten(1)))
+
+    def see(_: nn.Module, args: tuple, kwargs: dict) -> None:
+        seen.append(next(iter([*args, *kwargs.values()])).flatten(1))
+
+    hook = model.get_submodule(head).register_forward_pre_hook(see, with_kwargs=True)
     try:
         with torch.no_grad(), evaluating(model):
             for x in (data.x_train, data.x_test):
                 model(x.to(device))
     finally:
         hook.remove()
+    if len(seen) != 2:
+        raise ValueError(f"head: {head!r} is called {len(seen) / 2:g} times a pass; it must be called once")
     return replace(data, name=f"features of {data.name}", x_train=seen[0], x_test=seen[1])
 
 

@@ -3,14 +3,16 @@
 import json
 import math
 import os
+import random
 import signal
 import sys
 import time
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 from multiprocessing import get_context
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -91,6 +93,14 @@ def test_threads_and_the_random_state_stay():
 def test_processes_give_the_same_numbers(here):
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor:
         pd.testing.assert_frame_equal(sweep(GRID, executor), here, check_exact=True)
+
+
+def test_threads_give_the_same_numbers_and_leave_the_random_states(here):
+    states = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()
+    with ThreadPoolExecutor(4) as executor:
+        pd.testing.assert_frame_equal(sweep(GRID, executor), here, check_exact=True)
+    assert torch.equal(states[0], torch.get_rng_state())
+    assert states[1:] == (random.getstate(), np.random.get_state()[1].tolist())
 
 
 def test_a_dask_cluster_gives_the_same_numbers_though_a_worker_is_killed(here):

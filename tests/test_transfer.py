@@ -333,6 +333,27 @@ def test_training_on_the_source_has_widened_the_weights_and_made_their_tails_hea
         assert s.std == pytest.approx(weight.detach().square().mean().sqrt().item(), rel=1e-5)
 
 
+class Headed(nn.Module):
+    """Calls its head by keyword, so many times."""
+
+    def __init__(self, calls):
+        super().__init__()
+        self.body, self.head, self.calls = nn.Linear(64, 8), nn.Linear(8, 10), calls
+
+    def forward(self, x):
+        h = torch.relu(self.body(x))
+        return sum((self.head(input=h) for _ in range(self.calls)), torch.zeros(len(x), 10))
+
+
+def test_features_are_what_the_head_is_called_with():
+    model, data = Headed(1), iv.digits()
+    found = features(model, "head", data)
+    assert torch.equal(found.x_test, torch.relu(model.body(data.x_test)).detach()) and found.n_in == 8
+    for calls in (0, 2):
+        with pytest.raises(ValueError, match=f"^head: 'head' is called {calls} times a pass"):
+            features(Headed(calls), "head", data)
+
+
 # Bad input -----------------------------------------------------------------------------------------------------------------
 
 
