@@ -55,8 +55,8 @@ QUESTIONS = {
             Choice("about 1/4", "A variance goes with the square of a factor."),
             Choice(
                 "about 1/16 or less",
-                "The square of 1/4; a little less, as not every unit sits where the slope is largest. After ten layers a "
-                "ten-billionth is left.",
+                "The square of 1/4; a little less, as not every unit sits where the slope is largest. Ten layers leave "
+                "about $10^{-11}$.",
                 right=True,
             ),
         ),
@@ -90,7 +90,7 @@ BOUND_MISTAKES: list[tuple[Callable[[int, int], float], str]] = [
         lambda i, o: 2 / (i + o) * math.sqrt(3),
         "√3 times the variance; it is √3 times the standard deviation.",
     ),
-    (lambda i, o: math.sqrt(12 / (i + o)), "the two conditions are averaged, not added: n is (n_in + n_out)/2."),
+    (lambda i, o: math.sqrt(12 / (i + o)), "that bound gives twice the variance: n_in + n_out has a 6 above it."),
 ]
 
 
@@ -168,12 +168,15 @@ def _judge_end_to_end(answer: Any) -> None:
 def _judge_sigmoid(answer: Any) -> None:
     for n_in, n_out, seed in ((20, 30, 0), (30, 20, 1)):
         generator = torch.Generator().manual_seed(seed)
-        weight = torch.randn(n_out, n_in, generator=generator, dtype=torch.float64) / n_in**0.5
-        z = torch.randn(n_in, 50, generator=generator, dtype=torch.float64)
+        weight = (
+            torch.randn(n_out, n_in, generator=generator) / n_in**0.5
+        )  # float32: answers bring tensors of their own
+        z = torch.randn(n_in, 50, generator=generator).double()
         given = call(answer, weight.clone())
         if not (isinstance(given, tuple | list) and len(given) == 2):
             raise Wrong("the answer is two tensors, a weight and a bias.")
         v, c = tensor(given[0], (n_out, n_in)).double(), tensor(given[1], (n_out,)).double()
+        weight = weight.double()
         goal = 2 * weight @ torch.tanh(z)
         if torch.allclose(v @ torch.sigmoid(2 * z) + c[:, None], goal, atol=1e-4):
             continue
@@ -220,7 +223,7 @@ EXERCISES = {
     ),
     "sigmoid": Exercise(
         _judge_sigmoid,
-        "weights four times as large and a bias of minus half of each row's sum: the sigmoid net now computes exactly what "
+        "V is four times W, and each bias takes away half of the sum of its row of V: the sigmoid net now computes exactly what "
         "the tanh net does.",
     ),
 }

@@ -27,7 +27,7 @@ WRONG = {
         (lambda i, o: math.sqrt(6 / o), "inputs are left out"),
         (lambda i, o: math.sqrt(3 / (i + o)), "has a 2 above"),
         (lambda i, o: math.sqrt(3) * 2 / (i + o), "times the standard deviation"),
-        (lambda i, o: math.sqrt(12 / (i + o)), "averaged, not added"),
+        (lambda i, o: math.sqrt(12 / (i + o)), "twice the variance"),
         (lambda i, o: 1.0, "has variance 0.333, not 0.0087"),
         (lambda i: i, "raised TypeError"),
         (lambda i, o: "b", "one number"),
