@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from initviz.course.kit import Choice, Exercise, Question, Wrong, call, close, number
+from initviz.course.kit import Choice, Exercise, Question, Unanswered, Wrong, call, close, number
 
 QUESTIONS = {
     "half": Question(
@@ -32,7 +32,7 @@ QUESTIONS = {
         ),
     ),
     "leaky": Question(
-        "Now the function has slope 1/2 on the negative side. How should the variance of the weights change, against a ReLU's 2/n_in?",
+        "A leaky ReLU has slope 1/2 on the negative side. How should the variance of the weights change, against a ReLU's 2/n_in?",
         (
             Choice(
                 "larger, 2.5/n_in", "A leaky ReLU passes more than a ReLU, so the weights need to make up for less."
@@ -168,7 +168,15 @@ def _judge_fix(answer: Any) -> None:
         for seed, slope in enumerate((0.3, 0.6, 0.01)):
             torch.manual_seed(seed)
             net = _sick(slope)
-            fixed = call(answer, net, slope)
+            before = [parameter.detach().clone() for parameter in net.parameters()]
+            try:
+                fixed = call(answer, net, slope)
+            except Unanswered:
+                if all(map(torch.equal, net.parameters(), before)):
+                    raise
+                raise Wrong(
+                    "the network has changed, but the function returns nothing: end it with `return net`."
+                ) from None
             if not isinstance(fixed, nn.Module):
                 raise Wrong(f"it gives a {type(fixed).__name__}; return the network.")
             linears = [layer for layer in fixed.modules() if isinstance(layer, nn.Linear)]
@@ -185,10 +193,10 @@ def _judge_weights(linears: list[nn.Linear], slope: float) -> None:
         for mistake, why in FIX_MISTAKES:
             if all(close(std, mistake(slope, *shape), rel=0.03) for std, shape in zip(stds, shapes)):
                 raise Wrong(f"for slope {slope:g}: {why}")
-        n, m = shapes[1]
+        std, (n, m) = max(zip(stds, shapes), key=lambda layer: abs(math.log(max(layer[0], 1e-30) / wanted(*layer[1]))))
         raise Wrong(
-            f"for slope {slope:g}, a layer of {n} inputs and {m} outputs has weights of standard deviation {stds[1]:.3g}; "
-            f"the second moment is then multiplied by {stds[1] ** 2 * n * (1 + slope**2) / 2:.3g} there, not by 1."
+            f"for slope {slope:g}, a layer of {n} inputs and {m} outputs has weights of standard deviation {std:.3g}; "
+            f"the second moment is then multiplied by {std**2 * n * (1 + slope**2) / 2:.3g} there, not by 1."
         )
     if any(layer.bias is not None and bool((layer.bias != 0).any()) for layer in linears):
         raise Wrong(
@@ -233,6 +241,6 @@ EXERCISES = {
     ),
     "layers": Exercise(
         _judge_layers,
-        "6^16 is 2.8·10¹². In float32 the gradient itself is then a millionth of what it was, and a net of 30 layers has 14 more.",
+        "6^16 is 2.8·10¹². The gradient itself is then a millionth of what it was, and a net of 30 layers has 14 more.",
     ),
 }

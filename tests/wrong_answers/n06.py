@@ -21,6 +21,13 @@ def fix(std, bias=True, same=False):
     return answer
 
 
+def orthogonal(net, a):
+    for layer in net:
+        if isinstance(layer, nn.Linear):
+            nn.init.orthogonal_(layer.weight, gain=math.sqrt(2 / (1 + a**2)))
+    return net
+
+
 def he(a, n, m):
     return math.sqrt(2 / ((1 + a**2) * n))
 
@@ -49,11 +56,13 @@ WRONG = {
         (fix(lambda a, n, m: he(a, m, n)), "that is fan_out"),
         (fix(lambda a, n, m: math.sqrt(2 / (n + m))), "Xavier's variance"),
         (fix(lambda a, n, m: math.sqrt(1 / n)), "linear net"),
-        (fix(lambda a, n, m: 0.01), "the second moment is then multiplied by 0.008"),
+        (fix(lambda a, n, m: 0.01), "the second moment is then multiplied by 0.005"),
         (fix(he, bias=False), "biases are still random"),
         (fix(he, same=True), "independent draws"),
         (lambda net, a: net[:-2], "14 linear layers now, not 15"),
         (lambda net, a: 3, "return the network"),
+        (lambda net, a: [nn.init.zeros_(net[0].bias), None][1], "end it with `return net`"),
+        (orthogonal, "96 inputs and 160 outputs .* multiplied by 0.6 there"),
     ],
     "layers": [
         (15, "still a little more"),
