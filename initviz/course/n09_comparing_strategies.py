@@ -146,7 +146,7 @@ def _judge_choose(answer: Any) -> None:
 
 EXERCISES = {
     "map": Exercise(
-        _judge_map, "right. Depth is what tells schemes apart; at two layers nearly everything but zero trains."
+        _judge_map, "right. Depth is what tells schemes apart; at two layers all do but zero and the fixed small one."
     ),
     "deepest": Exercise(_judge_deepest, "right. That is how iv.compare() fills its columns."),
     "choose": Exercise(
