@@ -37,7 +37,7 @@ QUESTIONS = {
     "pixels": Question(
         "A tanh network is initialized with Xavier, and gets pixels from 0 to 255. Which layer is at fault, and how?",
         (
-            Choice("all layers explode", "tanh can not pass on more than 1, whatever comes in."),
+            Choice("all layers explode", "tanh cannot pass on more than 1, whatever comes in."),
             Choice(
                 "the first layer is saturated, the others look sound",
                 "Its sums are a hundred times too large, so its tanh is on the flat part. What it passes on is ±1, which suits the next "
@@ -107,6 +107,12 @@ def _judge_cure_pixels(answer: Any) -> None:
         raise Wrong(
             "the values are all positive: their mean is left in, and it pushes every unit of the first layer to one side."
         )
+    if not bool(given.isfinite().all()):
+        raise Wrong(
+            "it has NaN or infinite values: some pixels are the same in every image, so their standard deviation is 0."
+        )
+    if float(torch.corrcoef(torch.stack([given.flatten(), x.flatten()]))[0, 1]) < 0.5:
+        raise Wrong("that shows other images: shift and scale the ones that came.")
     page = diagnose(model, given)
     rms = float(given.square().mean().sqrt())
     if not page.stable:
@@ -156,7 +162,8 @@ def _judge_cure_default(answer: Any) -> None:
 EXERCISES = {
     "cure_std": Exercise(
         _judge_cure_std,
-        "right. The scale follows from fan-in and activation, and one number can not fit layers of 9 and of 2048 inputs.",
+        "right. The scale follows from activation and fan-in: for ReLU √(2/9) = 0.47 in the first layer, √(2/288) = 0.08 in those of 32 "
+        "channels.",
     ),
     "cure_pixels": Exercise(
         _judge_cure_pixels,

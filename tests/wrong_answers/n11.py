@@ -35,6 +35,8 @@ WRONG = {
         (lambda x: x / 255, "all positive"),
         (lambda x: x - x.mean(), "still saturated"),
         (lambda x: x[:, :3], "must have shape"),
+        (lambda x: (x - x.mean(0)) / x.std(0), "same in every image"),
+        (lambda x: x.flip(0).roll(5, 1) - x.mean(), "other images"),
     ],
     "cure_zeros": [
         (_weights(lambda p: p.fill_(0.1)), "same number everywhere"),
