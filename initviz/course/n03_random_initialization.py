@@ -89,7 +89,7 @@ def _judge_bound(answer: Any) -> None:
             continue
         reason = f"for a std of {std:g} it gives {got:.4g}."
         if close(got, std):
-            reason += " A uniform draw from [-b, b] has a smaller std than b: the most of it lies nearer to 0."
+            reason += " A uniform draw from [-b, b] has a smaller std than b: most of it lies nearer to 0."
         elif close(got, std / math.sqrt(3)):
             reason += " That is the std of a draw from [-std, std]: the other way round."
         elif close(got, 3 * std):
