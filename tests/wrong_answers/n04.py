@@ -71,7 +71,7 @@ WRONG = {
     ],
     "sigmoid_scale": [
         (4, "only a unit at h = 0 has that slope"),
-        (16, "far above 1"),
+        (16, "1.55, above 1"),
         (8, "chi is 0.79 at the fixed point; the scale has to be larger"),
         (12, "the scale has to be smaller"),
         (-1, "a positive number"),
