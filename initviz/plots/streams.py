@@ -46,7 +46,8 @@ def streams(curves: Mapping[str, StreamGrowth]) -> Figure:
             mean, std = logs.mean(axis=0), logs.std(axis=0, ddof=min(1, len(logs) - 1))
             blocks = np.arange(one.blocks + 1)
             every = max(1, one.blocks // 8)
-            start = number * every // max(len(curves), 1)  # lines that lie upon one another show their markers in turn
+            start = number * every // len(curves) if every >= len(curves) else number % every
+            # lines that lie upon one another show their markers in turn
             ax.fill_between(blocks, mean - std, mean + std, color=color, alpha=0.2, lw=0)
             ax.plot(
                 blocks, mean, color=color, lw=2.2, marker=marker, ms=9, markevery=(start, every), label=label, zorder=3
