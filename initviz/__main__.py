@@ -56,7 +56,12 @@ def main(arguments: list[str] | None = None) -> int:
 def _diagnose(options: argparse.Namespace) -> int:
     torch.manual_seed(whole_number("seed", options.seed, least=0))
     model, x, y = _load(options.model, options.shape, options.classes)
-    page = diagnose(model, x, y, seed=options.seed)
+    try:
+        page = diagnose(model, x, y, seed=options.seed)
+    except ValueError as error:
+        if options.shape and not options.classes and any(isinstance(part, nn.Embedding) for part in model.modules()):
+            raise ValueError(f"{error}; for token ids give --classes too, how many there are") from error
+        raise
     print(page)
     if options.html:
         head = f"<!doctype html><meta charset='utf-8'><title>{html.escape(page.model)}</title>"

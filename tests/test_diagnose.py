@@ -219,8 +219,11 @@ def test_token_ids(capsys, monkeypatch):
             self.table, self.out = nn.Embedding(7, 8), nn.Linear(8, 7)
 
         def forward(self, x):
-            assert x.dtype == torch.int64 and x.max() < 7
+            assert x.max() < 7
             return self.out(self.table(x))
 
     monkeypatch.setattr(sick_models, "healthy_model_alone", Tokens())
     assert main(["diagnose", "sick_models:healthy_model_alone", "--shape", "4,6", "--classes", "7"]) == 0
+    capsys.readouterr()
+    assert main(["diagnose", "sick_models:healthy_model_alone", "--shape", "4,6"]) == 2
+    assert "give --classes too" in capsys.readouterr().err
