@@ -28,8 +28,27 @@ LAYOUT = """\
 .reveal .jp-RenderedHTML :is(ol, ul) { display: block; } /* reveal.js sets lists beside the words before them */
 .reveal .jp-RenderedImage img { max-width: 900px; max-height: 410px; }
 .reveal ol[type=A] { display: block; list-style-type: upper-alpha; }
+.reveal .jp-OutputArea-output pre { word-break: normal; overflow-wrap: anywhere; }
+.reveal .slide-number { right: auto; left: 8px; } /* where no arrow covers it */
 """
 """Style of a slide beyond nbconvert's: 120 characters of code side by side, and room for words beside a picture."""
+
+GROW = """\
+function grow() {
+    const slide = Reveal.getCurrentSlide(), pictures = [...slide.querySelectorAll('.jp-RenderedImage img')];
+    pictures.forEach(picture => { picture.style = ''; });
+    const room = Reveal.getSlidesElement().offsetHeight - slide.scrollHeight - 8;
+    for (const picture of room > 0 ? pictures : []) {
+        const height = picture.offsetHeight + room / pictures.length;
+        const most = picture.closest('.jp-OutputArea-output').clientWidth;
+        const width = Math.min(most, height * picture.naturalWidth / picture.naturalHeight);
+        picture.style = `max-width: none; max-height: none; width: ${Math.max(width, picture.offsetWidth)}px`;
+    }
+    Reveal.layout();
+}
+Reveal.on('slidechanged', grow);
+"""
+"""Script that enlarges the pictures of a slide into the room that it has left, for the last row."""
 
 _TEMPLATE = """\
 {%- extends 'index.html.j2' -%}
@@ -49,8 +68,8 @@ MathJax = {tex: {inlineMath: [['$', '$'], ['\\\\(', '\\\\)']], processEscapes: t
 Reveal.initialize({
     width: {{ resources.reveal.width }}, height: {{ resources.reveal.height }}, hash: true, slideNumber: 'c/t',
     transition: 'none', plugins: [RevealNotes]
-}).then(() => MathJax.startup.promise).then(() => Reveal.layout()).then(() => { document.body.dataset.ready = 'yes'; });
-</script>
+}).then(() => MathJax.startup.promise).then(grow).then(() => { document.body.dataset.ready = 'yes'; });
+{{ resources.grow }}</script>
 {%- endblock -%}
 """
 _STYLE = re.compile(r'<link [^>]*href="FILES/([^"]*)"[^>]*>')
@@ -65,13 +84,16 @@ def deck(notebook: nbformat.NotebookNode, name: str = "slides") -> str:
     """
     files = [_folder("sphinx_revealjs") / "_static" / "revealjs", _folder("sphinx-mathjax-offline") / "static"]
     for cell in notebook.cells:
+        if cell.source.startswith("iv.quiz("):
+            cell.metadata["transient"] = {"remove_source": True}  # the question without the line that asks it
         for output in cell.get("outputs", []):
             if any(kind in output.get("data", {}) for kind in PICTURES):
                 output.data.pop(VIEW, None)
     exporter = SlidesExporter(raw_template=_TEMPLATE, reveal_url_prefix="FILES")
     exporter.reveal_width, exporter.reveal_height = map(str, SIZE)
     exporter.exclude_input_prompt = exporter.exclude_output_prompt = True
-    page, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"name": name}, "layout": LAYOUT})
+    resources = {"metadata": {"name": name}, "layout": LAYOUT, "grow": GROW}
+    page, _ = exporter.from_notebook_node(notebook, resources=resources)
     page = _STYLE.sub(lambda link: f"<style>\n{_css(_read(link[1], files))}\n</style>", page)
     return _SCRIPT.sub(lambda link: f"<script>\n{_script(_read(link[1], files))}\n</script>", page)
 

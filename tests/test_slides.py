@@ -11,7 +11,7 @@ VIEW = {"model_id": "0" * 32, "version_major": 2, "version_minor": 0}
 
 @pytest.fixture
 def path(tmp_path):
-    cells = [new_markdown_cell("# A title\n\n$x^2$"), new_code_cell("app()"), new_code_cell("quiz()")]
+    cells = [new_markdown_cell("# A title\n\n$x^2$"), new_code_cell("app()"), new_code_cell('iv.quiz("00.why")')]
     cells[1].outputs = [new_output("display_data", {slides.VIEW: VIEW, "image/png": "aWNvbg==", "text/plain": "App"})]
     cells[2].outputs = [
         new_output("display_data", {slides.VIEW: VIEW, "text/html": "<b>Why?</b>", "text/plain": "Quiz"})
@@ -30,6 +30,7 @@ def test_a_deck_is_one_file_that_shows_widgets_as_their_pictures(path, capsys):
     assert page.count("<section") == 6 and "A title" in page  # a slide in a stack, for each cell
     assert "data:image/png;base64,aWNvbg==" in page and "<b>Why?</b>" in page
     assert "widget-view" not in page
+    assert "app" in page and "00.why" not in page, "of a question the deck shows the words, not the line that asks it"
 
 
 def test_what_cannot_be_read_is_said_in_a_line(tmp_path, capsys):

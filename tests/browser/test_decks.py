@@ -1,5 +1,9 @@
 """Every notebook as slides: no slide overflows a screen of 1920 x 1080, and the file needs no network."""
 
+import base64
+import io
+
+import matplotlib.figure
 import nbformat
 import pytest
 from browser.pages import ROOT
@@ -81,3 +85,21 @@ def test_an_overflow_is_seen(screen, tmp_path):
     high, wide = screen.evaluate(OVERFLOWS, [WIDTH, HEIGHT])
     assert "slide 1.0 (High) is" in high and "too high" in high
     assert "slide 2.0" in wide and "cuts off a line of 248 characters: long = 1 + 1" in wide
+
+
+def test_a_picture_takes_the_room_that_its_slide_has(screen, tmp_path):
+    """As high as it can be: alone up to the slide's width, beside words less, and never so that the slide overflows."""
+    buffer = io.BytesIO()
+    matplotlib.figure.Figure(figsize=(8, 4)).savefig(buffer, dpi=100)
+    png = base64.b64encode(buffer.getvalue()).decode()
+    pictures = [nbformat.v4.new_code_cell(source) for source in ("picture", "code\n" * 8)]
+    for cell in pictures:
+        cell.metadata["slideshow"] = {"slide_type": "slide"}
+        cell.outputs = [nbformat.v4.new_output("display_data", {"image/png": png})]
+    show(screen, tmp_path / "deck.html", nbformat.v4.new_notebook(cells=pictures))
+    heights = []
+    for number in range(2):
+        screen.evaluate("number => Reveal.slide(number)", number)
+        heights.append(screen.locator("section.present img").first.bounding_box()["height"])
+    assert heights[0] > 0.75 * HEIGHT and 0.5 * HEIGHT < heights[1] < heights[0]
+    assert screen.evaluate(OVERFLOWS, [WIDTH, HEIGHT]) == []
