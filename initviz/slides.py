@@ -84,8 +84,8 @@ def deck(notebook: nbformat.NotebookNode, name: str = "slides") -> str:
     """
     files = [_folder("sphinx_revealjs") / "_static" / "revealjs", _folder("sphinx-mathjax-offline") / "static"]
     for cell in notebook.cells:
-        if cell.source.startswith("iv.quiz("):
-            cell.metadata["transient"] = {"remove_source": True}  # the question without the line that asks it
+        if cell.source.startswith(("iv.quiz(", "iv.explore")):
+            cell.metadata["transient"] = {"remove_source": True}  # what the line shows is enough, and needs the room
         for output in cell.get("outputs", []):
             if any(kind in output.get("data", {}) for kind in PICTURES):
                 output.data.pop(VIEW, None)
