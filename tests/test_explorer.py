@@ -138,6 +138,19 @@ def test_a_preset_moves_all_controls_and_keeps_its_promise(name):
     assert explorer.preset.value == name
 
 
+def test_a_page_that_rounds_the_scale_to_a_step_of_its_slider_does_not_leave_the_preset(explorer):
+    explorer.preset.value = "exploding_relu"
+    scale = explorer.controls["scale"]
+    nearest = scale.base ** (round(math.log10(1.5) / scale.step) * scale.step)
+    assert f"{nearest:{scale.readout_format}}" == "1.5" and nearest != 1.5
+    scale.set_state({"value": nearest})
+    assert (explorer.preset.value, scale.value) == ("exploding_relu", 1.5)
+    scale.set_state({"value": nearest * scale.base**scale.step})  # an arrow key
+    assert explorer.preset.value == "" and scale.value == pytest.approx(1.5 * scale.base**scale.step, rel=5e-3)
+    scale.set_state({"value": nearest})
+    assert scale.value == nearest
+
+
 def test_a_preset_is_left_by_moving_a_control_and_can_be_chosen_again(explorer):
     explorer.preset.value = "zeros"
     explorer.controls["scheme"].value = "he_normal"

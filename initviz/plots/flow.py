@@ -106,7 +106,7 @@ class FlowFigure(PanelFigure):
             prediction: from `initviz.predict`, drawn as dashed lines with their band.
             verdict: from `initviz.verdict`, the sentence above.
             title: a line below the picture, such as the settings.
-            pinned: an earlier report and its title, drawn in grey behind this one.
+            pinned: an earlier report and its title: dashed lines at 5 % and 95 % of its values, its rms in grey.
             forward, backward: which of `QUANTITIES` the left and the middle panel show.
         """
         shown = [list(report.stats(q)) for q in (forward, backward)]
@@ -122,7 +122,12 @@ class FlowFigure(PanelFigure):
         self.spread.update(shown, bands, ghosts, [words[0], words[1]], output)
         self._say(verdict)
         self.caption.set_text(
-            "      ".join([*[title] * bool(title), *([f"pinned (grey, dashed): {pinned[1]}"] if pinned else [])])
+            "      ".join(
+                [
+                    *[title] * bool(title),
+                    *([f"pinned (dashed: its 5 % and 95 %, right: grey): {pinned[1]}"] if pinned else []),
+                ]
+            )
         )
 
     def spare(self) -> tuple[float, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 from typing import Any
 
 import ipywidgets as widgets
@@ -17,6 +18,19 @@ DEPTHS = (1, 200)
 WIDTHS = (8, 16, 32, 64, 128, 256, 512, 1024)
 LAYOUT = {"width": "320px"}
 STYLE = {"description_width": "96px"}
+
+
+class LogSlider(widgets.FloatLogSlider):
+    """A slider that keeps the value that it was set to.
+
+    A page moves every value to the nearest step and sends that back, without anyone having touched the slider.
+    """
+
+    def set_state(self, sync_data: dict[str, Any]) -> None:
+        value = sync_data.get("value")
+        if value and abs(math.log(value / self.value, self.base)) < self.step / 2:
+            sync_data = {name: one for name, one in sync_data.items() if name != "value"}
+        super().set_state(sync_data)
 
 
 def setting_controls(settings: Settings) -> dict[str, widgets.ValueWidget]:
@@ -43,8 +57,8 @@ def setting_controls(settings: Settings) -> dict[str, widgets.ValueWidget]:
         "activation": menu("Activation", "The function after each layer", ACTIVATIONS, settings.activation),
         "scheme": menu("Scheme", "How the weights are drawn", SCHEMES, settings.scheme),
         "scale": control(
-            widgets.FloatLogSlider, "Scale", "Factor on the scheme's weights, 0.01 to 100",
-            value=settings.scale, min=-2, max=2, step=0.01, readout_format=".3g",
+            LogSlider, "Scale", "Factor on the scheme's weights, 0.01 to 100",
+            value=settings.scale, min=-2, max=2, step=1 / 113, readout_format=".3g",  # it meets 1.25, 1.5, 2, 4, 5, 10
         ),
         "bias_std": control(
             widgets.FloatSlider, "Bias std", "Standard deviation of a normal draw added to the biases",

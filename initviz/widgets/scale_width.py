@@ -10,7 +10,7 @@ import ipywidgets as widgets
 from initviz.activations import ACTIVATIONS
 from initviz.networks import Workbench
 from initviz.plots.widths import WidthsFigure
-from initviz.widgets.controls import columns, control, menu
+from initviz.widgets.controls import LogSlider, columns, control, menu
 from initviz.widgets.frame import Frame, picture, sentence_html
 from initviz.widths import RULES, WAYS, WIDTHS, FactorCurve, WidthSpread, factor_curve, width_spread
 
@@ -35,7 +35,7 @@ class ScaleExplorer(Frame):
         self._workbench = Workbench(megabytes=NOISE_MEGABYTES)
         self.controls = {
             "std": control(
-                widgets.FloatLogSlider, "Std", "Standard deviation of a weight at the chosen width, 0.001 to 1",
+                LogSlider, "Std", "Standard deviation of a weight at the chosen width, 0.001 to 1",
                 value=round(math.sqrt(2 / 64), 3), min=-3, max=0, step=0.01, readout_format=".3g",
             ),
             "width": control(widgets.SelectionSlider, "Chosen at", "The width at which this std was chosen", options=WIDTHS, value=64),
