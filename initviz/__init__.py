@@ -12,6 +12,7 @@ In short:
 
 import importlib
 
+from initviz import _openmp as _openmp  # first: before torch is loaded
 from initviz.activations import ACTIVATIONS, Activation, leaky_relu
 from initviz.branches import BRANCH_REMEDIES, BranchRemedy
 from initviz.compare import compare
