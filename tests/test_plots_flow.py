@@ -263,6 +263,10 @@ def test_a_pinned_run_is_a_ghost_with_its_own_numbers(tanh, exploding):
         for value, one in zip(values, tanh.report.stats("activation")):
             assert one.mass(np.array([one.min - 1, value])).sum() == pytest.approx(share, abs=1e-6)
     assert figure.caption.get_text() == "pinned (dashed: its 5 % and 95 %, right: grey): the first"
+    figure.update(
+        exploding.report, pinned=(tanh.report, "a label of seventy characters" + "." * 41), title="another" + "." * 63
+    )
+    assert figure.caption.get_window_extent().x1 < figure.figure.bbox.x1, "cut off"
     words = " ".join(text.get_text() for text in figure.spread.ax.texts)
     assert "grey: pinned" in words
     figure.update(exploding.report)

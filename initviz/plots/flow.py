@@ -35,6 +35,8 @@ WIDTH, HEIGHT = 1280, 564
 """Pixels at 100 dots an inch. What follows is measured in them too, from the left and from the bottom."""
 HEADER, FOOTER = 100, 28
 """Heights of the words above the panels and of the line below them."""
+LINE = 134
+"""Characters of the caption that fit beside each other; a longer one is smaller."""
 PANEL = 280
 """Width of a panel. On its left are 94 for labels, on its right 76 for shares."""
 LEFTS = (100, 100 + PANEL + 170, WIDTH - PANEL - 20)
@@ -121,14 +123,9 @@ class FlowFigure(PanelFigure):
         bands = [getattr(prediction, q, None) for q in (forward, backward)]
         self.spread.update(shown, bands, ghosts, [words[0], words[1]], output)
         self._say(verdict)
-        self.caption.set_text(
-            "      ".join(
-                [
-                    *[title] * bool(title),
-                    *([f"pinned (dashed: its 5 % and 95 %, right: grey): {pinned[1]}"] if pinned else []),
-                ]
-            )
-        )
+        ghost = [f"pinned (dashed: its 5 % and 95 %, right: grey): {pinned[1]}"] if pinned else []
+        caption = "      ".join([*[title] * bool(title), *ghost])
+        self.caption.set(text=caption, fontsize=13 * min(1, LINE / max(1, len(caption))))
 
     def spare(self) -> tuple[float, float]:
         words = self.headline.get_text() + self.reason.get_text(), self.caption.get_text()
