@@ -56,6 +56,12 @@ def shows(cell) -> bool:
     return last_call(body) in {*PICTURES, "verdict"} or not isinstance(body[-1].value, ast.Call | ast.Constant)
 
 
+def test_initviz_is_imported_before_torch(notebook):
+    """Or it can't tell torch's threads not to spin (initviz/_openmp.py)."""
+    names = re.findall(r"(?m)^(?:import|from) (initviz|torch)\b", "\n".join(c.source for c in code_cells(notebook)))
+    assert names[0] == "initviz"
+
+
 def test_execution_counts_run_from_one(notebook):
     counts = [cell.execution_count for cell in code_cells(notebook)]
     assert counts == list(range(1, len(counts) + 1))

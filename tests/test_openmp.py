@@ -15,6 +15,10 @@ def environment(**more: str) -> dict[str, str]:
 @pytest.mark.parametrize(("set_before", "seen"), [({}, "10000"), ({"GOMP_SPINCOUNT": "77"}, "77")])
 def test_openmp_is_told_before_torch_loads_it(set_before, seen):
     done = subprocess.run(
-        [sys.executable, "-c", "import initviz"], env=environment(**set_before), capture_output=True, text=True, check=True
+        [sys.executable, "-c", "import initviz"],
+        env=environment(**set_before),
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert f"GOMP_SPINCOUNT = '{seen}'" in done.stderr
