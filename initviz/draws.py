@@ -18,7 +18,7 @@ CUT_STD = math.sqrt(1 - CUT * math.sqrt(2 / math.pi) * math.exp(-(CUT**2) / 2) /
 """The standard deviation that the cut leaves: 0.8796."""
 
 
-def unit_noise(shape: tuple[int, ...], distribution: str, seed: int, index: int) -> Tensor:
+def unit_noise(shape: tuple[int, ...], distribution: str, seed: int, index: int, out: Tensor | None = None) -> Tensor:
     """A float32 CPU tensor of mean 0 and variance 1, the same for the same arguments on every machine and device.
 
     distribution is one of
@@ -30,10 +30,12 @@ def unit_noise(shape: tuple[int, ...], distribution: str, seed: int, index: int)
         "delta_orthogonal"  zero but at the kernel's centre (of an even side the earlier of the two middle places, where torch's "same"
                             padding keeps an image in its place). There, an out x in matrix with orthonormal rows or columns, times
                             sqrt(max(out, in) x kernel area): the variance is 1 over the whole kernel. For a matrix "orthogonal".
+
+    `out`, a float32 CPU tensor of this shape, is overwritten and may be what is returned.
     """
     state = np.random.SeedSequence([seed, index]).generate_state(1, np.uint64)[0]
     generator = torch.Generator().manual_seed(int(state >> np.uint64(1)))
-    draw = torch.empty(shape)
+    draw = torch.empty(shape) if out is None else out
     if distribution == "normal":
         return draw.normal_(generator=generator)
     if distribution == "uniform":

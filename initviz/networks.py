@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections import defaultdict
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import pairwise
 from typing import TypeVar, cast
@@ -18,6 +21,7 @@ from initviz.activations import Activation, ActivationModule
 from initviz.activations import activation as activation_named
 from initviz.draws import unit_noise
 from initviz.schemes import Scheme, init_
+from initviz.schemes import scheme as scheme_named
 
 PADDINGS = {"zeros": "constant", "circular": "wrap"}
 """What `cnn` puts beyond an image's border: torch's name -> numpy's."""
@@ -160,6 +164,8 @@ def mlp(
         bench.layer(Linear, -1, widths[-1], whole_number("n_out", n_out), **place),
         bool(skip),
     )
+    seed = whole_number("seed", seed, least=0)
+    bench.draw_ahead([tuple(layer.weight.shape) for layer in (*net.hidden, net.output)], scheme, seed)
     draw: dict = {"seed": seed, "gain": gain, "scale": scale, "bias_std": bias_std, "mode": mode, "noise": bench.noise}
     init_(net, scheme, activation=activation, **draw)
     return net
@@ -251,7 +257,7 @@ class Workbench:
         self._kind: tuple = ()
 
     def noise(self, shape: tuple[int, ...], distribution: str, seed: int, index: int) -> Tensor:
-        """`initviz.draws.unit_noise`, remembered."""
+        """`initviz.draws.unit_noise`, remembered. Copy it at once: another draw may be written into its memory later."""
         key = shape, distribution, seed, index
         draw = self._draws.get(key)
         if draw is None:
@@ -259,6 +265,26 @@ class Workbench:
             if draw.nbytes <= self._draws.maxsize:
                 self._draws[key] = draw
         return draw
+
+    def draw_ahead(self, shapes: Sequence[tuple[int, ...]], scheme: str | Scheme, seed: int) -> None:
+        """Make the draws that weights of these shapes will ask for, if all have room: on as many threads as torch uses, and in the
+        memory of those that make room. Of a normal draw torch makes each on one thread, and new memory takes half as long again."""
+        distribution, draws = scheme_named(scheme).distribution, self._draws
+        keys = [(shape, distribution, seed, index) for index, shape in enumerate(shapes)]
+        missing = [key for key in keys if draws.get(key) is None]
+        size = 4 * sum(math.prod(shape) for shape in shapes)
+        if distribution not in ("normal", "uniform") or not missing or size > draws.maxsize:
+            return
+        size, spare = 4 * sum(math.prod(key[0]) for key in missing), defaultdict(list)
+        while draws.currsize + size > draws.maxsize:
+            (shape, *_), draw = draws.popitem()
+            spare[shape].append(draw)
+        jobs = [(key, spare[key[0]].pop() if spare[key[0]] else None) for key in missing]
+        threads = torch.get_num_threads()
+        with ThreadPoolExecutor(threads) as pool:
+            parts = pool.map(_draw_all, [jobs[start::threads] for start in range(threads)])
+            for start, part in enumerate(parts):
+                draws.update(zip(missing[start::threads], part))
 
     def layer(self, make: type[Module], number: int, *sizes: int, **place) -> Module:
         """Layer `number` of this kind, size and place; layers of another width or type are let go."""
@@ -270,6 +296,10 @@ class Workbench:
         if key not in self._layers:
             self._layers[key] = make(*sizes, **place)
         return cast(Module, self._layers[key])
+
+
+def _draw_all(jobs: list[tuple[tuple[tuple[int, ...], str, int, int], Tensor | None]]) -> list[Tensor]:
+    return [unit_noise(*key, out) for key, out in jobs]
 
 
 def precision(dtype: str | torch.dtype) -> torch.dtype:

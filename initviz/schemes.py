@@ -121,7 +121,8 @@ class Scheme:
         if self.distribution == "constant":
             return weight.fill_(self.value(fan_in, fan_out, gain, mode))
         draw = (noise or unit_noise)(tuple(weight.shape), self.distribution, seed, index)
-        return weight.copy_(draw * self.weight_std(weight, gain, mode))
+        std = self.weight_std(weight, gain, mode)
+        return weight.copy_(draw * std) if weight.device != draw.device else torch.mul(draw, std, out=weight)
 
     def _size(self, fan_in: int, fan_out: int, gain: float | None, mode: str) -> float:
         fan_in, fan_out = whole_number("fan_in", fan_in), whole_number("fan_out", fan_out)

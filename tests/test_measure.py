@@ -7,6 +7,7 @@ from dataclasses import asdict, fields
 
 import numpy as np
 import pytest
+import torch
 
 import initviz as iv
 from initviz.measure import Settings, changed, code, measure
@@ -68,6 +69,25 @@ def test_a_workbench_changes_no_number():
     for change in ({}, {"depth": 6}, {"width": 8}, {"scheme": "orthogonal"}, {"precision": "bfloat16"}, {"seed": 5}):
         settings = changed(Settings(**SMALL), **change)
         assert_same(measure(settings, workbench=bench).report, measure(settings).report)
+
+
+@pytest.mark.parametrize("megabytes", [0.01, 0.05, 40])
+def test_draws_made_ahead_in_the_memory_of_older_ones_are_the_same(megabytes):
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        bench = Workbench(megabytes)
+        for change in (
+            {"seed": 1},
+            {"seed": 2},
+            {"seed": 2, "width": 8},
+            {"seed": 1},
+            {"scheme": "he_uniform", "seed": 3},
+        ):
+            settings = changed(Settings(**SMALL), **change)
+            assert_same(measure(settings, workbench=bench).report, measure(settings).report)
+    finally:
+        torch.set_num_threads(threads)
 
 
 def test_the_same_settings_give_the_same_numbers_and_another_seed_others():
