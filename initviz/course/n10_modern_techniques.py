@@ -33,7 +33,7 @@ QUESTIONS = {
         ),
     ),
     "isometry": Question(
-        "Which network has, at ten layers, all singular values of its Jacobian near each other?",
+        "Which network has, at eight layers, all singular values of its Jacobian near each other?",
         (
             Choice("linear, tanh and ReLU, all three", "What does a ReLU's slope do to half of the directions?"),
             Choice(
