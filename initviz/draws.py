@@ -18,6 +18,11 @@ CUT_STD = math.sqrt(1 - CUT * math.sqrt(2 / math.pi) * math.exp(-(CUT**2) / 2) /
 """The standard deviation that the cut leaves: 0.8796."""
 
 
+def one_number(*numbers: int) -> int:
+    """A seed that torch takes, made of several numbers: near ones give unrelated seeds."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
 def unit_noise(shape: tuple[int, ...], distribution: str, seed: int, index: int, out: Tensor | None = None) -> Tensor:
     """A float32 CPU tensor of mean 0 and variance 1, the same for the same arguments on every machine and device.
 
@@ -33,8 +38,7 @@ def unit_noise(shape: tuple[int, ...], distribution: str, seed: int, index: int,
 
     `out`, a float32 CPU tensor of this shape, is overwritten and may be what is returned.
     """
-    state = np.random.SeedSequence([seed, index]).generate_state(1, np.uint64)[0]
-    generator = torch.Generator().manual_seed(int(state >> np.uint64(1)))
+    generator = torch.Generator().manual_seed(one_number(seed, index))
     draw = torch.empty(shape) if out is None else out
     if distribution == "normal":
         return draw.normal_(generator=generator)

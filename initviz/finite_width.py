@@ -29,7 +29,7 @@ from initviz.activations import activation as activation_named
 from initviz.draws import unit_noise
 from initviz.phase import critical_sigma_w
 from initviz.spread import Spread
-from initviz.theory import _maps
+from initviz.theory import moment_maps
 from initviz.threads import one_thread
 
 RATIOS = tuple(k / 8 for k in range(1, 9))
@@ -184,7 +184,7 @@ def _predicted(
     """Mean and variance of a log."""
     sizes = np.full(depth + 3, float(n))  # h_0 to h_L are hidden layers 1 to depth + 1
     variances, biases = np.full(depth + 2, sigma_w**2 / n), np.full(depth + 2, sigma_b**2)
-    at = _maps(np.ones(1), sizes, phi, variances, biases, norm=False, skip=False, last=1.0)
+    at = moment_maps(np.ones(1), sizes, phi, variances, biases, norm=False, skip=False, last=1.0)
     log_chi = float(np.log(at.branch[:depth, 0]).sum())
     if weights == "gaussian":
         spread = Spread(sizes, at.q, at.m, phi, sizes[:-1] * variances, at.branch, False, False, at.along)

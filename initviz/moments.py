@@ -108,6 +108,11 @@ def variance(tensor: Tensor) -> float:
     return _sums(values, about=_sums(values)[0] / count)[1] / count
 
 
+def mean_square(tensor: Tensor) -> float:
+    """Mean of the squares of all values, in float64; NaN or infinite if one of them is."""
+    return tensor.detach().double().square().mean().item()
+
+
 def rms(tensor: Tensor) -> float:
     """Root mean square of all values of a floating tensor, in the fastest way that is right: float64 where float32 overflows."""
     exact = tensor.is_floating_point() and tensor.dtype not in _EIGHT_BITS

@@ -270,10 +270,11 @@ class Workbench:
         """Make the draws that weights of these shapes will ask for, if all have room: on as many threads as torch uses, and in the
         memory of those that make room. Of a normal draw torch makes each on one thread, and new memory takes half as long again."""
         distribution, draws = scheme_named(scheme).distribution, self._draws
+        if distribution not in ("normal", "uniform") or 4 * sum(map(math.prod, shapes)) > draws.maxsize:
+            return
         keys = [(shape, distribution, seed, index) for index, shape in enumerate(shapes)]
         missing = [key for key in keys if draws.get(key) is None]
-        size = 4 * sum(math.prod(shape) for shape in shapes)
-        if distribution not in ("normal", "uniform") or not missing or size > draws.maxsize:
+        if not missing:
             return
         size, spare = 4 * sum(math.prod(key[0]) for key in missing), defaultdict(list)
         while draws.currsize + size > draws.maxsize:

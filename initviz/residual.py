@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import cast
 
@@ -13,6 +14,7 @@ from initviz._arguments import whole_number
 from initviz.activations import Activation, ActivationModule
 from initviz.activations import activation as activation_named
 from initviz.branches import BranchRemedy, Shortcut, branch_remedy, scale_weights_
+from initviz.moments import mean_square
 from initviz.networks import Linear, pick_device, precision
 from initviz.schemes import Scheme, init_
 from initviz.theory import chi, variance_map
@@ -106,9 +108,9 @@ class Residual(nn.Module):
         for block, layers in zip(self.shortcuts(), self.branches()):
             inside, passed = q, np.ones_like(q)
             for layer in layers:
-                sigma_w = layer.in_features**0.5 * _rms(layer.weight)
-                inside, before = variance_map(inside, phi, sigma_w, _rms(layer.bias)), inside
-                passed = passed * chi(before, phi, layer.out_features**0.5 * _rms(layer.weight))
+                weight, bias = math.sqrt(mean_square(layer.weight)), math.sqrt(mean_square(layer.bias))
+                inside, before = variance_map(inside, phi, layer.in_features**0.5 * weight, bias), inside
+                passed = passed * chi(before, phi, layer.out_features**0.5 * weight)
             q = block.skip**2 * q + block.strength * inside
             forward.append(q)
             factors.append(block.skip**2 + block.strength * passed)
@@ -166,10 +168,6 @@ def residual(
     draw: dict = {"seed": seed, "gain": gain, "scale": scale, "bias_std": bias_std, "mode": mode}
     init_(net, scheme, activation=phi, **draw)
     return net.rescale_()
-
-
-def _rms(tensor: Tensor) -> float:
-    return tensor.double().square().mean().sqrt().item()
 
 
 def _branch(width: int, phi: Activation, m: int, scalar_biases: bool, place: dict) -> nn.Sequential:

@@ -12,14 +12,15 @@ from torch import Tensor
 
 from initviz._arguments import whole_number
 from initviz.draws import unit_noise
-from initviz.growth import slopes
+from initviz.growth import Growth
+from initviz.moments import mean_square
 from initviz.residual import Residual
 from initviz.transformer import Transformer
 
 
 @dataclass(frozen=True)
-class StreamGrowth:
-    """Second moments of the stream x_0 ... x_N of N blocks in each of several draws.
+class StreamGrowth(Growth):
+    """Second moments of the stream x_0 ... x_N of N blocks in each of several draws. Its slopes are a block: 1 doubles it, 0 keeps it.
 
     Attributes:
         forward: shape (seeds, N + 1), E[x_l^2] over that of x_0.
@@ -27,8 +28,6 @@ class StreamGrowth:
         forward_theory, backward_theory: shape (N + 1,), the same by mean-field theory (`predict` of the network), mean over seeds.
     """
 
-    forward: np.ndarray
-    backward: np.ndarray
     forward_theory: np.ndarray
     backward_theory: np.ndarray
 
@@ -36,16 +35,6 @@ class StreamGrowth:
     def blocks(self) -> int:
         """N."""
         return self.forward.shape[1] - 1
-
-    @property
-    def forward_slopes(self) -> np.ndarray:
-        """Shape (seeds,): by how much log2 E[x_l^2] rises a block, by least squares. 1 doubles it, 0 keeps it."""
-        return slopes(self.forward)
-
-    @property
-    def backward_slopes(self) -> np.ndarray:
-        """Shape (seeds,): the same for the gradient, counted from the last block to the first."""
-        return slopes(self.backward[:, ::-1])
 
 
 def stream_growth(build: Callable[[int], Residual | Transformer], x: Tensor, seeds: int = 5) -> StreamGrowth:
@@ -85,13 +74,9 @@ def _one(net: Residual | Transformer, x: Tensor, seed: int) -> tuple[np.ndarray,
         seen = net.pool(streams[-1])
         pull = unit_noise(tuple(seen.shape), "normal", seed, 0).to(seen)
         gradients = torch.autograd.grad(seen, streams, pull)
-    forward = np.array([_second_moment(stream) for stream in streams])
-    backward = np.array([_second_moment(gradient) for gradient in gradients])
+    forward = np.array([mean_square(stream) for stream in streams])
+    backward = np.array([mean_square(gradient) for gradient in gradients])
     start = streams[0].detach().double().square().mean(dim=-1).flatten().cpu().numpy()
     forward_theory, backward_theory = net.predict(start)
     with np.errstate(invalid="ignore", divide="ignore"):
         return forward / forward[0], backward / backward[-1], forward_theory / forward_theory[0], backward_theory
-
-
-def _second_moment(tensor: Tensor) -> float:
-    return tensor.detach().double().square().mean().item()

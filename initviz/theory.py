@@ -149,7 +149,9 @@ def predict(
         return None
     norm = normalization == "layer"
     first = n[0] * weights[0] * inputs + biases[0]
-    maps = partial(_maps, n=n, phi=phi, weights=weights, biases=biases, norm=norm, skip=skip, last=gradient_rms**2)
+    maps = partial(
+        moment_maps, n=n, phi=phi, weights=weights, biases=biases, norm=norm, skip=skip, last=gradient_rms**2
+    )
     at = maps(first)
     spread = Spread(n, at.q, at.m, phi, n[:-1] * weights, at.branch, norm, skip, at.along)
     if spread.amplifies:
@@ -179,7 +181,7 @@ class _Maps:
     along: np.ndarray
 
 
-def _maps(
+def moment_maps(
     first: np.ndarray,
     n: np.ndarray,
     phi: Activation,

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from initviz._arguments import look_up, real_number, several, whole_number
 from initviz.datasets import Data, check_data
+from initviz.draws import one_number
 from initviz.history import History
 from initviz.probe import probe
 from initviz.report import QUANTITIES, Report
@@ -103,7 +104,7 @@ class Training:
             return
         parameters = self._stack.parameters
         threads = one_thread() if self._stack.small else nullcontext()
-        random = self._stack.random_states(_number(self.seeds[0], self.step))  # of dropout: a function of seed and step
+        random = self._stack.random_states(one_number(self.seeds[0], self.step))  # dropout's depend on these two alone
         with torch.inference_mode(False), torch.enable_grad(), random, threads:
             try:
                 self._optimizer.zero_grad()
@@ -267,12 +268,7 @@ def batch_index(n: int, size: int, seed: int, step: int) -> Tensor:
 
 @lru_cache(maxsize=64)
 def _order(n: int, seed: int, epoch: int) -> Tensor:
-    return torch.randperm(n, generator=torch.Generator().manual_seed(_number(seed, epoch)))
-
-
-def _number(*numbers: int) -> int:
-    """One number for a generator, made of several."""
-    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
+    return torch.randperm(n, generator=torch.Generator().manual_seed(one_number(seed, epoch)))
 
 
 def _optimizer(name: str, parameters: list[Tensor], lr: float, momentum: float) -> torch.optim.Optimizer:

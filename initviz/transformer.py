@@ -17,6 +17,7 @@ from initviz.activations import Activation, ActivationModule
 from initviz.activations import activation as activation_named
 from initviz.branches import BranchRemedy, Shortcut, branch_remedy, scale_weights_
 from initviz.draws import unit_noise
+from initviz.moments import mean_square
 from initviz.networks import Linear, pick_device, precision
 from initviz.schemes import Scheme, init_
 from initviz.schemes import scheme as scheme_named
@@ -234,7 +235,7 @@ def _gains(body: nn.Module, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _sigma2(layer: Linear) -> float:
     """fan_in times the weights' second moment."""
-    return layer.weight.double().square().mean().item() * layer.in_features
+    return mean_square(layer.weight) * layer.in_features
 
 
 def _ends(body: nn.Module) -> tuple[Linear, Linear]:

@@ -41,10 +41,7 @@ def finite_width(runs: Mapping[str, FiniteWidth]) -> Figure:
     left.set(xlim=(0, None), ylim=(0, None))
     left.set_xlabel("depth / width", **FONT)
     left.set_title("Variance of log(gradient²), over draws", loc="left", **TITLE)
-    handles, words = left.get_legend_handles_labels()
-    left.legend(
-        handles, [f"{w}" for w in words], loc="upper left", frameon=False, fontsize=FONT["fontsize"], labelcolor=INK
-    )
+    left.legend(loc="upper left", frameon=False, fontsize=FONT["fontsize"], labelcolor=INK)
     left.text(0.99, 0.03, "– –  theory", transform=left.transAxes, ha="right", **FONT)
 
     label, run = next(iter(runs.items()))

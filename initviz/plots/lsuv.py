@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from initviz.plots.live import LiveFigure
 from initviz.plots.panels import BLUE, FONT, GREY, INK, ORANGE, PAPER, SMALL, TITLE, bare
-from initviz.plots.scale import power
+from initviz.plots.scale import log10, power
 from initviz.report import TensorStats
 
 if TYPE_CHECKING:
@@ -78,20 +78,20 @@ class LsuvFigure(LiveFigure):
         over_samples = np.array([layer.over_samples for layer in step.now.layers])
         low, high = _limits(np.concatenate([before, after, step.unseen, over_samples]))
         layers = np.arange(1, count + 1)
-        top = _log10(after)
-        self.before.set_verts(_boxes(layers, low, _log10(before), 0.42))
+        top = log10(after)
+        self.before.set_verts(_boxes(layers, low, log10(before), 0.42))
         self.after.set_verts(_boxes(layers, low, top, 0.3))
         self.after.set_facecolor(
             [DONE if n < step.step else LAST if n == step.step else WAITING for n in layers[np.isfinite(top)]]
         )
-        self.samples.set_data(layers - 0.15, _log10(over_samples))
-        self.unseen.set_data(layers + 0.15, _log10(step.unseen))
+        self.samples.set_data(layers - 0.15, log10(over_samples))
+        self.unseen.set_data(layers + 0.15, log10(step.unseen))
         for number, text in enumerate(self.numbers):
             shown = count <= NUMBERS and number < count
             text.set_visible(shown)
             if shown:
                 text.set_text(_words(after[number]))
-                highest = max(v for v in (top[number], _log10(before)[number], 0.0) if np.isfinite(v))
+                highest = max(v for v in (top[number], log10(before)[number], 0.0) if np.isfinite(v))
                 text.set_position((number + 1, highest + 0.03 * (high - low)))
         bottom, ceiling = math.log10(max(1 - tol, 10.0**low)), math.log10(1 + tol)
         self.band.set(y=bottom, height=ceiling - bottom)
@@ -147,7 +147,7 @@ def lsuv(step: LsuvStep, title: str = "") -> Figure:
 
 def _limits(variances: np.ndarray) -> tuple[int, int]:
     """Whole powers of ten below and above the positive ones, 1 well within."""
-    logs = _log10(variances[np.isfinite(variances)])
+    logs = log10(variances[np.isfinite(variances)])
     logs = np.append(logs[np.isfinite(logs)], 0.0)
     return math.floor(min(logs.min(), -0.5)), max(math.ceil(logs.max() - 0.02), 0) + (logs.max() < 0.1)
 
@@ -167,11 +167,6 @@ def _boxes(places: np.ndarray, low: float, tops: np.ndarray, half: float) -> lis
         for x, top in zip(places, tops)
         if np.isfinite(top)
     ]
-
-
-def _log10(values: np.ndarray) -> np.ndarray:
-    values = np.asarray(values, dtype=float)
-    return np.log10(values, out=np.full_like(values, np.nan), where=values > 0)
 
 
 def _words(variance: float) -> str:

@@ -22,6 +22,8 @@ PAPER, PAPER_COLOR = 247, "#F7F7F7"
 FONT: dict[str, Any] = {"fontsize": 14, "color": INK}
 TITLE, SMALL = FONT | {"fontsize": 16}, FONT | {"fontsize": 13}
 """Sizes for the last row of a lecture hall: at 100 dots an inch the smallest letters are a 70th of the picture's width."""
+SIGNS = {"o": "●", "s": "■", "^": "▲", "D": "◆", "v": "▼", "P": "✚", "*": "★"}
+"""A marker -> the same as a letter, for words about a line."""
 ROWS = 160
 """Cells of a density column."""
 

@@ -27,7 +27,7 @@ from initviz.plots.panels import (
     StripPanel,
     bare,
 )
-from initviz.plots.scale import power
+from initviz.plots.scale import apart, power
 
 if TYPE_CHECKING:
     from initviz.history import RaceResult
@@ -228,19 +228,6 @@ def race(result: RaceResult, *, accuracy: float | None = None, classes: int = 10
         panel.update(result, steps)
         panel.set_limits()
     return figure
-
-
-def apart(places: list[float], gap: float, low: float, high: float) -> list[float]:
-    """The places, moved as little as a downward and an upward pass do so that they keep `gap` from each other within low and high."""
-    order = np.argsort(places, kind="stable")
-    moved = np.array([places[i] for i in order], dtype=float)
-    for i in range(len(moved)):
-        moved[i] = max(moved[i], low if i == 0 else moved[i - 1] + gap)
-    for i in reversed(range(len(moved))):
-        moved[i] = min(moved[i], high if i == len(moved) - 1 else moved[i + 1] - gap)
-    result = np.empty(len(moved))
-    result[order] = moved
-    return result.tolist()
 
 
 def _spread(values: np.ndarray, log: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from initviz.plots.live import LiveFigure
 from initviz.plots.panels import BLUE, FONT, GREY, INK, ORANGE, PAPER_COLOR, bare
-from initviz.plots.scale import log_limits, power
+from initviz.plots.scale import log10, log_limits, power
 
 if TYPE_CHECKING:
     from initviz.rectifier import RectifierRun
@@ -77,9 +77,9 @@ class RectifierFigure(LiveFigure):
         ]
         for i, (measured, theory, band, factors) in enumerate(rows):
             layers = np.arange(1, len(measured) + 1)
-            self.points[i].set_data(layers, _log10(measured))
-            self.lines[i].set_data(layers, _log10(theory))
-            self.bands[i].set_data(layers, _log10(band[0]), _log10(band[1]))
+            self.points[i].set_data(layers, log10(measured))
+            self.lines[i].set_data(layers, log10(theory))
+            self.bands[i].set_data(layers, log10(band[0]), log10(band[1]))
             self.factors[i].set_text(f"×{factors[0]:.3g} a layer (theory ×{factors[1]:.3g})")
             _limits(self.ways[i], np.concatenate([measured, theory]), len(measured))
 
@@ -102,7 +102,3 @@ def _limits(ax: Axes, values: np.ndarray, count: int) -> None:
     step = next(s for s in (1, 2, 5, 10, 20, 50, 100) if count / s <= 6)
     ax.set_xticks(numbers := [1, *range(step if step > 1 else 2, count + 1, step)], numbers, **BIG)
     ax.set_xlabel("layer", labelpad=1, **BIG)
-
-
-def _log10(values: np.ndarray) -> np.ndarray:
-    return np.log10(values, out=np.full_like(values, np.nan), where=values > 0)

@@ -112,3 +112,22 @@ def _round_up(value: float) -> float:
         if value <= digit * 10.0**exponent * (1 + 1e-9):
             return digit * 10.0**exponent
     return 10.0 ** (exponent + 1)
+
+
+def log10(values: np.ndarray) -> np.ndarray:
+    """Logarithms; NaN, which no line draws, of what is not positive."""
+    values = np.asarray(values, dtype=float)
+    return np.log10(values, out=np.full_like(values, np.nan), where=values > 0)
+
+
+def apart(places: list[float], gap: float, low: float, high: float) -> list[float]:
+    """The places, moved as little as a downward and an upward pass do so that they keep `gap` from each other within low and high."""
+    order = np.argsort(places, kind="stable")
+    moved = np.array([places[i] for i in order], dtype=float)
+    for i in range(len(moved)):
+        moved[i] = max(moved[i], low if i == 0 else moved[i - 1] + gap)
+    for i in reversed(range(len(moved))):
+        moved[i] = min(moved[i], high if i == len(moved) - 1 else moved[i + 1] - gap)
+    result = np.empty(len(moved))
+    result[order] = moved
+    return result.tolist()

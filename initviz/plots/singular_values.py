@@ -8,10 +8,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from initviz.plots.curves import LINES
-from initviz.plots.panels import FONT, INK, TITLE, bare
+from initviz.plots.panels import FONT, INK, SIGNS, TITLE, bare
 from initviz.plots.scale import power
 
-SIGNS = {"o": "●", "s": "■", "^": "▲", "D": "◆", "v": "▼", "P": "✚"}
 SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
 ZERO = 1e-14
 """Singular values below this share of their Jacobian's largest count as 0: float64 does not resolve them beside it."""

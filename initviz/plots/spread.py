@@ -10,7 +10,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.lines import Line2D
 
 from initviz.plots.panels import BLUE, FONT, GREY, INK, ORANGE, SMALL, TITLE, Layers, bare, layer_axis, layer_limits
-from initviz.plots.scale import layer_limit, log_limits, power
+from initviz.plots.scale import layer_limit, log10, log_limits, power
 
 FAR = 60
 """Powers of ten to which an axis follows the theory; it follows what was measured without end."""
@@ -56,11 +56,11 @@ class SpreadPanel:
         count = max(len(rms[0]), len(ghosts[0]))
         for i in range(2):
             layers = np.arange(1, len(rms[i]) + 1)
-            self.points[i].set_data(layers, _log10(rms[i]))
+            self.points[i].set_data(layers, log10(rms[i]))
             self.points[i].set(
                 markersize=6.5 if count <= 36 else 5 if count <= 64 else 3, mew=1.8 if count <= 36 else 1.4
             )
-            self.ghosts[i].set_data(np.arange(1, len(ghosts[i]) + 1), _log10(ghosts[i]))
+            self.ghosts[i].set_data(np.arange(1, len(ghosts[i]) + 1), log10(ghosts[i]))
             nothing = np.array([s is not None and s.zeros == 1 for s in measured[i]], dtype=bool)
             broken = np.array([s is not None and s.nonfinite > 0 for s in measured[i]], dtype=bool)
             for marks, where, place in (
@@ -80,10 +80,10 @@ class SpreadPanel:
             self.bands[i].set_verts([])
             return
         layers = np.arange(1, len(band.mid) + 1)
-        self.lines[i].set_data(layers, _log10(band.mid))
+        self.lines[i].set_data(layers, log10(band.mid))
         known = np.isfinite(band.mid) & (band.mid > 0)
-        bottom = np.clip(_log10(np.maximum(band.low[known], 1e-300)), low, high)
-        top = np.clip(_log10(band.high[known]), low, high)
+        bottom = np.clip(log10(np.maximum(band.low[known], 1e-300)), low, high)
+        top = np.clip(log10(band.high[known]), low, high)
         x = layers[known]
         self.bands[i].set_verts([np.column_stack([np.r_[x, x[::-1]], np.r_[bottom, top[::-1]]])] if len(x) else [])
 
@@ -115,8 +115,3 @@ class SpreadPanel:
 
 def _rms(layers: Layers) -> np.ndarray:
     return np.array([math.nan if s is None else s.rms for s in layers], dtype=float)
-
-
-def _log10(values: np.ndarray) -> np.ndarray:
-    values = np.asarray(values, dtype=float)
-    return np.log10(values, out=np.full_like(values, np.nan), where=values > 0)

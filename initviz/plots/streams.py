@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from initviz.plots.growth import BIG, STYLES, TITLE
-from initviz.plots.panels import INK, PAPER_COLOR, bare
-from initviz.plots.scale import power
+from initviz.plots.panels import INK, PAPER_COLOR, SIGNS, bare
+from initviz.plots.scale import apart, power
 
 if TYPE_CHECKING:
     from initviz.streams import StreamGrowth
@@ -21,7 +21,8 @@ SIZE = (12.8, 5.6)
 LEFT, RIGHT = (0.065, 0.185, 0.305, 0.70), (0.635, 0.185, 0.305, 0.70)
 TALL = 30.0
 """A line that rises by more leaves a picture in which others rise by less; its end is written."""
-SHAPES = dict(zip("os^Dv*", "●■▲◆▼★"))
+GAP = 0.085
+"""Least distance of two names, a share of the height."""
 MORE = [*STYLES, ("#B8860B", "*")]
 
 
@@ -98,24 +99,15 @@ def _labels(
 ) -> None:
     """Names between the panels, in the order in which the lines arrive, with a thin line to either end."""
     bottom, height = LEFT[1], LEFT[3]
-    place = {
-        label: bottom + height * (np.clip(np.mean(ends[label]), low, high) - low) / (high - low) for label in curves
-    }
     order = sorted(curves, key=lambda label: np.mean(ends[label]))
-    at: list[float] = []
-    apart = 0.085
-    for label in order:
-        at.append(max(place[label], at[-1] + apart) if at else place[label])
-    shift = max(0.0, at[-1] - (bottom + height - 0.03))
-    at = [y - shift for y in at]
-    for row in range(len(at) - 2, -1, -1):
-        at[row] = min(at[row], at[row + 1] - apart)
+    places = [bottom + height * (np.clip(np.mean(ends[label]), low, high) - low) / (high - low) for label in order]
+    at = apart(places, GAP, bottom, bottom + height - 0.03)
     left, right = LEFT[0] + LEFT[2] + 0.006, RIGHT[0] - 0.006
     styles = dict(zip(curves, MORE))
     for label, y in zip(order, at):
         color, marker = styles[label]
         gone = [value for value in ends[label] if not low <= value <= high]
-        words = f"{SHAPES[marker]} {label}" + (f", {power(round(gone[0]))}" if gone else "")
+        words = f"{SIGNS[marker]} {label}" + (f", {power(round(gone[0]))}" if gone else "")
         reach = max(0.012, (right - left) / 2 - 0.0052 * len(words) - 0.012)
         for (x, inner), value in zip(((left, left + reach), (right, right - reach)), ends[label]):
             to = bottom + height * (np.clip(value, low, high) - low) / (high - low)

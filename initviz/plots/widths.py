@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from initviz.plots.live import LiveFigure
 from initviz.plots.panels import FONT, INK, PAPER_COLOR, SMALL, TITLE, bare
-from initviz.plots.scale import log_limits, power
+from initviz.plots.scale import log10, log_limits, power
 
 if TYPE_CHECKING:
     from initviz.widths import FactorCurve, WidthSpread
@@ -77,9 +77,9 @@ class WidthsFigure(LiveFigure):
         ends = []
         for row, (width, color, marker) in enumerate(zip(spread.widths, colors, MARKERS)):
             strong = width == chosen_at
-            measured, theory = _log(spread.measured[row]), _log(spread.theory[row])
+            measured, theory = log10(spread.measured[row]), log10(spread.theory[row])
             if strong:
-                band = _log(spread.low[row]), _log(spread.high[row])
+                band = log10(spread.low[row]), log10(spread.high[row])
                 self.lines.append(self.spread.fill_between(layers, *band, color=color, alpha=0.2, lw=0))
             style = {"color": color, "marker": marker, "ms": 9 if strong else 6.5, "ls": "none", "zorder": 3}
             self.lines += self.spread.plot(layers, measured, **style)
@@ -145,8 +145,3 @@ def _edge(curve: FactorCurve, widths: np.ndarray) -> tuple[np.ndarray, np.ndarra
     if not len(above):
         return np.array([]), np.array([])
     return np.log2(widths), np.log10(curve.sigma_w[above[0]] / np.sqrt(widths))
-
-
-def _log(values: np.ndarray) -> np.ndarray:
-    with np.errstate(divide="ignore"):
-        return np.where(values > 0, np.log10(values), np.nan)
