@@ -25,6 +25,7 @@ from initviz.jacobian import jacobian_singular_values
 from initviz.lsuv import lsuv_
 from initviz.lsuv_trace import LsuvLayer, LsuvTrace
 from initviz.measure import Measurement, Settings, measure, predict
+from initviz.moments import TensorStats
 from initviz.networks import cnn, mlp
 from initviz.phase import Phase, critical_sigma_w, phase_diagram
 from initviz.presets import PRESETS
@@ -32,7 +33,7 @@ from initviz.pretrained import PRETRAINED, card, pretrained
 from initviz.probe import probe
 from initviz.public_models import PUBLIC_MODELS, ModelUnavailable, public_model
 from initviz.racing import race
-from initviz.report import LayerStats, Report, TensorStats
+from initviz.report import LayerStats, Report
 from initviz.residual import residual
 from initviz.schemes import SCHEMES, Scheme, init_
 from initviz.source_tasks import curves, mnist1d_large, textures

@@ -28,8 +28,7 @@ from initviz.batches import batch_size, call, own_batch
 from initviz.draws import Noise
 from initviz.layers import bare, layers_of
 from initviz.lsuv_trace import LsuvLayer, LsuvTrace, within
-from initviz.moments import tensor_stats, variance
-from initviz.report import TensorStats
+from initviz.moments import TensorStats, tensor_stats, variance
 from initviz.restore import Kept, restored
 from initviz.schemes import SCHEMES
 

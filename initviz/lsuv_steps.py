@@ -20,7 +20,7 @@ from initviz.schemes import SCHEMES
 STARTS = ("orthogonal", "he_normal", "xavier_normal", "small_normal", "pytorch_default")
 """Schemes to start from. The first is the paper's; the last has biases, so that one division is not enough."""
 
-CHOICES: dict[str, Activation] = ACTIVATIONS | {
+LSUV_CHOICES: dict[str, Activation] = ACTIVATIONS | {
     a.name: a
     for a in [
         Activation("x_tanh_x", "x tanh(x)", r"z \tanh z", lambda z: z * torch.tanh(z), 1.1487, "no paper: nobody derived a formula"),
@@ -39,7 +39,7 @@ class LsuvSettings:
 
     Attributes:
         depth, width: hidden layers, and units in each.
-        activation: a name in CHOICES.
+        activation: a name in LSUV_CHOICES.
         start: a name in STARTS, the scheme of the weights before.
         tol, max_iter: see `lsuv_`.
         batch: samples in LSUV's batch.
@@ -64,7 +64,7 @@ class LsuvSettings:
             whole_number(name, getattr(self, name))
         whole_number("seed", self.seed, least=0)
         real_number("tol", self.tol)
-        look_up("activation", self.activation, CHOICES)
+        look_up("activation", self.activation, LSUV_CHOICES)
         look_up("start", self.start, {name: name for name in STARTS})
         look_up("data", self.data, DATASETS)
 
@@ -135,7 +135,7 @@ def variances(model: torch.nn.Module, x: Tensor) -> np.ndarray:
 def _network(settings: LsuvSettings, data: Data) -> MLP:
     s = settings
     return mlp(
-        s.depth, s.width, CHOICES[s.activation], s.start, n_in=data.n_in, n_out=data.n_classes, seed=s.seed, workbench=_workbench()
+        s.depth, s.width, LSUV_CHOICES[s.activation], s.start, n_in=data.n_in, n_out=data.n_classes, seed=s.seed, workbench=_workbench()
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from initviz.report import TensorStats
+from initviz.moments import TensorStats
 
 
 @dataclass(frozen=True)

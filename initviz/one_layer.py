@@ -41,7 +41,7 @@ class Choice:
         return self.scale * SCHEMES[f"{self.family}_normal"].std(n_in, n_out, mode=self.mode)
 
 
-CHOICES: dict[str, Choice] = {
+FAN_CHOICES: dict[str, Choice] = {
     "fan_in": Choice("fan-in", "1 / n_in", "lecun"),
     "fan_out": Choice("fan-out", "1 / n_out", "lecun", mode="fan_out"),
     "xavier": Choice("Xavier", "2 / (n_in + n_out)", "xavier"),
@@ -89,7 +89,7 @@ def layer_factors(
     seed: int = 0,
     samples: int = 128,
 ) -> tuple[LayerFactors, ...]:
-    """Measure one layer under each of CHOICES, on the same unit draws.
+    """Measure one layer under each of FAN_CHOICES, on the same unit draws.
 
     Args:
         n_in, n_out: inputs and outputs of the layer.
@@ -115,7 +115,7 @@ def layer_factors(
     # Relative variance: of the mean square of the entries, and of the mean of |W z|^2 / |z|^2 over samples.
     errors = [math.sqrt(excess / (n_in * n_out) + 2 / (n * samples)) for n in (n_out, n_in)]
     rows = []
-    for name, choice in CHOICES.items():
+    for name, choice in FAN_CHOICES.items():
         std = choice.std(n_in, n_out)
         rows.append(
             LayerFactors(

@@ -14,9 +14,9 @@ from torch.utils._pytree import tree_leaves
 from initviz.activations import ActivationModule
 from initviz.draws import fans
 from initviz.layers import own_weight, weight_of
-from initviz.moments import rms, tensor_stats
+from initviz.moments import TensorStats, rms, tensor_stats
 from initviz.outputs import plus, real_tensors
-from initviz.report import LayerStats, TensorStats
+from initviz.report import LayerStats
 from initviz.restore import Kept
 from initviz.units import dead_units, distinct_units, unit_axis
 

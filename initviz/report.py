@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from initviz._arguments import look_up
+from initviz.moments import STATISTICS, TensorStats
 
 QUANTITIES = {
     "preactivation": "pre-activations",
@@ -20,61 +21,6 @@ QUANTITIES = {
     "weight_gradient": "gradients of weights",
 }
 """The tensors measured in every layer: attribute name of `LayerStats` -> words for a label."""
-
-
-@dataclass(frozen=True)
-class TensorStats:
-    """Statistics of one tensor. Moments are exact, taken in float64 over its finite values.
-
-    Attributes:
-        count: number of values.
-        mean, std, second_moment, min, max: over the finite values (NaN when there are none). `std` is the population
-            standard deviation, `second_moment` is E[v^2]: it keeps the mean that a variance takes out. In units of the values
-            (`second_moment`: their square).
-        zeros, saturated, nonfinite: shares in [0, 1] of all values: exactly zero; on the flat part of the activation (slope
-            under 5 % of its largest, see `initviz.activations`); NaN or infinite.
-        hist: shape (bins,), how the finite values other than 0 are shared out over `bins` equal cells of [min, max]. It sums
-            to 1, or is all zero when there are none. (Exact zeros, half of a ReLU layer, are in `zeros`: as one tall cell
-            they would hide the rest.) It is counted on an even sample of large tensors.
-    """
-
-    count: int
-    mean: float
-    std: float
-    second_moment: float
-    min: float
-    max: float
-    zeros: float
-    saturated: float
-    nonfinite: float
-    hist: np.ndarray
-
-    @property
-    def rms(self) -> float:
-        """Root mean square, sqrt(E[v^2]): a number also where its square, of a float64 tensor, is not."""
-        return math.hypot(self.mean, self.std)
-
-    @property
-    def edges(self) -> np.ndarray:
-        """Shape (bins + 1,): where the cells of `hist` begin and end."""
-        return np.linspace(self.min, self.max, len(self.hist) + 1)
-
-    def mass(self, edges: np.ndarray) -> np.ndarray:
-        """Share of the finite nonzero values in each cell of other `edges`, shape (len(edges) - 1,); values outside are left out."""
-        if not self.hist.any():
-            return np.zeros(len(edges) - 1)
-        if self.min == self.max:
-            return np.histogram([self.min], edges)[0].astype(float)
-        cumulative = np.concatenate([[0.0], np.cumsum(self.hist)])
-        return np.diff(np.interp(edges, self.edges, cumulative))
-
-
-STATISTICS = {
-    "count": "number of values", "mean": "mean", "std": "standard deviation", "rms": "root mean square",
-    "second_moment": "second moment", "min": "smallest", "max": "largest", "zeros": "share of exact zeros",
-    "saturated": "share saturated", "nonfinite": "share of NaN or infinite",
-}  # fmt: skip
-"""The numbers of a `TensorStats`: attribute name -> words for a label."""
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -14,10 +12,8 @@ from initviz._arguments import whole_number
 from initviz.activations import Activation, ActivationModule
 from initviz.activations import activation as activation_named
 from initviz.branches import BranchRemedy, Shortcut, branch_remedy, scale_weights_
-from initviz.moments import mean_square
 from initviz.networks import Linear, pick_device, precision
 from initviz.schemes import Scheme, init_
-from initviz.theory import chi, variance_map
 
 
 class ScalarBias(nn.Module):
@@ -90,32 +86,6 @@ class Residual(nn.Module):
         last = [branch[-1] for branch in self.branches()]
         scale_weights_(self.remedy, len(self.blocks), last, inner, self.layers_per_branch, self.output)
         return self
-
-    @torch.no_grad()
-    def predict(self, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mean-field second moments of the stream and of its gradient, from the weights' and biases' second moments as they are now.
-
-        Branch and stream are uncorrelated, so their second moments add: q' = skip^2 q + (alpha branch)^2 E[F^2], and on the way back
-        each block multiplies the gradient's by skip^2 + (alpha branch)^2 chi_1 ... chi_m.
-
-        Args:
-            q: shape (batch,), the second moment of x_0 for each sample.
-        Returns:
-            Two arrays of shape (N + 1,): E[x_l^2], and the gradient's relative to that of x_N.
-        """
-        phi = self.activation.activation
-        forward, factors = [q], []
-        for block, layers in zip(self.shortcuts(), self.branches()):
-            inside, passed = q, np.ones_like(q)
-            for layer in layers:
-                weight, bias = math.sqrt(mean_square(layer.weight)), math.sqrt(mean_square(layer.bias))
-                inside, before = variance_map(inside, phi, layer.in_features**0.5 * weight, bias), inside
-                passed = passed * chi(before, phi, layer.out_features**0.5 * weight)
-            q = block.skip**2 * q + block.strength * inside
-            forward.append(q)
-            factors.append(block.skip**2 + block.strength * passed)
-        back = np.cumprod([np.ones_like(q), *factors[::-1]], axis=0)[::-1]
-        return np.array(forward).mean(axis=1), back.mean(axis=1)
 
 
 def residual(

@@ -15,6 +15,7 @@ from initviz.draws import unit_noise
 from initviz.growth import Growth
 from initviz.moments import mean_square
 from initviz.residual import Residual
+from initviz.theory_streams import predict_stream
 from initviz.transformer import Transformer
 
 
@@ -25,7 +26,7 @@ class StreamGrowth(Growth):
     Attributes:
         forward: shape (seeds, N + 1), E[x_l^2] over that of x_0.
         backward: shape (seeds, N + 1), E[(dL/dx_l)^2] over that of x_N: the way back ends at 0.
-        forward_theory, backward_theory: shape (N + 1,), the same by mean-field theory (`predict` of the network), mean over seeds.
+        forward_theory, backward_theory: shape (N + 1,), the same by mean-field theory (`predict_stream`), mean over seeds.
     """
 
     forward_theory: np.ndarray
@@ -77,6 +78,6 @@ def _one(net: Residual | Transformer, x: Tensor, seed: int) -> tuple[np.ndarray,
     forward = np.array([mean_square(stream) for stream in streams])
     backward = np.array([mean_square(gradient) for gradient in gradients])
     start = streams[0].detach().double().square().mean(dim=-1).flatten().cpu().numpy()
-    forward_theory, backward_theory = net.predict(start)
+    forward_theory, backward_theory = predict_stream(net, start)
     with np.errstate(invalid="ignore", divide="ignore"):
         return forward / forward[0], backward / backward[-1], forward_theory / forward_theory[0], backward_theory

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import cast
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -17,11 +16,9 @@ from initviz.activations import Activation, ActivationModule
 from initviz.activations import activation as activation_named
 from initviz.branches import BranchRemedy, Shortcut, branch_remedy, scale_weights_
 from initviz.draws import unit_noise
-from initviz.moments import mean_square
 from initviz.networks import Linear, pick_device, precision
 from initviz.schemes import Scheme, init_
 from initviz.schemes import scheme as scheme_named
-from initviz.theory import chi, variance_map
 
 NORMS = {"pre": "before each branch", "post": "behind each sum", "none": "nowhere"}
 """Where layer normalization stands: before each branch (GPT-2 and most since), behind each sum (the transformer of 2017, BERT)."""
@@ -110,35 +107,10 @@ class Transformer(nn.Module):
     def rescale_(self) -> Transformer:
         """Multiply the weights by the remedy's factors: what is left to do after `init_` has drawn them anew. Returns the network."""
         bodies = [branch.body for branch in self.shortcuts()]
-        last = [body.out if isinstance(body, Attention) else _ends(body)[1] for body in bodies]
-        inner = [body.value if isinstance(body, Attention) else _ends(body)[0] for body in bodies]
+        last = [body.out if isinstance(body, Attention) else ends(body)[1] for body in bodies]
+        inner = [body.value if isinstance(body, Attention) else ends(body)[0] for body in bodies]
         scale_weights_(self.remedy, len(bodies), last, inner, 2, self.output)
         return self
-
-    @torch.no_grad()
-    def predict(self, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mean-field second moments of the stream and of its gradient at the start, for places that are all alike.
-
-        An attention branch averages values over places. If these are alike it passes them on as they are, with the factor
-        n Var(W_value) n Var(W_out); the more they differ, the less it passes, so this is where deep networks tend to and, forward, an upper
-        bound on average. Normalization divides a signal by its root mean square, and the gradient likewise.
-
-        Args:
-            q: shape (samples,), the second moment of x_0 at each place of each sample.
-        Returns:
-            Two arrays of shape (N + 1,): E[x_l^2] after each block, and the gradient's relative to that of x_N.
-        """
-        forward, factors = [q], []
-        for branch in self.shortcuts():
-            before = q if self.norm == "pre" else np.ones_like(q)
-            gain, passed = _gains(branch.body, q / before)
-            total = branch.skip**2 * q + branch.strength * gain * q / before
-            behind = total if self.norm == "post" else np.ones_like(q)
-            factors.append((branch.skip**2 + branch.strength * passed / before) / behind)
-            q = total / behind
-            forward.append(q)
-        back = np.cumprod([np.ones_like(q), *factors[::-1]], axis=0)[::-1]
-        return np.array(forward).mean(axis=1)[::2], back.mean(axis=1)[::2]
 
 
 def transformer(
@@ -222,23 +194,7 @@ def transformer(
     return net.rescale_()
 
 
-def _gains(body: nn.Module, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Factors of a branch on a second moment that comes in at `q`, and on its gradient's on the way back."""
-    if isinstance(body, Attention):
-        gain = np.full_like(q, _sigma2(body.value) * _sigma2(body.out))
-        return gain, gain
-    first, last = _ends(body)
-    inside, phi = _sigma2(first) * q, cast(ActivationModule, body.get_submodule("1")).activation
-    passed = chi(inside, phi, 1.0) * _sigma2(first) * _sigma2(last)  # the ratio of the fans cancels on the way back
-    return variance_map(inside, phi, 1.0) * _sigma2(last) / q, passed
-
-
-def _sigma2(layer: Linear) -> float:
-    """fan_in times the weights' second moment."""
-    return mean_square(layer.weight) * layer.in_features
-
-
-def _ends(body: nn.Module) -> tuple[Linear, Linear]:
+def ends(body: nn.Module) -> tuple[Linear, Linear]:
     """The two layers of a perceptron."""
     first, last = (part for part in body.children() if isinstance(part, Linear))
     return first, last

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from initviz.moments import TensorStats
 from initviz.remedies import SATURATED, Change, saturation_remedy, scale_remedy
-from initviz.report import Report, TensorStats
+from initviz.report import Report
 
 RATIO = 1e3
 """End-to-end change that counts as vanishing (1/RATIO) or exploding (RATIO).

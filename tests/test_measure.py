@@ -11,8 +11,9 @@ import torch
 
 import initviz as iv
 from initviz.measure import Settings, changed, code, measure
+from initviz.moments import TensorStats
 from initviz.networks import Workbench
-from initviz.report import QUANTITIES, LayerStats, Report, TensorStats
+from initviz.report import QUANTITIES, LayerStats, Report
 
 SMALL = {"depth": 4, "width": 16, "batch": 32}
 

@@ -14,12 +14,13 @@ from matplotlib.image import AxesImage
 from PIL import Image
 
 import initviz as iv
+from initviz.moments import TensorStats
 from initviz.plots.blit import paint
 from initviz.plots.flow import FlowFigure
 from initviz.plots.panels import ROWS, _masses, layer_limits
 from initviz.plots.png import encode
 from initviz.plots.scale import ALIKE, Scale, layer_limit, log_limits, number, power, symmetric_scale
-from initviz.report import QUANTITIES, LayerStats, Report, TensorStats
+from initviz.report import QUANTITIES, LayerStats, Report
 
 SMALL = {"depth": 6, "width": 32, "batch": 64}
 

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 import initviz as iv
-from initviz.report import QUANTITIES, STATISTICS
+from initviz.moments import STATISTICS
+from initviz.report import QUANTITIES
 
 
 @pytest.fixture(scope="module")

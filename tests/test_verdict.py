@@ -10,7 +10,8 @@ from healthy_models import HEALTHY
 from torch import nn
 
 import initviz as iv
-from initviz.report import LayerStats, Report, TensorStats
+from initviz.moments import TensorStats
+from initviz.report import LayerStats, Report
 from initviz.verdict import DEAD, KINDS, RATIO, Verdict, verdict
 
 # Illnesses ---------------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from initviz.one_layer import CHOICES
+from initviz.one_layer import FAN_CHOICES
 from initviz.plots.live import LiveFigure
 from initviz.plots.panels import BLUE, FONT, GREY, INK, ORANGE, PAPER_COLOR, bare
 from initviz.plots.scale import number
@@ -52,13 +52,13 @@ class FansFigure(LiveFigure):
         self.bounds = [ax.axvline(0, color=ORANGE, lw=2.4) for _ in range(2)]
 
     def _draw_factors(self) -> None:
-        ax, rows = self.factors, len(CHOICES)
+        ax, rows = self.factors, len(FAN_CHOICES)
         ax.set_facecolor(PAPER_COLOR)
         ax.set(xscale="log", xlim=(1 / LIMIT, LIMIT), ylim=(rows - 0.5, -0.5))
         ticks = [1 / 100, 1 / 10, 1, 10, 100]
         ax.set_xticks(ticks, ["1/100", "1/10", "1", "10", "100"], **BIG)
         ax.set_xticks([], minor=True)
-        labels = [f"{choice.label}\n{choice.variance}" for choice in CHOICES.values()]
+        labels = [f"{choice.label}\n{choice.variance}" for choice in FAN_CHOICES.values()]
         ax.set_yticks(range(rows), labels, **BIG)
         ax.tick_params(length=0)
         ax.axvline(1, color="#009E73", lw=3, alpha=0.65)
@@ -79,7 +79,7 @@ class FansFigure(LiveFigure):
             )
 
     def update(self, factors: Sequence[LayerFactors], choice: str) -> None:
-        """Show what `layer_factors` measured, and the weights of `choice`, a key of CHOICES."""
+        """Show what `layer_factors` measured, and the weights of `choice`, a key of FAN_CHOICES."""
         names = [one.choice for one in factors]
         chosen = factors[names.index(choice)]
         self.steps.set_data(chosen.hist, chosen.edges)
@@ -111,7 +111,7 @@ def fans(factors: Sequence[LayerFactors], choice: str = "xavier") -> Figure:
 
 
 def _weight_words(one: LayerFactors) -> str:
-    words = f"{CHOICES[one.choice].label}: std {one.std:.3g} (dashed)"
+    words = f"{FAN_CHOICES[one.choice].label}: std {one.std:.3g} (dashed)"
     return words if one.bound is None else f"{words}, bound {one.bound:.3g}"
 
 

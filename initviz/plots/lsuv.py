@@ -12,10 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
+from initviz.moments import TensorStats
 from initviz.plots.live import LiveFigure
 from initviz.plots.panels import BLUE, FONT, GREY, INK, ORANGE, PAPER, SMALL, TITLE, bare
 from initviz.plots.scale import log10, power
-from initviz.report import TensorStats
 
 if TYPE_CHECKING:
     from initviz.lsuv_steps import LsuvStep

@@ -14,8 +14,8 @@ from matplotlib import colormaps
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
+from initviz.moments import TensorStats
 from initviz.plots.scale import Scale, layer_limit, symmetric_scale
-from initviz.report import TensorStats
 
 BLUE, ORANGE, GREY, INK = "#0072B2", "#C04A00", "#6E6E6E", "#222222"
 PAPER, PAPER_COLOR = 247, "#F7F7F7"

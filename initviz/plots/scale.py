@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from initviz.report import TensorStats
+from initviz.moments import TensorStats
 
 ALIKE = 30.0
 """Layers whose rms differ by no more than this factor share a linear axis."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipywidgets as widgets
 
 from initviz.activations import ACTIVATIONS
-from initviz.one_layer import CHOICES, DISTRIBUTIONS, LayerFactors, layer_factors
+from initviz.one_layer import DISTRIBUTIONS, FAN_CHOICES, LayerFactors, layer_factors
 from initviz.plots.fans import FansFigure
 from initviz.widgets.controls import columns, control, menu
 from initviz.widgets.frame import Frame, picture, sentence_html
@@ -26,7 +26,7 @@ class FansExplorer(Frame):
     def __init__(self, **settings) -> None:
         super().__init__()
         self._figure = FansFigure()
-        choices = [(f"{choice.label}: variance {choice.variance}", name) for name, choice in CHOICES.items()]
+        choices = [(f"{choice.label}: variance {choice.variance}", name) for name, choice in FAN_CHOICES.items()]
         self.controls = {
             "n_in": control(widgets.SelectionSlider, "Inputs n_in", "Inputs of the layer", options=SIZES, value=64),
             "n_out": control(widgets.SelectionSlider, "Outputs n_out", "Units in the layer", options=SIZES, value=256),
@@ -66,7 +66,7 @@ class FansExplorer(Frame):
         """What there is to see, in words."""
         one = self.chosen
         return (
-            f"{CHOICES[one.choice].label}, {one.n_in} inputs and {one.n_out} outputs: a layer multiplies the signal's variance by "
+            f"{FAN_CHOICES[one.choice].label}, {one.n_in} inputs and {one.n_out} outputs: a layer multiplies the signal's variance by "
             f"{one.forward:.3g} on the way forward (theory {one.forward_theory:.3g}) and the gradient's by {one.backward:.3g} on the "
             f"way back (theory {one.backward_theory:.3g}). A single draw strays by about {one.forward_error:.0%}."
         )
@@ -80,7 +80,7 @@ def explore_fans(**settings) -> FansExplorer:
     """The fans explorer, as a widget to be shown in a notebook.
 
     Args:
-        **settings: n_in, n_out, choice (a key of `initviz.one_layer.CHOICES`), distribution, activation, seed, each a control:
+        **settings: n_in, n_out, choice (a key of `initviz.one_layer.FAN_CHOICES`), distribution, activation, seed, each a control:
             `explore_fans(n_in=64, n_out=1024, choice="fan_in")`.
     Raises:
         ValueError: an unknown setting, or a value that its control does not take.

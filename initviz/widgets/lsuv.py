@@ -8,7 +8,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from initviz._arguments import look_up
-from initviz.lsuv_steps import CHOICES, STARTS, LsuvSettings, LsuvStep, lsuv_step
+from initviz.lsuv_steps import LSUV_CHOICES, STARTS, LsuvSettings, LsuvStep, lsuv_step
 from initviz.plots.lsuv import LsuvFigure
 from initviz.schemes import SCHEMES
 from initviz.widgets.controls import button, columns, control, menu
@@ -40,7 +40,7 @@ class LsuvStepper(Frame):
             "step": control(
                 widgets.IntSlider, "Layers done", "How many layers LSUV has gone through", value=step, min=0, max=s.depth + 1
             ),
-            "activation": menu("Activation", "The function after each hidden layer; LSUV does not look at it", CHOICES, s.activation),
+            "activation": menu("Activation", "The function after each hidden layer; LSUV does not look at it", LSUV_CHOICES, s.activation),
             "start": menu("Start", "How the weights are drawn before LSUV", {n: SCHEMES[n] for n in STARTS}, s.start),
             "depth": control(
                 widgets.IntSlider, "Depth", "Number of hidden layers", value=s.depth, min=DEPTHS[0], max=DEPTHS[1]
@@ -90,7 +90,7 @@ class LsuvStepper(Frame):
     def summary(self) -> str:
         s = self.step.settings
         return (
-            f"LSUV stepper: {CHOICES[s.activation].label}, {s.depth} layers of {s.width}, start {s.start}, batch {s.batch}, "
+            f"LSUV stepper: {LSUV_CHOICES[s.activation].label}, {s.depth} layers of {s.width}, start {s.start}, batch {s.batch}, "
             f"tolerance {s.tol:g}, seed {s.seed}. {self.step.sentence}"
         )
 
