@@ -8,10 +8,9 @@ import torch
 from torch import nn
 
 import initviz as iv
-from initviz.growth import Growth, slopes
-from initviz.one_layer import FAN_CHOICES, layer_factors
-from initviz.rectifier import LAYERS, RECIPES, rectifier
-from initviz.schemes import SCHEMES
+from initviz.experiments import FAN_CHOICES, LAYERS, RECIPES, Growth, layer_factors, rectifier
+from initviz.experiments._growth import slopes
+from initviz.initializers import SCHEMES
 
 X, Y = iv.digits().batch(32)
 

@@ -9,10 +9,12 @@ import torch
 from PIL import Image
 
 import initviz as iv
-from initviz.lsuv_steps import LSUV_CHOICES, STARTS, LsuvSettings, lsuv_step, variances
-from initviz.plots.lsuv import DONE, LAST, WAITING, LsuvFigure
-from initviz.widgets.lsuv import explore_lsuv
-from initviz.widgets.player import Player
+from initviz.experiments import LSUV_CHOICES, STARTS, LsuvSettings, lsuv_step
+from initviz.experiments._lsuv_steps import variances
+from initviz.plots import LsuvFigure
+from initviz.plots._lsuv import DONE, LAST, WAITING
+from initviz.widgets import explore_lsuv
+from initviz.widgets._player import Player
 
 SMALL = {"depth": 4, "width": 16, "batch": 64}
 

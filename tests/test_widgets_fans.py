@@ -7,8 +7,7 @@ import pytest
 from PIL import Image
 
 import initviz as iv
-from initviz.one_layer import FAN_CHOICES
-from initviz.rectifier import LAYERS, RECIPES
+from initviz.experiments import FAN_CHOICES, LAYERS, RECIPES
 
 OTHER = {
     "fans": {"n_in": 512, "n_out": 16, "choice": "fan_out", "distribution": "normal", "activation": "tanh", "seed": 3},
