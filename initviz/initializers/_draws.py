@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-Noise = Callable[[tuple[int, ...], str, int, int], Tensor]
-"""What `unit_noise` is: (shape, distribution, seed, index) -> a draw of mean 0 and variance 1."""
+Draw = Callable[[tuple[int, ...], str, int, int], Tensor]
+"""What `unit_noise` is, and a `DrawCache` before it: (shape, distribution, seed, index) -> a draw of mean 0 and variance 1."""
 
 CUT = 2.0
 """Where a truncated normal ends, in standard deviations of the normal that is cut."""

@@ -12,7 +12,7 @@ them: they leave out strides, which let an input feed fewer units, and the group
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -22,9 +22,9 @@ from initviz._core.arguments import look_up, real_number, whole_number
 from initviz._core.parameters import weights_and_biases
 from initviz.initializers._activations import Activation
 from initviz.initializers._activations import activation as activation_named
-from initviz.initializers._draws import Noise, fans, unit_noise
+from initviz.initializers._draws import Draw, fans, unit_noise
 
-MODES = {"fan_in": 0, "fan_out": 1}
+MODES = {"fan_in": "inputs", "fan_out": "outputs"}
 """Which fan a scheme's formula counts: the inputs, to keep the forward scale, or the outputs in their place, to keep the gradient's.
 Of use for the schemes that count one of them (LeCun, He, PyTorch's default); the others take both alike."""
 
@@ -79,10 +79,12 @@ class Scheme:
             TypeError, ValueError: a fan that is not a whole number of at least 1, a gain that is negative or not finite, an
                 unknown mode.
         """
+        _check(gain, mode, fan_in=fan_in, fan_out=fan_out)
         return 0.0 if self.distribution == "constant" else self._size(fan_in, fan_out, gain, mode)
 
     def value(self, fan_in: int, fan_out: int, gain: float | None = None, mode: str = "fan_in") -> float:
-        """Mean of an entry: the constant of "constant", 0 for every other scheme."""
+        """Mean of an entry: the constant of "constant", 0 for every other scheme. Arguments as `std`."""
+        _check(gain, mode, fan_in=fan_in, fan_out=fan_out)
         return self._size(fan_in, fan_out, gain, mode) if self.distribution == "constant" else 0.0
 
     def bias_std(self, fan_in: int) -> float:
@@ -90,24 +92,18 @@ class Scheme:
         return self.bias_std_rule(fan_in) if self.bias_std_rule else 0.0
 
     def weight_std(self, weight: Tensor, gain: float | None = None, mode: str = "fan_in") -> float:
-        """`std` for this weight, convolutions included.
+        """`std` for this weight, convolutions included; `gain` and `mode` are trusted.
 
         An orthogonal convolution kernel is orthogonal as an out_channels x (in_channels * kernel area) matrix, so its
         rows and columns are counted instead of its fans.
         """
+        if self.distribution == "constant":
+            return 0.0
         fan_in, fan_out = fans(weight)
-        return self.std(fan_in, len(weight) if self.distribution == "orthogonal" else fan_out, gain, mode)
+        return self._size(fan_in, len(weight) if self.distribution == "orthogonal" else fan_out, gain, mode)
 
-    @torch.no_grad()
     def fill_(
-        self,
-        weight: Tensor,
-        *,
-        seed: int = 0,
-        index: int = 0,
-        gain: float | None = None,
-        mode: str = "fan_in",
-        noise: Noise | None = None,
+        self, weight: Tensor, *, seed: int = 0, index: int = 0, gain: float | None = None, mode: str = "fan_in"
     ) -> Tensor:
         """Fill `weight` in place and return it.
 
@@ -115,19 +111,31 @@ class Scheme:
             weight: shape (fan_out, fan_in) or (out_channels, in_channels, *kernel).
             seed, index: the draw is a function of these two alone, on every device: `index` tells layers apart.
             gain, mode: see `std`.
-            noise: where the draw of unit variance comes from; `unit_noise` unless a cache stands before it.
+        Raises:
+            TypeError, ValueError: a weight of fewer than two dimensions; as `std`.
         """
-        fan_in, fan_out = fans(weight)
+        _check(gain, mode)
+        return self._fill_(weight, seed, index, gain, mode, unit_noise)
+
+    @torch.no_grad()
+    def _fill_(self, weight: Tensor, seed: int, index: int, gain: float | None, mode: str, draw: Draw) -> Tensor:
         if self.distribution == "constant":
-            return weight.fill_(self.value(fan_in, fan_out, gain, mode))
-        draw = (noise or unit_noise)(tuple(weight.shape), self.distribution, seed, index)
+            return weight.fill_(self._size(*fans(weight), gain, mode))
         std = self.weight_std(weight, gain, mode)
-        return weight.copy_(draw * std) if weight.device != draw.device else torch.mul(draw, std, out=weight)
+        unit = draw(tuple(weight.shape), self.distribution, seed, index)
+        return weight.copy_(unit * std) if weight.device != unit.device else torch.mul(unit, std, out=weight)
 
     def _size(self, fan_in: int, fan_out: int, gain: float | None, mode: str) -> float:
-        fan_in, fan_out = whole_number("fan_in", fan_in), whole_number("fan_out", fan_out)
-        fans = (fan_out, fan_in) if look_up("mode", mode, MODES) else (fan_in, fan_out)
-        return (self.gain() if gain is None else real_number("gain", gain)) * self.std_rule(*fans)
+        counted = (fan_out, fan_in) if mode == "fan_out" else (fan_in, fan_out)
+        return (self.gain() if gain is None else gain) * self.std_rule(*counted)
+
+
+def _check(gain: float | None, mode: str, **fans: int) -> None:
+    for name, fan in fans.items():
+        whole_number(name, fan)
+    if gain is not None:
+        real_number("gain", gain)
+    look_up("mode", mode, MODES)
 
 
 SCHEMES: dict[str, Scheme] = {
@@ -246,7 +254,6 @@ def init_(
     bias_std: float = 0.0,
     activation: str | Activation | None = None,
     mode: str = "fan_in",
-    noise: Noise | None = None,
 ) -> nn.Module:
     """Initialize every linear, convolution, recurrent and attention layer of `model` in place, and return the model.
 
@@ -263,7 +270,6 @@ def init_(
         bias_std: standard deviation of a normal draw added to each bias.
         activation: the network's activation, for He's slope; leave out for a plain ReLU.
         mode: "fan_in" keeps the forward scale, "fan_out" the gradient's (see `Scheme.std`). Biases go by the fan-in always.
-        noise: see `Scheme.fill_`.
     Raises:
         TypeError, ValueError: an argument that is not as above, a data-driven scheme, a model without such a layer, or one with
             lazy, meta, complex or computed weights. The model is then as it was.
@@ -280,11 +286,24 @@ def init_(
     weights = list(weights_and_biases(model))
     if not weights:
         raise ValueError("model: has no linear, convolution, recurrent or attention layer to initialize")
+    draw_weights_(weights, rule, factor, bias_std, mode, seed)
+    return model
+
+
+def draw_weights_(
+    weights: Iterable[tuple[nn.Parameter, Sequence[nn.Parameter]]],
+    rule: Scheme,
+    gain: float,
+    bias_std: float,
+    mode: str,
+    seed: int,
+    draw: Draw = unit_noise,
+) -> None:
+    """What `init_` does to weights, each with its biases, once its arguments are known to be right."""
     for index, (weight, biases) in enumerate(weights):
-        rule.fill_(weight.data, seed=seed, index=index, gain=factor, mode=mode, noise=noise)
+        rule._fill_(weight.data, seed, index, gain, mode, draw)
         for bias in biases:
             _fill_bias_(bias.data, rule.bias_std(fans(weight)[0]), bias_std, seed, index)
-    return model
 
 
 def _fill_bias_(bias: Tensor, own_std: float, added_std: float, seed: int, index: int) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from initviz._core.arguments import look_up, real_number, seed_numbers
+from initviz._core.arguments import look_up, seed_numbers
 from initviz.datasets import Data, check_data, digits
-from initviz.initializers import Activation, Scheme, lsuv_, scheme
+from initviz.initializers import Activation, Scheme, start_from_batch
 from initviz.inspection import Report
 from initviz.models import mlp
 from initviz.training._history import RaceResult
@@ -140,17 +140,8 @@ class _Mlp:
         self.architecture = {name: value for name, value in settings.items() if name not in WEIGHTS_ONLY}
 
     def __call__(self, seed: int) -> nn.Module:
-        settings: dict[str, Any] = {"scheme": "he_normal", "scale": 1.0} | self.settings | {"seed": seed}
-        if not scheme(settings["scheme"]).data_driven:
-            return mlp(**settings)
-        scale = real_number("scale", settings["scale"])
-        net = mlp(**settings | {"scheme": "orthogonal", "scale": 1.0})
         x, _ = self.data.batch(min(256, len(self.data.x_train)), seed=seed)
-        lsuv_(net, x, orthonormal=False, strict=False)
-        with torch.no_grad():
-            for layer in (*net.hidden, net.output):
-                layer.weight *= scale
-        return net
+        return start_from_batch(mlp, x, **{"scheme": "he_normal"} | self.settings | {"seed": seed})
 
 
 def _builder(racer: Racer, net: dict[str, Any], data: Data) -> Callable[[int], nn.Module]:
