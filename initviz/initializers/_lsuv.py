@@ -25,8 +25,7 @@ from torch import Tensor, nn
 
 from initviz._core.arguments import look_up, real_number, several, whole_number
 from initviz._core.batches import batch_size, call, own_batch
-from initviz._core.layers import bare, layers_of
-from initviz._core.parameters import weights_and_biases
+from initviz._core.layers import DENSE, bare, layers_of, weights_and_biases
 from initviz._core.restore import Kept, restored
 from initviz._core.statistics import TensorStats, tensor_stats, variance
 from initviz.initializers._lsuv_trace import LsuvLayer, LsuvTrace, within
@@ -82,9 +81,7 @@ def lsuv_(
     """
     model = bare(model)
     layers: dict[nn.Module, str] = {
-        module: name
-        for module, name in layers_of(model).items()
-        if isinstance(module, nn.Linear | nn.modules.conv._ConvNd)
+        module: name for module, name in layers_of(model).items() if isinstance(module, DENSE)
     }
     if not layers:
         raise ValueError("model: has no linear or convolution layer")

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from initviz._core.arguments import look_up, real_number, whole_number
-from initviz._core.parameters import weights_and_biases
+from initviz._core.layers import weights_and_biases
 from initviz.initializers._activations import Activation
 from initviz.initializers._activations import activation as activation_named
 from initviz.initializers._draws import Draw, fans, unit_noise
