@@ -100,6 +100,8 @@ def measure(
     Args:
         settings: a `Settings`; `changes` are fields to set on it (or on the defaults): `measure(depth=50, activation="relu")`.
         quantities: see `probe`; the activations and the gradients of pre-activations, which the verdict reads, always come too.
+    Returns:
+        A `Measurement`: the settings, the `Report`, the theory's prediction and the verdict.
     Raises:
         TypeError, ValueError: as `Settings`.
     """
