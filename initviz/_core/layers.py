@@ -31,6 +31,12 @@ def bare(model: nn.Module) -> nn.Module:
         model = inner
 
 
+def refuse_meta_device() -> None:
+    """Raises ValueError within `torch.device("meta")`: there no new tensor has values, and nothing can be drawn or measured."""
+    if torch.get_default_device().type == "meta":
+        raise ValueError("device: new tensors have no values within torch.device('meta'); call this outside of it")
+
+
 def layers_of(model: nn.Module) -> dict[nn.Module, str]:
     """Modules that own a weight of two or more dimensions -> their path in the model.
 
@@ -44,6 +50,7 @@ def layers_of(model: nn.Module) -> dict[nn.Module, str]:
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"model: got {type(model).__name__}; it takes a torch.nn.Module")
+    refuse_meta_device()
     modules = list(model.named_modules())
     _refuse_what_cannot_be_measured(modules)
     inner = {id(module.out_proj) for _, module in modules if isinstance(module, nn.MultiheadAttention)}

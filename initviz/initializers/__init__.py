@@ -1,7 +1,8 @@
 """What a weight is drawn from: activation functions and their constants, schemes, and LSUV."""
 
+from initviz._core.fans import fans
 from initviz.initializers._activations import ACTIVATIONS, Activation, ActivationModule, activation, leaky_relu
-from initviz.initializers._draws import fans, one_number, unit_noise
+from initviz.initializers._draws import one_number, unit_noise
 from initviz.initializers._lsuv import lsuv_
 from initviz.initializers._lsuv_trace import LsuvLayer, LsuvTrace, within
 from initviz.initializers._schemes import SCHEMES, Scheme, init_, scheme

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from initviz._core.arguments import look_up, real_number, several, whole_number
 from initviz._core.batches import batch_size, call, own_batch
 from initviz._core.layers import bare, layers_of
+from initviz._core.parameters import is_linear
 from initviz._core.restore import Kept, restored
 from initviz._core.statistics import TensorStats, tensor_stats, variance
 from initviz.initializers._draws import Noise
@@ -80,11 +81,7 @@ def lsuv_(
             if `strict` a layer that can't have variance 1.
     """
     model = bare(model)
-    layers: dict[nn.Module, str] = {
-        module: name
-        for module, name in layers_of(model).items()
-        if isinstance(module, nn.Linear | nn.modules.conv._ConvNd)
-    }
+    layers: dict[nn.Module, str] = {module: name for module, name in layers_of(model).items() if is_linear(module)}
     if not layers:
         raise ValueError("model: has no linear or convolution layer")
     tol, max_iter = real_number("tol", tol), whole_number("max_iter", max_iter)
@@ -142,7 +139,7 @@ class _Settler:
         if self.start is None:
             return
         seed, noise = self.start
-        SCHEMES["orthogonal"].fill_(weight, seed=seed, index=self.numbers[id(weight)], noise=noise)
+        SCHEMES["orthogonal"].fill_(weight, layer=module, seed=seed, index=self.numbers[id(weight)], noise=noise)
         if bias is not None and bias.requires_grad:
             self.kept.keep(bias)
             bias.zero_()
