@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 import initviz as iv
-from initviz._core.layers import DENSE, layers_of, weights_and_biases
+from initviz._core.layers import is_linear, layers_of
+from initviz._core.parameters import weights_and_biases
 from initviz.initializers import SCHEMES, fans, scheme, unit_noise
 from initviz.initializers._draws import CUT_STD
 from initviz.initializers._schemes import ALIASES
@@ -348,9 +349,8 @@ def test_what_a_scheme_draws_is_measured_too():
         nn.MultiheadAttention(4, 2), nn.Bilinear(2, 3, 4), nn.Embedding(5, 3), nn.BatchNorm1d(4), nn.LayerNorm((2, 3)),
     ]  # fmt: skip
     model = nn.ModuleList(kinds)
-    owner = {id(p): m for m in model.modules() for p in m.parameters(recurse=False)}
-    drawn = {owner[id(weight)] for weight, _ in weights_and_biases(model)}
+    drawn = {weight.layer for weight in weights_and_biases(model)[0]}
     measured = set(layers_of(model))
     assert drawn - measured == {kinds[6].out_proj}  # which is a part of the attention's own layer
     assert measured - drawn == {kinds[7], kinds[8]}
-    assert {m for m in measured if isinstance(m, DENSE)} == set(kinds[:4])
+    assert {m for m in measured if is_linear(m)} == set(kinds[:4])

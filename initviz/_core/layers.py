@@ -1,7 +1,7 @@
 """The layers of a model, here and nowhere else: those that a probe measures, those that a scheme draws, those that LSUV divides.
 
 A layer is a module that owns a weight of two or more dimensions. A probe measures all of them (`layers_of`), embeddings too; a scheme
-draws the kinds in DRAWN (`weights_and_biases`); LSUV and the comparison of weights take the kinds in DENSE.
+draws some kinds (`is_drawn`); LSUV and the comparison of weights take linear ones alone (`is_linear`).
 """
 
 from __future__ import annotations
@@ -13,10 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-DENSE = nn.Linear | nn.modules.conv._ConvNd
-"""Linear layers and convolutions, transposed ones too: one weight, and one output that it makes."""
-DRAWN = DENSE | nn.RNNBase | nn.RNNCellBase | nn.MultiheadAttention
-"""Layers whose weights a scheme draws."""
+from initviz._core.fans import is_conv1d
+
 _LAZY = (nn.parameter.UninitializedParameter, nn.parameter.UninitializedBuffer)
 _SCRIPTED = (
     torch.jit.ScriptModule,
@@ -39,6 +37,12 @@ def bare(model: nn.Module) -> nn.Module:
         model = inner
 
 
+def refuse_meta_device() -> None:
+    """Raises ValueError within `torch.device("meta")`: there no new tensor has values, and nothing can be drawn or measured."""
+    if torch.get_default_device().type == "meta":
+        raise ValueError("device: new tensors have no values within torch.device('meta'); call this outside of it")
+
+
 def layers_of(model: nn.Module) -> dict[nn.Module, str]:
     """Modules that own a weight of two or more dimensions -> their path in the model.
 
@@ -52,6 +56,7 @@ def layers_of(model: nn.Module) -> dict[nn.Module, str]:
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"model: got {type(model).__name__}; it takes a torch.nn.Module")
+    refuse_meta_device()
     modules = list(model.named_modules())
     _refuse_what_cannot_be_measured(modules)
     inner = {id(module.out_proj) for _, module in modules if isinstance(module, nn.MultiheadAttention)}
@@ -63,6 +68,16 @@ def layers_of(model: nn.Module) -> dict[nn.Module, str]:
     if not layers:
         raise ValueError("model: has no layer to measure, that is no module with a weight of two or more dimensions")
     return layers
+
+
+def is_linear(module: nn.Module) -> bool:
+    """Whether it is a linear or convolution layer (a transposed one too), Hugging Face's Conv1D among them."""
+    return isinstance(module, nn.Linear | nn.modules.conv._ConvNd) or is_conv1d(module)
+
+
+def is_drawn(module: nn.Module) -> bool:
+    """Whether a scheme draws its weights: a linear, convolution, recurrent or attention layer."""
+    return is_linear(module) or isinstance(module, nn.RNNBase | nn.RNNCellBase | nn.MultiheadAttention)
 
 
 def own_weight(module: nn.Module) -> nn.Parameter | None:
@@ -91,41 +106,6 @@ def weight_of(module: nn.Module) -> Tensor:
             return cast(Tensor, module.weight)
     computed = vars(module).get("weight")  # an attribute that torch.nn.utils.weight_norm and prune keep up to date
     return computed if isinstance(computed, Tensor) else cast(Tensor, own_weight(module))
-
-
-def weights_and_biases(model: nn.Module) -> Iterator[tuple[nn.Parameter, list[nn.Parameter]]]:
-    """Each weight to draw with the biases that belong to it, in the order of the modules; a shared one comes once.
-
-    Weights are those of two or more dimensions of the layers that are DRAWN.
-
-    Raises:
-        TypeError: not an nn.Module.
-        ValueError: a weight that can't be drawn: computed from others, lazy, on the meta device, complex.
-    """
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"model: got {type(model).__name__}; it takes a torch.nn.Module")
-    seen: set[int] = set()
-    for module in model.modules():
-        if not isinstance(module, DRAWN):
-            continue
-        own, kind = dict(module.named_parameters(recurse=False)), type(module).__name__
-        if parametrize.is_parametrized(module) or "weight_g" in own:
-            raise ValueError(
-                f"model: {kind} computes its weight from others (weight normalization and the like); initialize it before that"
-            )
-        for name, parameter in own.items():
-            if isinstance(parameter, nn.parameter.UninitializedParameter):
-                raise ValueError(f"model: {kind} is lazy; run one batch through it before initializing it")
-            if parameter.is_meta or parameter.is_complex():
-                what = "is on the meta device and has no values" if parameter.is_meta else "is complex"
-                raise ValueError(
-                    f"model: {name} of a {kind} {what}; a scheme draws real numbers into a weight that is there"
-                )
-            if parameter.dim() < 2 or name in ("bias_k", "bias_v") or id(parameter) in seen:
-                continue
-            seen.add(id(parameter))
-            bias = own.get(name.replace("weight", "bias"))
-            yield parameter, [bias] if bias is not None and bias is not parameter else []
 
 
 def _own_parameters(module: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:

@@ -25,7 +25,8 @@ from torch import Tensor, nn
 
 from initviz._core.arguments import look_up, real_number, several, whole_number
 from initviz._core.batches import batch_size, call, own_batch
-from initviz._core.layers import DENSE, bare, layers_of, weights_and_biases
+from initviz._core.layers import bare, is_linear, layers_of
+from initviz._core.parameters import weights_and_biases
 from initviz._core.restore import Kept, restored
 from initviz._core.statistics import TensorStats, tensor_stats, variance
 from initviz.initializers._lsuv_trace import LsuvLayer, LsuvTrace, within
@@ -80,9 +81,7 @@ def lsuv_(
             if `strict` a layer that can't have variance 1.
     """
     model = bare(model)
-    layers: dict[nn.Module, str] = {
-        module: name for module, name in layers_of(model).items() if isinstance(module, DENSE)
-    }
+    layers: dict[nn.Module, str] = {module: name for module, name in layers_of(model).items() if is_linear(module)}
     if not layers:
         raise ValueError("model: has no linear or convolution layer")
     tol, max_iter = real_number("tol", tol), whole_number("max_iter", max_iter)
@@ -123,8 +122,8 @@ def start_from_batch(
     net = build(scheme=SCHEMES["orthogonal"], scale=1.0, **settings)
     lsuv_(net, x, orthonormal=False, strict=False)
     with torch.no_grad():
-        for weight, _ in weights_and_biases(net):
-            weight.mul_(scale)
+        for weight in weights_and_biases(net)[0]:
+            weight.parameter.mul_(scale)
     return net
 
 
@@ -165,7 +164,7 @@ class _Settler:
         self.kept.keep(weight)
         if self.start is None:
             return
-        SCHEMES["orthogonal"].fill_(weight, seed=self.start, index=self.numbers[id(weight)])
+        SCHEMES["orthogonal"].fill_(weight, layer=module, seed=self.start, index=self.numbers[id(weight)])
         if bias is not None and bias.requires_grad:
             self.kept.keep(bias)
             bias.zero_()

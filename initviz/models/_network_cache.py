@@ -10,7 +10,8 @@ from typing import TypeVar, cast
 import torch
 from torch import nn
 
-from initviz.initializers import Activation, DrawCache, Scheme, draw_weights_
+from initviz._core.parameters import Weight
+from initviz.initializers import Activation, DrawCache, Scheme, draw_weight_
 from initviz.models._plain import MLP, NORMALIZATIONS, Linear, pick_device
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -53,9 +54,11 @@ class NetworkCache(threading.local):
             self._layer(Linear, -1, *sizes[-2:], **place),
             skip,
         )
-        weights = [(layer.weight, [layer.bias]) for layer in (*net.hidden, net.output)]
-        self._draws.draw_ahead([tuple(weight.shape) for weight, _ in weights], scheme.distribution, seed)
-        draw_weights_(weights, scheme, scheme.gain(activation) * scale, bias_std, "fan_in", seed, self._draws)
+        layers, gain = [*net.hidden, net.output], scheme.gain(activation) * scale
+        self._draws.draw_ahead([tuple(layer.weight.shape) for layer in layers], scheme.distribution, seed)
+        for index, layer in enumerate(layers):
+            weight = Weight(layer, layer.weight, [layer.bias])
+            draw_weight_(weight, index, scheme, gain, bias_std, "fan_in", seed, self._draws)
         return net
 
     def _layer(self, make: type[Module], number: int, *sizes: int, **place) -> Module:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from initviz._core.arguments import look_up, seed_numbers, whole_number
-from initviz._core.layers import DRAWN
+from initviz._core.layers import is_drawn
 from initviz.datasets import Data, check_data, mnist1d_large
 from initviz.initializers import Scheme, init_
 from initviz.models import pretrained
@@ -179,7 +179,7 @@ def _drawn_anew(net: nn.Module, scheme: str | Scheme, seed: int) -> nn.Module:
             reset = getattr(module, "reset_parameters", None)
             if callable(reset):
                 reset()
-            if callable(reset) or isinstance(module, DRAWN):
+            if callable(reset) or is_drawn(module):
                 for parameter in module.parameters(recurse=False):
                     kept.pop(id(parameter), None)
     if kept:

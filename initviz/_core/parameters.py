@@ -1,0 +1,87 @@
+"""The weights of a model that a scheme draws, each with its layer and the biases that belong to it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from initviz._core.layers import is_drawn, own_weight
+
+EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
+
+
+class Weight(NamedTuple):
+    """A weight to draw: the layer that it belongs to, and the biases to set with it."""
+
+    layer: nn.Module
+    parameter: nn.Parameter
+    biases: list[nn.Parameter]
+
+
+class Left(NamedTuple):
+    """A weight that no scheme draws: its path in the model, the module that it belongs to, and why."""
+
+    name: str
+    owner: nn.Module
+    why: str
+
+
+def weights_and_biases(model: nn.Module) -> tuple[list[Weight], list[Left]]:
+    """Each `Weight` to draw, in the order of the modules (a shared one comes once), and what is `Left`.
+
+    Drawn are parameters of two or more dimensions of linear, convolution, recurrent and attention layers. What an embedding owns
+    is left: a language model's head often has the same weight. Of an embedding itself, and of a normalization, it goes without saying.
+
+    Raises:
+        TypeError: not an nn.Module.
+        ValueError: a weight that can't be drawn: computed from others, lazy, on the meta device, complex.
+    """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model: got {type(model).__name__}; it takes a torch.nn.Module")
+    modules = list(model.named_modules())
+    embedded = {id(p): (name, m) for name, m in modules if isinstance(m, EMBEDDINGS) for p in m._parameters.values()}
+    seen: set[int] = set()
+    weights: list[Weight] = []
+    left: list[Left] = []
+    for path, module in modules:
+        if not is_drawn(module):
+            continue
+        own, kind = dict(module.named_parameters(recurse=False)), type(module).__name__
+        if parametrize.is_parametrized(module) or "weight_g" in own:
+            raise ValueError(
+                f"model: {kind} computes its weight from others (weight normalization and the like); initialize it before that"
+            )
+        for name, parameter in own.items():
+            if isinstance(parameter, nn.parameter.UninitializedParameter):
+                raise ValueError(f"model: {kind} is lazy; run one batch through it before initializing it")
+            if parameter.is_meta or parameter.is_complex():
+                what = "is on the meta device and has no values" if parameter.is_meta else "is complex"
+                raise ValueError(
+                    f"model: {name} of a {kind} {what}; a scheme draws real numbers into a weight that is there"
+                )
+            if parameter.dim() < 2 or name in ("bias_k", "bias_v") or id(parameter) in seen:
+                continue
+            seen.add(id(parameter))
+            if id(parameter) in embedded:
+                table, owner = embedded[id(parameter)]
+                left.append(Left(_joined(path, name), owner, f"it is the weight of the embedding {table}"))
+                continue
+            # of attention whose keys and values have sizes of their own, three weights have one bias
+            bias = own.get("in_proj_bias" if name == "q_proj_weight" else name.replace("weight", "bias"))
+            weights.append(Weight(module, parameter, [bias] if bias is not None and bias is not parameter else []))
+    for path, module in modules:
+        weight = None if isinstance(module, EMBEDDINGS) else own_weight(module)
+        if weight is not None and id(weight) not in seen and weight.requires_grad and id(weight) not in embedded:
+            why = f"a {type(module).__name__} is no layer that a scheme draws"
+            left.append(Left(_joined(path, _name_of(weight, module)), module, why))
+    return weights, left
+
+
+def _name_of(parameter: Tensor, module: nn.Module) -> str:
+    return next((name for name, own in module.named_parameters() if own is parameter), "weight")
+
+
+def _joined(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
