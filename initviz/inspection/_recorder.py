@@ -10,16 +10,23 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._C._functorch import is_functorch_wrapped_tensor
 from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_leaves
 
+from initviz._core.fans import fans
 from initviz._core.layers import own_weight, weight_of
 from initviz._core.outputs import plus, real_tensors
 from initviz._core.readings import Reading, Readings
 from initviz._core.restore import Kept
 from initviz._core.statistics import TensorStats
-from initviz.initializers import ActivationModule, fans
+from initviz._core.torch_internals import (
+    UnseenByModes,
+    own_parameters,
+    tree_leaves,
+    version,
+    whole,
+    within_torch_func,
+)
+from initviz.initializers import ActivationModule
 from initviz.inspection._functions import activation_name, flat_parts, may_write
 from initviz.inspection._report import LayerStats
 from initviz.inspection._units import (
@@ -74,6 +81,7 @@ class Recorder(TorchFunctionMode):
         self.quantities = quantities
         self.readings = readings
         self.kept = Kept()
+        self.parameters: list[nn.Parameter] = []
         self.calls: list[_Call] = []
         self.counts: dict[nn.Module, int] = {}
         self.sources: dict[Any, _Call] = {}  # the graph's node that made a layer's output -> its call
@@ -87,6 +95,7 @@ class Recorder(TorchFunctionMode):
         self.entered: _Call | None = None  # the call whose ActivationModule that is
 
     def watch(self, model: nn.Module, parameters: list[nn.Parameter], stack: ExitStack) -> None:
+        self.parameters = parameters
         stack.callback(self.kept.restore)
         for module in self.layers:
             stack.callback(module.register_forward_hook(self.after_layer).remove)
@@ -109,7 +118,7 @@ class Recorder(TorchFunctionMode):
             self.calls[-1].output = None
 
     def measure(self, tensor: Tensor, flat: tuple[float | None, float | None] = (None, None)) -> Reading[TensorStats]:
-        with torch._C.DisableTorchFunction():
+        with UnseenByModes():
             return self.readings.stats(tensor, flat)
 
     def measure_gradient(self, call: _Call, quantity: str, tensor: Tensor) -> Any:
@@ -148,14 +157,14 @@ class Recorder(TorchFunctionMode):
         if not self.forward:
             if module not in self.anchored or self.takes_gradient(args, tensor):
                 return None
-            with torch._C.DisableTorchFunction():  # checkpointing computes it again, and must find what it found before
+            with UnseenByModes():  # checkpointing computes it again, and must find what it found before
                 return self.anchor(module, output, tensor)
-        if is_functorch_wrapped_tensor(tensor):
+        if within_torch_func(tensor):
             self.problem = (
                 f"model: calls {self.layers[module]} within torch.func (vmap, grad), where no value can be read"
             )
             raise ValueError(self.problem)
-        with torch._C.DisableTorchFunction():
+        with UnseenByModes():
             anchored = None
             if not self.takes_gradient(args, tensor):
                 anchored = self.anchor(module, output, tensor)
@@ -198,14 +207,14 @@ class Recorder(TorchFunctionMode):
         the anchors behind the first layers and the parameters outside the layers lead it past everything that is measured."""
         left_out = set()
         if "weight_gradient" not in self.quantities:
-            left_out = {id(p) for m in self.counts if m not in self.unanchored for p in m._parameters.values()}
+            left_out = {id(p) for m in self.counts if m not in self.unanchored for p in own_parameters(m).values()}
         return [p for p in parameters if p.requires_grad and id(p) not in left_out] + self.anchors
 
     def before_activation(self, call: _Call, tensor: Tensor) -> None:
         """`tensor` is the pre-activation of `call`, as far as is known: the layer's output, then an activation's input."""
         if call.handle is not None:
             call.handle.remove()
-        call.version = _version(tensor)
+        call.version = version(tensor)
         if "preactivation" in self.quantities:
             call.stats["preactivation"] = self.measure(tensor)
         call.handle = self.measure_gradient(call, "preactivation_gradient", tensor)
@@ -259,8 +268,8 @@ class Recorder(TorchFunctionMode):
 
     def enter(self, z: Any) -> _Call | None:
         call = self.pending(z)
-        if call is not None and (call.output is not z or _version(z) != call.version):
-            with torch._C.DisableTorchFunction():
+        if call is not None and (call.output is not z or version(z) != call.version):
+            with UnseenByModes():
                 self.before_activation(call, z)
         return call
 
@@ -273,7 +282,7 @@ class Recorder(TorchFunctionMode):
     def after_module(self, module: Any, _: Any, output: Tensor) -> None:
         self.inside = False
         if self.entered is not None:
-            with torch._C.DisableTorchFunction():
+            with UnseenByModes():
                 self.after_activation(self.entered, module.activation.name, module.activation.flat, output)
 
     # Functions
@@ -282,7 +291,7 @@ class Recorder(TorchFunctionMode):
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
         if may_write(func, name, args, kwargs):
-            with torch._C.DisableTorchFunction():
+            with UnseenByModes():
                 self.keep(args, kwargs)
         activation = None if self.inside else activation_name(name)
         if activation is None:
@@ -296,9 +305,9 @@ class Recorder(TorchFunctionMode):
     def keep(self, args: Any, kwargs: Any) -> None:
         """Copy each parameter that is among the arguments, or that one of them is a view of, before it is written into."""
         for tensor in tree_leaves((args, kwargs)):
-            whole = tensor._base if isinstance(tensor, Tensor) and tensor._is_view() else tensor
-            if isinstance(whole, nn.Parameter):
-                self.kept.keep(whole)
+            owner = whole(tensor, self.parameters) if isinstance(tensor, Tensor) else None
+            if isinstance(owner, nn.Parameter):
+                self.kept.keep(owner)
 
     # Weights
 
@@ -320,7 +329,7 @@ class Recorder(TorchFunctionMode):
             if call.other_gradient is not None:
                 call.stats.setdefault("preactivation_gradient", call.other_gradient)
             units, distinct = _units(call)
-            fan_in, fan_out = fans(weight)
+            fan_in, fan_out = fans(weight, call.module)
             weight_gradient = self.weight_gradients.get(id(self.weights[call.module]))
             layers.append(
                 LayerStats(
@@ -357,11 +366,6 @@ def _units(call: _Call) -> tuple[int | None, int | None]:
         _, others = call.differences.value()
         distinct = max(distinct or 1, others or 1)
     return units, distinct
-
-
-def _version(tensor: Any) -> int:
-    """How often it was written into. Tensors of inference mode don't count."""
-    return 0 if tensor.is_inference() else tensor._version
 
 
 def _alike(output: torch.Size, z: torch.Size) -> bool:
