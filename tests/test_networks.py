@@ -22,7 +22,7 @@ def by_hand(net, x, skip, norm):
 @pytest.mark.parametrize("norm", [None, "layer", "batch"])
 def test_forward_is_the_formula(skip, norm):
     net = iv.mlp(4, 12, "tanh", "xavier_normal", bias_std=0.3, skip=skip, normalization=norm, n_in=5, n_out=3)
-    x = torch.randn(6, 5, generator=torch.Generator().manual_seed(0))
+    x = torch.randn(6, 5, generator=torch.Generator(torch.get_default_device()).manual_seed(0))
     torch.testing.assert_close(net(x), by_hand(net, x, skip, norm))
     assert net(x).shape == (6, 3)
 
@@ -106,7 +106,7 @@ def cnn_by_hand(net, x, skip, norm):
 def test_a_cnn_is_the_formula(kernel, padding_mode, skip, norm):
     how = {"kernel": kernel, "padding_mode": padding_mode, "skip": skip, "normalization": norm}
     net = iv.cnn(3, 6, "tanh", "xavier_normal", bias_std=0.3, shape=(2, 4, 5), n_out=3, **how)
-    x = torch.randn(5, 2, 4, 5, generator=torch.Generator().manual_seed(0))
+    x = torch.randn(5, 2, 4, 5, generator=torch.Generator(torch.get_default_device()).manual_seed(0))
     torch.testing.assert_close(net(x), cnn_by_hand(net, x, skip, norm))
     assert net(x).shape == (5, 3)
     assert torch.equal(net(x.flatten(1)), net(x))

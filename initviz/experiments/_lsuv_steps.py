@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from initviz._core.devices import pick_device
 from initviz._core.arguments import look_up, real_number, whole_number
 from initviz.datasets import DATASETS, Data, dataset
 from initviz.initializers import ACTIVATIONS, SCHEMES, Activation, LsuvLayer, LsuvTrace, lsuv_, within
@@ -42,6 +43,7 @@ class LsuvSettings:
         batch: samples in LSUV's batch.
         data: "digits", "gaussian" or "mnist1d".
         seed: of the weights and of the batch.
+        device: where the network is made, by name; None becomes `torch.get_default_device()`.
     Raises:
         TypeError, ValueError: a field that is not as above; the message names it.
     """
@@ -55,6 +57,7 @@ class LsuvSettings:
     batch: int = 256
     data: str = "digits"
     seed: int = 0
+    device: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("depth", "width", "max_iter", "batch"):
@@ -64,6 +67,7 @@ class LsuvSettings:
         look_up("activation", self.activation, LSUV_CHOICES)
         look_up("start", self.start, {name: name for name in STARTS})
         look_up("data", self.data, DATASETS)
+        object.__setattr__(self, "device", str(pick_device(self.device)))
 
 
 @dataclass(frozen=True)
@@ -132,7 +136,8 @@ def variances(model: torch.nn.Module, x: Tensor) -> np.ndarray:
 def _network(settings: LsuvSettings, data: Data) -> MLP:
     s = settings
     return mlp(
-        s.depth, s.width, LSUV_CHOICES[s.activation], s.start, n_in=data.n_in, n_out=data.n_classes, seed=s.seed, workbench=_workbench()
+        s.depth, s.width, LSUV_CHOICES[s.activation], s.start, n_in=data.n_in, n_out=data.n_classes, seed=s.seed, device=s.device,
+        workbench=_workbench(),
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from initviz._core.devices import pick_device
 from initviz import theory
 from initviz._core.arguments import look_up, real_number, whole_number
 from initviz.datasets import DATASETS, dataset
@@ -36,6 +37,7 @@ class Settings:
         data: "digits", "gaussian" or "mnist1d".
         seed: of the weights and of the batch.
         batch: samples in the batch.
+        device: where the network is made, by name; None becomes `torch.get_default_device()`.
     Raises:
         TypeError, ValueError: a field that is not as above; the message names it.
     """
@@ -52,6 +54,7 @@ class Settings:
     data: str = "digits"
     seed: int = 0
     batch: int = 256
+    device: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("depth", "width", "batch"):
@@ -64,6 +67,7 @@ class Settings:
         look_up("data", self.data, DATASETS)
         object.__setattr__(self, "activation", activation(self.activation).name)
         object.__setattr__(self, "scheme", scheme(self.scheme).name)
+        object.__setattr__(self, "device", str(pick_device(self.device)))
 
     @property
     def label(self) -> str:
@@ -136,6 +140,7 @@ def _network(settings: Settings, n_in: int, n_out: int, x: Tensor, workbench: Wo
         skip=settings.skip,
         dtype=settings.precision,
         seed=settings.seed,
+        device=settings.device,
         workbench=workbench,
     )
     if from_batch:
@@ -225,7 +230,7 @@ def code(
         pinned: settings of a run to draw in grey behind this one.
     """
     start = _other_than_default(settings, "scale", "bias_std")
-    build = _other_than_default(settings, "normalization", "skip", "precision")
+    build = _other_than_default(settings, "normalization", "skip", "precision", "device")
     if "precision" in build:
         build["dtype"] = build.pop("precision")
     usual = {"forward": "activation", "backward": "preactivation_gradient"}

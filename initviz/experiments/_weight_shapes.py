@@ -59,7 +59,7 @@ def weight_shapes(model: nn.Module, scheme: str | Scheme = "he_normal", seed: in
 
 
 def _shape(name: str, weight: Tensor, rule: Scheme, seed: int, index: int) -> WeightShape:
-    fresh = rule.fill_(torch.empty(weight.shape), seed=seed, index=index)
+    fresh = rule.fill_(torch.empty(weight.shape, device="cpu"), seed=seed, index=index)
     fresh_std = rule.std(*fans(weight))
     drawn, trained = (tensor.double().cpu().numpy().ravel() / fresh_std for tensor in (fresh, weight))
     width = EDGES[1] - EDGES[0]

@@ -39,7 +39,7 @@ def unit_noise(shape: tuple[int, ...], distribution: str, seed: int, index: int,
     `out`, a float32 CPU tensor of this shape, is overwritten and may be what is returned.
     """
     generator = torch.Generator().manual_seed(one_number(seed, index))
-    draw = torch.empty(shape) if out is None else out
+    draw = torch.empty(shape, device="cpu") if out is None else out
     if distribution == "normal":
         return draw.normal_(generator=generator)
     if distribution == "uniform":
@@ -48,7 +48,7 @@ def unit_noise(shape: tuple[int, ...], distribution: str, seed: int, index: int,
         return nn.init.trunc_normal_(draw, a=-CUT, b=CUT, generator=generator) / CUT_STD
     if distribution == "delta_orthogonal" and len(shape) > 2:
         kernel = shape[2:]
-        matrix = torch.empty(shape[:2])
+        matrix = torch.empty(shape[:2], device="cpu")
         nn.init.orthogonal_(matrix, gain=math.sqrt(max(shape[:2]) * math.prod(kernel)), generator=generator)
         centre = tuple((side - 1) // 2 for side in kernel)
         draw.zero_().movedim((0, 1), (-2, -1))[centre] = matrix

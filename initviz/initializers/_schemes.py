@@ -288,7 +288,7 @@ def init_(
 
 
 def _fill_bias_(bias: Tensor, own_std: float, added_std: float, seed: int, index: int) -> None:
-    values = torch.zeros(bias.shape)
+    values = torch.zeros(bias.shape, device="cpu")
     if own_std:
         values += own_std * unit_noise(tuple(bias.shape), "uniform", seed, 1_000_000 + index)
     if added_std:
