@@ -511,7 +511,9 @@ def test_it_works_under_inference_mode_and_on_a_compiled_model():
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
 def test_precisions(dtype):
     net = iv.mlp(5, 32, "gelu", dtype=dtype)
-    trace = iv.lsuv_(net, torch.randn(64, 64, generator=torch.Generator(torch.get_default_device()).manual_seed(0)))
+    trace = iv.lsuv_(
+        net, torch.randn(64, 64, generator=torch.Generator(torch.get_default_device()).manual_seed(0)), tol=0.02
+    )
     assert all(layer.variance_after == pytest.approx(1, abs=0.02) for layer in trace.layers)
 
 
