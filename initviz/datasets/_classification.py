@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from initviz._core.devices import pick_device
 from initviz._core.arguments import look_up, whole_number
+from initviz._core.devices import pick_device
 from initviz._core.restore import random_states
 
 

@@ -11,8 +11,8 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from initviz._core.devices import pick_device
 from initviz._core.arguments import whole_number
+from initviz._core.devices import pick_device
 from initviz.datasets._classification import Data, from_arrays, mnist1d_signals
 
 LENGTH = 40

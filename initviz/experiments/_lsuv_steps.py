@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from initviz._core.devices import pick_device
 from initviz._core.arguments import look_up, real_number, whole_number
+from initviz._core.devices import pick_device
 from initviz.datasets import DATASETS, Data, dataset
 from initviz.initializers import ACTIVATIONS, SCHEMES, Activation, LsuvLayer, LsuvTrace, lsuv_, within
 from initviz.models import MLP, Workbench, mlp

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from initviz._core.devices import pick_device
 from initviz import theory
 from initviz._core.arguments import look_up, real_number, whole_number
+from initviz._core.devices import pick_device
 from initviz.datasets import DATASETS, dataset
 from initviz.diagnosis import Verdict, verdict
 from initviz.initializers import Scheme, activation, fans, lsuv_, scheme

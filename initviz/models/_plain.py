@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from cachetools import LRUCache
 from torch import Tensor, nn
 
-from initviz._core.devices import pick_device
 from initviz._core.arguments import look_up, whole_number
+from initviz._core.devices import pick_device
 from initviz.initializers import Activation, ActivationModule, Scheme, init_, unit_noise
 from initviz.initializers import activation as activation_named
 from initviz.initializers import scheme as scheme_named

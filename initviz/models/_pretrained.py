@@ -15,8 +15,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from initviz._core.devices import pick_device
 from initviz._core.arguments import look_up, whole_number
+from initviz._core.devices import pick_device
 from initviz.datasets import Data, curves, textures
 from initviz.initializers import Scheme, init_
 from initviz.models._checkpoint import load_safetensors_

@@ -15,8 +15,8 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 
-from initviz._core.restore import random_states
 from initviz._core.arguments import look_up
+from initviz._core.restore import random_states
 from initviz.models._checkpoint import PICKLES, load_safetensors_, safe
 
 

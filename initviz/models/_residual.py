@@ -8,8 +8,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from initviz._core.devices import pick_device
 from initviz._core.arguments import whole_number
+from initviz._core.devices import pick_device
 from initviz.initializers import Activation, ActivationModule, Scheme, init_
 from initviz.initializers import activation as activation_named
 from initviz.models._branches import BranchRemedy, Shortcut, branch_remedy, scale_weights_

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from initviz._core.devices import pick_device
 from initviz._core.arguments import look_up, real_number, whole_number
+from initviz._core.devices import pick_device
 from initviz.initializers import Activation, ActivationModule, Scheme, init_, unit_noise
 from initviz.initializers import activation as activation_named
 from initviz.initializers import scheme as scheme_named

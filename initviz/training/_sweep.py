@@ -19,8 +19,8 @@ import pandas as pd
 import torch
 from tqdm.auto import tqdm
 
-from initviz._core.devices import pick_device
 from initviz._core.arguments import look_up, real_number, whole_number
+from initviz._core.devices import pick_device
 from initviz._core.threads import one_thread
 from initviz.datasets import DATASETS, dataset
 from initviz.diagnosis import verdict

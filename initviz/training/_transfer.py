@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from initviz._core.restore import random_states
 from initviz._core.arguments import look_up, seed_numbers, whole_number
+from initviz._core.restore import random_states
 from initviz.datasets import Data, check_data, mnist1d_large
 from initviz.initializers import Scheme, init_
 from initviz.models import pretrained

@@ -14,7 +14,7 @@ from initviz.experiments import Measurement, Settings, changed, code, measure
 from initviz.inspection import QUANTITIES, Report
 from initviz.models import Workbench
 from initviz.plots import FlowFigure, flow
-from initviz.widgets._controls import button, columns, control, setting_controls, if_several
+from initviz.widgets._controls import button, columns, control, if_several, setting_controls
 from initviz.widgets._frame import Frame, free_path, picture, verdict_html
 from initviz.widgets._presets import PRESETS
 

@@ -11,7 +11,7 @@ from initviz._core.arguments import look_up
 from initviz.experiments import LSUV_CHOICES, STARTS, LsuvSettings, LsuvStep, lsuv_step
 from initviz.initializers import SCHEMES
 from initviz.plots import LsuvFigure
-from initviz.widgets._controls import button, columns, control, menu, device_menu, if_several
+from initviz.widgets._controls import button, columns, control, device_menu, if_several, menu
 from initviz.widgets._frame import Frame, picture, sentence_html
 from initviz.widgets._player import Player
 

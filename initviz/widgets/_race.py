@@ -17,7 +17,7 @@ from initviz.initializers import ACTIVATIONS, SCHEMES, activation
 from initviz.inspection import Report
 from initviz.plots import RaceFigure
 from initviz.training import OPTIMIZERS, Race, RaceResult
-from initviz.widgets._controls import button, columns, control, menu, device_menu, if_several
+from initviz.widgets._controls import button, columns, control, device_menu, if_several, menu
 from initviz.widgets._frame import Frame, picture, sentence_html
 from initviz.widgets._player import Player
 

@@ -11,7 +11,7 @@ from initviz.datasets import digits
 from initviz.experiments import _symmetry as symmetry
 from initviz.initializers import ACTIVATIONS
 from initviz.plots import SymmetryFigure, power
-from initviz.widgets._controls import columns, control, menu, device_menu, if_several
+from initviz.widgets._controls import columns, control, device_menu, if_several, menu
 from initviz.widgets._frame import Frame, picture, sentence_html
 
 NOISE = (0.0, *(10.0**e for e in range(-8, 1)))
