@@ -19,7 +19,7 @@ from benchmarks.common import (
     run_alone,
     verdict,
 )
-from initviz.networks import Workbench
+from initviz.models import Workbench
 from initviz.plots import FlowFigure
 
 DEPTHS, WIDTHS = (10, 50, 200, 1000), (64, 256, 1024)

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 import initviz as iv
 from benchmarks.common import BATCH, Table, interleaved, median, median_ratio, run_alone, verdict
-from initviz.draws import Noise
-from initviz.networks import Workbench
+from initviz.initializers._draws import Noise
+from initviz.models import Workbench
 
 LIMIT = 0.5
 """At most such a share of the plain way's time."""

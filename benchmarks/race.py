@@ -1,13 +1,13 @@
 """A race as one computation (torch.func.vmap over racers and seeds) against its plain loop, one network after the other.
 
-`initviz.racing` chooses by what is printed here: one computation as long as no weight matrix is larger than 128 x 128.
+`initviz.training` chooses by what is printed here: one computation as long as no weight matrix is larger than 128 x 128.
 """
 
 from __future__ import annotations
 
 from benchmarks.common import Table, interleaved, median, median_ratio, run_alone
 from initviz.datasets import digits
-from initviz.racing import Race
+from initviz.training import Race
 
 RACERS = {"he": "he_normal", "xavier": "xavier_normal", "small": "small_normal", "large": {"scale": 1.25}}
 SEEDS = 5

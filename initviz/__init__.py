@@ -12,40 +12,57 @@ In short:
 
 import importlib
 
-from initviz import _openmp as _openmp  # first: before torch is loaded
-from initviz.activations import ACTIVATIONS, Activation, leaky_relu
-from initviz.branches import BRANCH_REMEDIES, BranchRemedy
-from initviz.compare import compare
-from initviz.datasets import DATASETS, dataset, digits, gaussian, mnist1d
-from initviz.diagnose import Diagnosis, assert_stable, diagnose
-from initviz.finite_width import FiniteWidth, finite_width
-from initviz.growth import Growth, growth
-from initviz.history import History, RaceResult
-from initviz.jacobian import jacobian_singular_values
-from initviz.lsuv import lsuv_
-from initviz.lsuv_trace import LsuvLayer, LsuvTrace
-from initviz.measure import Measurement, Settings, measure, predict
-from initviz.networks import cnn, mlp
-from initviz.phase import Phase, critical_sigma_w, phase_diagram
-from initviz.presets import PRESETS
-from initviz.pretrained import PRETRAINED, card, pretrained
-from initviz.probe import probe
-from initviz.public_models import PUBLIC_MODELS, ModelUnavailable, public_model
-from initviz.racing import race
-from initviz.report import LayerStats, Report, TensorStats
-from initviz.residual import residual
-from initviz.schemes import SCHEMES, Scheme, init_
-from initviz.source_tasks import curves, mnist1d_large, textures
-from initviz.streams import StreamGrowth, stream_growth
-from initviz.sweep import sweep
-from initviz.training import train
-from initviz.transfer import STRATEGIES, few_labels, transfer
-from initviz.transfer_result import TransferResult
-from initviz.transfer_study import transfer_study
-from initviz.transformer import transformer
-from initviz.verdict import Verdict, verdict
-from initviz.weight_shapes import WeightShape, weight_shapes
-from initviz.widths import WidthSpread, width_spread
+from initviz._core import openmp as _openmp  # noqa: F401  first: before torch is loaded
+from initviz._core.statistics import TensorStats
+from initviz.datasets import DATASETS, curves, dataset, digits, gaussian, mnist1d, mnist1d_large, textures
+from initviz.diagnosis import Diagnosis, Verdict, assert_stable, diagnose, verdict
+from initviz.experiments import (
+    FiniteWidth,
+    Growth,
+    Measurement,
+    Settings,
+    StreamGrowth,
+    WeightShape,
+    WidthSpread,
+    compare,
+    finite_width,
+    growth,
+    measure,
+    predict,
+    stream_growth,
+    transfer_study,
+    weight_shapes,
+    width_spread,
+)
+from initviz.initializers import (
+    ACTIVATIONS,
+    SCHEMES,
+    Activation,
+    LsuvLayer,
+    LsuvTrace,
+    Scheme,
+    init_,
+    leaky_relu,
+    lsuv_,
+)
+from initviz.inspection import LayerStats, Report, jacobian_singular_values, probe
+from initviz.models import (
+    BRANCH_REMEDIES,
+    PRETRAINED,
+    PUBLIC_MODELS,
+    BranchRemedy,
+    ModelUnavailable,
+    card,
+    cnn,
+    mlp,
+    pretrained,
+    public_model,
+    residual,
+    transformer,
+)
+from initviz.theory import Phase, critical_sigma_w, phase_diagram
+from initviz.training import STRATEGIES, History, RaceResult, TransferResult, few_labels, race, sweep, train, transfer
+from initviz.widgets import PRESETS
 
 __version__ = "0.1.0"
 __all__ = [
@@ -80,8 +97,10 @@ _LATE = {
 
 def __getattr__(name: str):
     """Load what draws (matplotlib, ipywidgets) only when it is asked for."""
-    if name in ("course", "plots", "symmetry", "theory", "widgets"):
+    if name in ("course", "plots", "widgets"):
         return importlib.import_module(f"initviz.{name}")
+    if name in ("patients", "symmetry", "widths"):
+        return importlib.import_module(f"initviz.experiments._{name}")
     if name in _LATE:
         return getattr(importlib.import_module(_LATE[name]), name)
     raise AttributeError(f"module 'initviz' has no attribute {name!r}")

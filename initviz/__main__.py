@@ -1,7 +1,7 @@
-"""The commands: `python -m initviz diagnose package.module:make_model` and `python -m initviz compare`.
+"""The commands: `python -m initviz diagnose package.module:make_model`, `python -m initviz compare`, and those of TOOLS.
 
 `diagnose` is a model's check-up in a terminal or in CI, and its exit code is the verdict: 0 stable, 1 not stable, 2 the command or the
-model could not be used. `compare` runs the comparison of all schemes again.
+model could not be used. `compare` runs the comparison of all schemes again. Each tool reads its own arguments.
 """
 
 from __future__ import annotations
@@ -18,13 +18,24 @@ from typing import Any
 import torch
 from torch import nn
 
-from initviz._arguments import whole_number
-from initviz.compare import FILE, compare, remake
-from initviz.diagnose import diagnose
+from initviz._core.arguments import whole_number
+from initviz.diagnosis import diagnose
+from initviz.experiments import FILE, compare, remake
+
+TOOLS = {
+    "slides": ("initviz.tools._slides", "make an offline deck of each notebook"),
+    "execute": ("initviz.tools._execute", "run notebooks in place, or check their outputs"),
+    "pretrain": ("initviz.tools._pretrain", "train the networks that ship with initviz"),
+    "transfer-study": ("initviz.experiments._transfer_study", "measure what the shipped weights are worth"),
+}
+"""Commands with arguments of their own: name -> (module whose `main` takes them, help)."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """The command; returns its exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments and arguments[0] in TOOLS:
+        return importlib.import_module(TOOLS[arguments[0]][0]).main(arguments[1:]) or 0
     parser = argparse.ArgumentParser(prog="python -m initviz", description="See what initialization does to a network.")
     commands = parser.add_subparsers(dest="command", required=True)
     check = commands.add_parser("diagnose", help="probe a model, judge it, find a remedy (exit code: 0 stable, 1 not)")
@@ -43,6 +54,8 @@ def main(arguments: list[str] | None = None) -> int:
     table.add_argument("--resume", type=Path, help="a file that keeps the finished runs, to go on from after a stop")
     table.add_argument("--workers", type=int, default=2, help="processes (default 2)")
     table.set_defaults(act=_compare)
+    for name, (_, words) in TOOLS.items():
+        commands.add_parser(name, help=words)
     options = parser.parse_args(arguments)
     try:
         return options.act(options)

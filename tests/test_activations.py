@@ -9,8 +9,8 @@ from scipy.integrate import quad
 from torch import nn
 
 import initviz as iv
-from initviz.activations import ACTIVATIONS, ALIASES, Activation, ActivationModule, activation, leaky_relu
-from initviz.schemes import SCHEMES
+from initviz.initializers import ACTIVATIONS, SCHEMES, Activation, ActivationModule, activation, leaky_relu
+from initviz.initializers._activations import ALIASES
 
 Z = torch.linspace(-12, 12, 4801, dtype=torch.float64)
 TORCH_GAINS = {

@@ -13,7 +13,7 @@ from restoring import assert_same, snapshot
 from torch import nn
 
 import initviz as iv
-from initviz._arguments import look_up, real_number, seed_numbers, several, whole_number
+from initviz._core.arguments import look_up, real_number, seed_numbers, several, whole_number
 
 TABLE = {"he_normal": 1, "he_uniform": 2, "xavier_normal": 3}
 

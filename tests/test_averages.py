@@ -10,8 +10,9 @@ from scipy.integrate import quad
 from scipy.special import erf
 
 import initviz as iv
-from initviz.activations import Activation, leaky_relu
-from initviz.averages import Moments, moments, nodes, second_moment, slope_second_moment
+from initviz.initializers import Activation, leaky_relu
+from initviz.theory import second_moment, slope_second_moment
+from initviz.theory._averages import Moments, moments, nodes
 
 Q = np.array([1e-6, 1e-3, 0.1, 1.0, 7.0, 1e2, 1e4])
 FIELDS = list(Moments.__dataclass_fields__)

@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 
 import initviz as iv
-from initviz.activations import ACTIVATIONS
-from initviz.compare import COLUMNS, GRID, TRAINED, cells, heat_map, recommendations, remake, shipped_runs
-from initviz.plots.heatmap import HeatMapFigure
-from initviz.schemes import SCHEMES
-from initviz.sweep import Run, expand, run
+from initviz.experiments import cells, heat_map, recommendations, remake
+from initviz.experiments._compare import COLUMNS, GRID, TRAINED, shipped_runs
+from initviz.initializers import ACTIVATIONS, SCHEMES
+from initviz.plots import HeatMapFigure
+from initviz.training._sweep import Run, expand, run
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +131,7 @@ def test_remake_writes_the_table(tmp_path, monkeypatch):
         "steps": 2,
         "seed": range(2),
     }
-    monkeypatch.setattr(sys.modules["initviz.compare"], "GRID", small)
+    monkeypatch.setattr(sys.modules["initviz.experiments._compare"], "GRID", small)
     path = tmp_path / "new" / "table.csv"
     runs = remake(path, workers=1)
     assert len(runs) == 4

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import initviz as iv
-from initviz import datasets
+from initviz.datasets import _classification as datasets
 
 SIZES = {"digits": (1437, 360, 64), "gaussian": (1600, 400, 256), "mnist1d": (4000, 1000, 40)}
 

@@ -1,10 +1,10 @@
-"""python -m initviz.execute: on tiny notebooks."""
+"""python -m initviz execute: on tiny notebooks."""
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from initviz.execute import main
+from initviz.tools._execute import main
 
 WIDGET = "import ipywidgets\nipywidgets.VBox([ipywidgets.IntSlider(3), ipywidgets.HBox([ipywidgets.Text(), ipywidgets.Text()])])"
 

@@ -18,11 +18,10 @@ from PIL import Image
 from test_measure import assert_same, run
 
 import initviz as iv
-from initviz.activations import ACTIVATIONS
-from initviz.measure import Settings, measure
-from initviz.report import QUANTITIES
-from initviz.schemes import SCHEMES
-from initviz.widgets.frame import Frame
+from initviz.experiments import Settings, measure
+from initviz.initializers import ACTIVATIONS, SCHEMES
+from initviz.inspection import QUANTITIES
+from initviz.widgets._frame import Frame
 
 SMALL = {"depth": 4, "width": 16, "batch": 64}
 

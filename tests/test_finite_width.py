@@ -8,9 +8,10 @@ import pytest
 import torch
 
 import initviz as iv
-from initviz.finite_width import FiniteWidth, _orthogonal, finite_width
+from initviz.experiments import FiniteWidth, finite_width
+from initviz.experiments._finite_width import _orthogonal
 
-module = sys.modules["initviz.finite_width"]
+module = sys.modules["initviz.experiments._finite_width"]
 
 
 @pytest.mark.parametrize(("weights", "width"), [("gaussian", 12), ("orthogonal", 12)])

@@ -8,10 +8,9 @@ import torch
 from torch import nn
 
 import initviz as iv
-from initviz.growth import Growth, slopes
-from initviz.one_layer import CHOICES, layer_factors
-from initviz.rectifier import LAYERS, RECIPES, rectifier
-from initviz.schemes import SCHEMES
+from initviz.experiments import FAN_CHOICES, LAYERS, RECIPES, Growth, layer_factors, rectifier
+from initviz.experiments._growth import slopes
+from initviz.initializers import SCHEMES
 
 X, Y = iv.digits().batch(32)
 
@@ -66,7 +65,7 @@ def test_one_layer_agrees_with_its_theory_within_its_error(n_in, n_out, distribu
 
 def test_choices_are_the_schemes():
     by_name = {one.choice: one for one in layer_factors(100, 300)}
-    assert list(by_name) == list(CHOICES)
+    assert list(by_name) == list(FAN_CHOICES)
     assert by_name["fan_in"].std == pytest.approx(1 / 10)
     assert by_name["fan_out"].std == pytest.approx(1 / math.sqrt(300))
     assert by_name["xavier"].std == SCHEMES["xavier_uniform"].std(100, 300)

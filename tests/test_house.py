@@ -1,5 +1,6 @@
 """The house: pins, the conda environment, the floors and the commands agree with each other."""
 
+import importlib
 import re
 import subprocess
 import sys
@@ -15,7 +16,6 @@ ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
 BY_PIP = {"isal", "mnist1d"}
 """mnist1d is not on conda-forge; there "isal" is the C library, and its Python side has another name and pace."""
-NO_FLOOR = {"slides", "execute", "__main__"}
 
 
 def canonical(name: str) -> str:
@@ -78,10 +78,23 @@ def test_the_floors_are_kept():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_every_module_has_a_floor():
-    contracts = PROJECT["tool"]["importlinter"]["contracts"]
-    layers = re.findall(r"initviz\.(\w+)", " ".join(contracts[0]["layers"]))
-    low = {name for layer in contracts[0]["layers"][3:] for name in re.findall(r"(?<!\()initviz\.(\w+)", layer)}
-    modules = {path.stem for path in (ROOT / "initviz").glob("*.py")} - {"__init__"} - NO_FLOOR
-    assert modules <= set(layers)
-    assert {f"initviz.{name}" for name in low | (modules & set(layers))} == set(contracts[1]["source_modules"])
+def rooms() -> list[Path]:
+    return [path for path in (ROOT / "initviz").iterdir() if (path / "__init__.py").exists()]
+
+
+def test_only_rooms_stand_in_the_house():
+    assert {path.name for path in (ROOT / "initviz").glob("*.py")} == {"__init__.py", "__main__.py"}
+
+
+@pytest.mark.parametrize("room", [room for room in rooms() if room.name != "_core"], ids=lambda room: room.name)
+def test_files_are_private_and_rooms_are_public(room):
+    assert all(path.name.startswith("_") for path in room.glob("*.py"))
+    assert not {path.stem for path in room.glob("*.py")} & set(importlib.import_module(f"initviz.{room.name}").__all__)
+
+
+def test_no_file_reaches_into_another_room():
+    """What a room shares stands in its __init__; only _core has no door of its own."""
+    for path in (ROOT / "initviz").rglob("*.py"):
+        room = path.relative_to(ROOT / "initviz").parts[0]
+        for line in re.findall(r"^\s*from initviz\.(\w+)\._", path.read_text(encoding="utf-8"), re.M):
+            assert line in (room, "_core"), f"{path}: {line}"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import initviz as iv
-from initviz.jacobian import AT_ONCE
+from initviz.inspection._jacobian import AT_ONCE
 
 SLOPES = {
     "linear": lambda z: np.ones_like(z),

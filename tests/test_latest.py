@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from initviz.widgets.latest import PATIENCE, PAUSE, Latest
+from initviz.widgets._latest import PATIENCE, PAUSE, Latest
 
 
 class Slider:

@@ -13,7 +13,7 @@ from torch import nn
 
 import initviz as iv
 from benchmarks.lsuv import by_the_letter, difference
-from initviz.moments import variance
+from initviz._core.statistics import variance
 
 X = torch.randn(64, 8, generator=torch.Generator().manual_seed(0)) * 3 + 0.5
 EMBEDDING = nn.Embedding(3, 3)
@@ -579,7 +579,7 @@ def test_the_scheme_needs_a_batch_and_the_explorers_measurement_has_one():
 
 
 def test_the_explorers_code_does_what_it_measures():
-    from initviz.measure import code
+    from initviz.experiments import code
 
     settings = iv.Settings(depth=5, width=16, activation="sine", scheme="lsuv", scale=1.5, bias_std=0.3)
     names = {}

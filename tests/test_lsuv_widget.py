@@ -9,10 +9,12 @@ import torch
 from PIL import Image
 
 import initviz as iv
-from initviz.lsuv_steps import CHOICES, STARTS, LsuvSettings, lsuv_step, variances
-from initviz.plots.lsuv import DONE, LAST, WAITING, LsuvFigure
-from initviz.widgets.lsuv import explore_lsuv
-from initviz.widgets.player import Player
+from initviz.experiments import LSUV_CHOICES, STARTS, LsuvSettings, lsuv_step
+from initviz.experiments._lsuv_steps import variances
+from initviz.plots import LsuvFigure
+from initviz.plots._lsuv import DONE, LAST, WAITING
+from initviz.widgets import explore_lsuv
+from initviz.widgets._player import Player
 
 SMALL = {"depth": 4, "width": 16, "batch": 64}
 
@@ -24,12 +26,12 @@ def pixels(png):
 # The numbers -----------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("activation", CHOICES)
+@pytest.mark.parametrize("activation", LSUV_CHOICES)
 def test_a_step_is_lsuv_halted_there(activation):
     settings = LsuvSettings(activation=activation, **SMALL)
     step = lsuv_step(settings, 3)
     data = iv.digits()
-    net = iv.mlp(4, 16, CHOICES[activation], "orthogonal", n_in=64, n_out=10, device="cpu")
+    net = iv.mlp(4, 16, LSUV_CHOICES[activation], "orthogonal", n_in=64, n_out=10, device="cpu")
     x, _ = data.batch(64, seed=0)
     start = variances(net, x)
     iv.lsuv_(net, x, orthonormal=False, first=3)
@@ -61,7 +63,7 @@ def test_sentences():
 def test_the_unusual_activations_have_the_gain_that_they_say():
     z = torch.randn(10**6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     for name in ("x_tanh_x", "bump"):
-        activation = CHOICES[name]
+        activation = LSUV_CHOICES[name]
         assert activation.gain == pytest.approx(float(activation.function(z).square().mean() ** -0.5), rel=0.01)
         assert name not in iv.ACTIVATIONS
 

@@ -10,9 +10,10 @@ import pytest
 import torch
 
 import initviz as iv
-from initviz.measure import Settings, changed, code, measure
-from initviz.networks import Workbench
-from initviz.report import QUANTITIES, LayerStats, Report, TensorStats
+from initviz._core.statistics import TensorStats
+from initviz.experiments import Settings, changed, code, measure
+from initviz.inspection import QUANTITIES, LayerStats, Report
+from initviz.models import Workbench
 
 SMALL = {"depth": 4, "width": 16, "batch": 32}
 

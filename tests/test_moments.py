@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from initviz.moments import CHUNK, tensor_stats, variance
+from initviz._core.statistics import CHUNK, tensor_stats, variance
 
 
 def normal(*shape, seed=0):

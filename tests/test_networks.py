@@ -5,7 +5,8 @@ import torch
 import torch.nn.functional as F
 
 import initviz as iv
-from initviz.networks import PRECISIONS, Conv2d, Linear, pick_device
+from initviz.models import PRECISIONS, Linear
+from initviz.models._plain import Conv2d, pick_device
 
 
 def by_hand(net, x, skip, norm):

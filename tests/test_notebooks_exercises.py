@@ -16,7 +16,7 @@ import nbformat
 import pytest
 
 from initviz import course
-from initviz.course.kit import Exercise, Question
+from initviz.course import Exercise, Question
 
 ROOT = Path(__file__).resolve().parent.parent
 SOLUTION = re.compile(r"<details>\s*<summary>[^<]*[Ss]olution[^<]*</summary>.*?```python\n(.*?)```.*?</details>", re.S)

@@ -7,7 +7,7 @@ import pytest
 
 import initviz as iv
 from initviz import theory
-from initviz.phase import critical_sigma_w, phase_diagram
+from initviz.theory import critical_sigma_w, phase_diagram
 
 NAMES = ["tanh", "relu", "leaky_relu", "sigmoid", "gelu", "selu", "sine", "elu", "silu", "softsign"]
 

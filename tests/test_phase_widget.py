@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import initviz as iv
-from initviz.plots.phase import PhaseFigure
+from initviz.plots import PhaseFigure
 
 
 def test_point_network_and_verdict_follow_the_sliders():

@@ -14,18 +14,19 @@ from matplotlib.image import AxesImage
 from PIL import Image
 
 import initviz as iv
-from initviz.plots.blit import paint
-from initviz.plots.flow import FlowFigure
-from initviz.plots.panels import ROWS, _masses, layer_limits
-from initviz.plots.png import encode
-from initviz.plots.scale import ALIKE, Scale, layer_limit, log_limits, number, power, symmetric_scale
-from initviz.report import QUANTITIES, LayerStats, Report, TensorStats
+from initviz._core.statistics import TensorStats
+from initviz.inspection import QUANTITIES, LayerStats, Report
+from initviz.plots import FlowFigure, power
+from initviz.plots._blit import paint
+from initviz.plots._panels import ROWS, _masses, layer_limits
+from initviz.plots._png import encode
+from initviz.plots._scale import ALIKE, Scale, layer_limit, log_limits, number, symmetric_scale
 
 SMALL = {"depth": 6, "width": 32, "batch": 64}
 
 
 def stats(values) -> TensorStats:
-    from initviz.moments import tensor_stats
+    from initviz._core.statistics import tensor_stats
 
     return tensor_stats(values)
 

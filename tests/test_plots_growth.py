@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 
 import initviz as iv
-from initviz.growth import Growth
-from initviz.one_layer import layer_factors
-from initviz.rectifier import rectifier
+from initviz.experiments import Growth, layer_factors, rectifier
 
 
 def falling(factor, layers=8, seeds=3):

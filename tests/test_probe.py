@@ -11,7 +11,7 @@ from test_moments import assert_stats_equal_numpy
 from torch import nn
 
 import initviz as iv
-from initviz.report import QUANTITIES
+from initviz.inspection import QUANTITIES
 
 # Statistics against numpy ------------------------------------------------------------------------------------------------
 

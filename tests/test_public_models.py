@@ -9,7 +9,7 @@ from restoring import assert_same, snapshot
 from torch import nn
 
 import initviz as iv
-from initviz.verdict import KINDS
+from initviz.diagnosis import KINDS
 
 transformers = pytest.importorskip("transformers")
 nets = pytest.importorskip("monai.networks.nets")

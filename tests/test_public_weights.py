@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 import initviz as iv
-from initviz.checkpoint import load_safetensors_
+from initviz.models._checkpoint import load_safetensors_
 
 SMALL = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32, "vocab_size": 60}
 IDS = torch.arange(10)[None]

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 import initviz as iv
-from initviz.plots.race import LOOKS, RaceFigure, apart, race
+from initviz.plots import RaceFigure, race
+from initviz.plots._race import LOOKS, apart
+from initviz.widgets import RaceExplorer
 from initviz.widgets import race as app_module
-from initviz.widgets.race import EVERY, RaceExplorer
+from initviz.widgets._race import EVERY
 
 
 @pytest.fixture(autouse=True)

@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import nn
 
 import initviz as iv
-from initviz.remedies import Change
-from initviz.verdict import verdict
+from initviz.diagnosis import verdict
+from initviz.diagnosis._remedies import Change
 
 BASE = {"depth": 40, "width": 128, "batch": 64}
 

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 import initviz as iv
-from initviz.report import QUANTITIES, STATISTICS
+from initviz._core.statistics import STATISTICS
+from initviz.inspection import QUANTITIES
 
 
 @pytest.fixture(scope="module")

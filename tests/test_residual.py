@@ -8,9 +8,10 @@ import torch
 import torch.nn.functional as F
 
 import initviz as iv
-from initviz.branches import BRANCH_REMEDIES, stream_limit
-from initviz.plots.streams import streams as picture
-from initviz.residual import ScalarBias
+from initviz.models import BRANCH_REMEDIES
+from initviz.models._branches import stream_limit
+from initviz.models._residual import ScalarBias
+from initviz.plots import streams as picture
 
 DATA = iv.digits()
 X, Y = DATA.batch(64)

@@ -13,7 +13,7 @@ from restoring import assert_same, snapshot
 from torch import nn
 
 import initviz as iv
-from initviz.restore import Kept, random_states, restored
+from initviz._core.restore import Kept, random_states, restored
 
 
 class Busy(nn.Module):

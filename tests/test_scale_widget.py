@@ -2,7 +2,7 @@
 
 import pytest
 
-from initviz.widgets.scale_width import explore_scale
+from initviz.widgets import explore_scale
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,9 @@ import torch
 from torch import nn
 
 import initviz as iv
-from initviz.draws import CUT_STD, fans, unit_noise
-from initviz.schemes import ALIASES, SCHEMES, scheme
+from initviz.initializers import SCHEMES, fans, scheme, unit_noise
+from initviz.initializers._draws import CUT_STD
+from initviz.initializers._schemes import ALIASES
 
 SHAPES = {"square": (400, 400), "wide": (100, 900), "tall": (900, 100), "conv": (64, 32, 5, 5), "conv1d": (96, 48, 7)}
 RANDOM = [name for name, s in SCHEMES.items() if s.distribution != "constant"]

@@ -1,10 +1,10 @@
-"""python -m initviz.slides: on a tiny notebook. (How slides look is seen in tests/browser/test_decks.py.)"""
+"""python -m initviz slides: on a tiny notebook. (How slides look is seen in tests/browser/test_decks.py.)"""
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from initviz import slides
+from initviz.tools import _slides as slides
 
 VIEW = {"model_id": "0" * 32, "version_major": 2, "version_minor": 0}
 

@@ -18,7 +18,8 @@ import pytest
 import torch
 
 import initviz as iv
-from initviz.sweep import RESULTS, Run, expand, run, sweep
+from initviz.training import sweep
+from initviz.training._sweep import RESULTS, Run, expand, run
 
 GRID = {
     "scheme": ["zeros", "he_normal"],
@@ -203,7 +204,9 @@ def test_expand_takes_single_values_ranges_and_arrays():
     ],
 )
 def test_bad_input_is_refused_before_a_run(tmp_path, monkeypatch, call, kind, message):
-    monkeypatch.setattr(sys.modules["initviz.sweep"], "run", lambda settings: pytest.fail("a run was started"))
+    monkeypatch.setattr(
+        sys.modules["initviz.training._sweep"], "run", lambda settings: pytest.fail("a run was started")
+    )
     path = tmp_path / "notes.txt"
     path.write_text("not a sweep\n")
     with pytest.raises(kind, match=message):

@@ -8,11 +8,9 @@ import torch
 from torch import nn
 
 import initviz as iv
-from initviz import symmetry
-from initviz.draws import unit_noise
-from initviz.plots.filters import filters
-from initviz.plots.parting import parting
-from initviz.plots.symmetry import SymmetryFigure
+from initviz.experiments import _symmetry as symmetry
+from initviz.initializers import unit_noise
+from initviz.plots import SymmetryFigure, filters, parting
 from initviz.training import batch_index
 
 SHORT = {"steps": 60, "every": 20}

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from initviz import symmetry
+from initviz.experiments import _symmetry as symmetry
+from initviz.widgets import explore_symmetry
 from initviz.widgets import symmetry as app
-from initviz.widgets.symmetry import explore_symmetry
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from scipy.optimize import brentq
 
 import initviz as iv
 from initviz import theory
-from initviz.activations import Activation
+from initviz.initializers import Activation
 
 BESIDE = ("preactivation", "activation", "preactivation_gradient", "activation_gradient")
 

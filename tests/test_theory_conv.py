@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import initviz as iv
-from initviz.theory_conv import predict_cnn
+from initviz.theory import predict_cnn
 
 X, Y = iv.digits().batch(24)
 

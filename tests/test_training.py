@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import nn
 
 import initviz as iv
-from initviz.racing import Race
-from initviz.training import Training, batch_index
+from initviz.training import Race, batch_index
+from initviz.training._loop import Training
 
 DATA = iv.digits()
 

@@ -12,15 +12,15 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 import initviz as iv
-from initviz import pretrain
-from initviz.checkpoint import load_safetensors_
-from initviz.pretrained import FOLDER, signal_cnn
-from initviz.source_tasks import curves, mnist1d_large, random_curves, textures
-from initviz.stack import evaluating
-from initviz.transfer import features
-from initviz.transfer_result import TransferResult, in_words, spread
+from initviz.datasets import curves, mnist1d_large, textures
+from initviz.datasets._source_tasks import random_curves
+from initviz.models import FOLDER, signal_cnn
+from initviz.models._checkpoint import load_safetensors_
+from initviz.tools import _pretrain as pretrain
+from initviz.training import TransferResult, evaluating, in_words, spread
+from initviz.training._transfer import features
 
-study_module = import_module("initviz.transfer_study")  # the package has a function of this name
+study_module = import_module("initviz.experiments._transfer_study")  # the package has a function of this name
 
 
 def accuracy(net, data):
@@ -61,7 +61,7 @@ def own():
 @pytest.mark.parametrize("name", iv.PRETRAINED)
 def test_a_card_says_what_its_file_holds(name):
     card, net = iv.card(name), iv.pretrained(name)
-    assert card.name == name and card.command == f"python -m initviz.pretrain {name}"
+    assert card.name == name and card.command == f"python -m initviz pretrain {name}"
     assert sum(p.numel() for p in net.parameters()) == card.parameters
     assert (FOLDER / f"{name}.safetensors").stat().st_size < 200_000
     assert f"{card.accuracy:.0%}" in str(card) and card.task in str(card)
@@ -189,7 +189,7 @@ def test_features_are_what_the_head_sees(own):
 
 
 def test_random_keeps_nothing_of_the_pretrained_weights(own):
-    from initviz.transfer import _drawn_anew
+    from initviz.training._transfer import _drawn_anew
 
     drawn = _drawn_anew(copy.deepcopy(own), "he_normal", 0)
     before, after = state(own), state(drawn)

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 import initviz as iv
-from initviz.plots.transfer import LOOKS, TransferFigure
-from initviz.transfer_result import TransferResult, in_words
-from initviz.transfer_study import LABELS
-from initviz.widgets.transfer import explore_transfer
+from initviz.experiments._transfer_study import LABELS
+from initviz.plots import TransferFigure
+from initviz.plots._transfer import LOOKS
+from initviz.training import TransferResult, in_words
+from initviz.widgets import explore_transfer
 
 PNG = b"\x89PNG"
 
@@ -59,7 +60,7 @@ def test_the_curves_are_the_means_of_the_study(explorer):
 
 
 def test_nothing_is_trained_while_a_control_moves(explorer, monkeypatch):
-    monkeypatch.setattr(import_module("initviz.transfer"), "train", None)
+    monkeypatch.setattr(import_module("initviz.training._transfer"), "train", None)
     for labels in LABELS:
         explorer.set(labels=labels)
 

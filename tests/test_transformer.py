@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from torch import nn
 
 import initviz as iv
-from initviz.transformer import NORMS, Attention
+from initviz.models import Attention
+from initviz.models._transformer import NORMS
 
 DATA = iv.digits()
 X, Y = DATA.batch(64)

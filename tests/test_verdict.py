@@ -10,8 +10,10 @@ from healthy_models import HEALTHY
 from torch import nn
 
 import initviz as iv
-from initviz.report import LayerStats, Report, TensorStats
-from initviz.verdict import DEAD, KINDS, RATIO, Verdict, verdict
+from initviz._core.statistics import TensorStats
+from initviz.diagnosis import KINDS, Verdict, verdict
+from initviz.diagnosis._verdict import DEAD, RATIO
+from initviz.inspection import LayerStats, Report
 
 # Illnesses ---------------------------------------------------------------------------------------------------------------
 

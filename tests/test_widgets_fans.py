@@ -7,8 +7,7 @@ import pytest
 from PIL import Image
 
 import initviz as iv
-from initviz.one_layer import CHOICES
-from initviz.rectifier import LAYERS, RECIPES
+from initviz.experiments import FAN_CHOICES, LAYERS, RECIPES
 
 OTHER = {
     "fans": {"n_in": 512, "n_out": 16, "choice": "fan_out", "distribution": "normal", "activation": "tanh", "seed": 3},
@@ -54,7 +53,7 @@ def test_bad_settings(app):
 def test_the_fans_explorer_measures_what_it_says():
     explorer = iv.explore_fans(n_in=64, n_out=1024, choice="fan_in")
     assert explorer.chosen.backward_theory == 16 and f"{explorer.chosen.backward:.3g}" in explorer.sentence
-    assert [one.choice for one in explorer.factors] == list(CHOICES)
+    assert [one.choice for one in explorer.factors] == list(FAN_CHOICES)
     explorer.set(n_in=1024, n_out=8)
     assert explorer.chosen.backward_theory == 1 / 128
 

@@ -7,11 +7,13 @@ import pytest
 import torch
 
 import initviz as iv
-from initviz import widths as module
-from initviz.draws import unit_noise
-from initviz.plots.widths import WidthsFigure
-from initviz.theory import chi, variance_map
-from initviz.widths import factor_curve, std_at, width_spread
+from initviz.experiments import _widths as module
+from initviz.experiments import factor_curve, width_spread
+from initviz.experiments._widths import std_at
+from initviz.initializers import unit_noise
+from initviz.plots import WidthsFigure
+from initviz.theory import chi
+from initviz.theory._dense import variance_map
 
 HE = math.sqrt(2 / 64)
 

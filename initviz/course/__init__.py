@@ -1,4 +1,4 @@
-"""The questions and exercises of the notebooks, a module a notebook: `n05_xavier_glorot` belongs to notebooks/05_xavier_glorot.ipynb.
+"""The questions and exercises of the notebooks, a module a notebook: `_n05_xavier_glorot` belongs to notebooks/05_xavier_glorot.ipynb.
 
 A notebook says `iv.quiz("05.sigmoid")` and `iv.check("05.uniform_bound", uniform_bound)`. What a question says and how an
 answer is judged stands here, out of a student's sight.
@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from types import ModuleType
 from typing import Any
 
-from initviz._arguments import look_up
-from initviz.course.kit import Exercise, Judgement, Question, judge_answer
-from initviz.course.quiz import Quiz
+from initviz._core.arguments import look_up
+from initviz.course._kit import Exercise, Judgement, Question, judge_answer
+from initviz.course._quiz import Quiz
 
 __all__ = ["Exercise", "Judgement", "Question", "Quiz", "check", "judge", "lessons", "quiz"]
 
 
 def lessons() -> dict[str, str]:
-    """Number of each notebook that has questions or exercises -> the name of its module: {"05": "n05_xavier_glorot", ...}."""
+    """Number of each notebook that has questions or exercises -> the name of its module: {"05": "_n05_xavier_glorot", ...}."""
     names = [module.name for module in pkgutil.iter_modules(__path__)]
-    return {name[1:3]: name for name in names if name[0] == "n" and name[1:3].isdigit()}
+    return {name[2:4]: name for name in names if re.match(r"_n\d\d_", name)}
 
 
 def quiz(key: str) -> Quiz:

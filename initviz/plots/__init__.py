@@ -1,28 +1,29 @@
 """Pictures: each takes a record of numbers and makes, or moves, the artists of a matplotlib figure."""
 
-from initviz.plots.anatomy import anatomy
-from initviz.plots.curves import curves
-from initviz.plots.fans import FansFigure, fans
-from initviz.plots.filters import filters
-from initviz.plots.finite_width import finite_width
-from initviz.plots.flow import FlowFigure, flow
-from initviz.plots.groups import groups
-from initviz.plots.growth import growth
-from initviz.plots.heatmap import HeatMapFigure, heat_map
-from initviz.plots.lsuv import LsuvFigure, lsuv
-from initviz.plots.overlay import overlay
-from initviz.plots.parting import parting
-from initviz.plots.phase import PhaseFigure, phase
-from initviz.plots.race import RaceFigure, race
-from initviz.plots.rectifier import RectifierFigure, rectifier
-from initviz.plots.signals import signals
-from initviz.plots.singular_values import singular_values
-from initviz.plots.streams import streams
-from initviz.plots.symmetry import SymmetryFigure, symmetry
-from initviz.plots.transfer import TransferFigure, transfer
-from initviz.plots.transfer_curves import transfer_curves
-from initviz.plots.weight_shapes import weight_shapes
-from initviz.plots.widths import WidthsFigure, widths
+from initviz.plots._anatomy import anatomy
+from initviz.plots._curves import curves
+from initviz.plots._fans import FansFigure, fans
+from initviz.plots._filters import filters
+from initviz.plots._finite_width import finite_width
+from initviz.plots._flow import FlowFigure, flow
+from initviz.plots._groups import groups
+from initviz.plots._growth import growth
+from initviz.plots._heatmap import HeatMapFigure, heat_map
+from initviz.plots._lsuv import LsuvFigure, lsuv
+from initviz.plots._overlay import overlay
+from initviz.plots._parting import parting
+from initviz.plots._phase import PhaseFigure, phase
+from initviz.plots._race import RaceFigure, race
+from initviz.plots._rectifier import RectifierFigure, rectifier
+from initviz.plots._scale import power
+from initviz.plots._signals import signals
+from initviz.plots._singular_values import singular_values
+from initviz.plots._streams import streams
+from initviz.plots._symmetry import SymmetryFigure, symmetry
+from initviz.plots._transfer import TransferFigure, transfer
+from initviz.plots._transfer_curves import transfer_curves
+from initviz.plots._weight_shapes import weight_shapes
+from initviz.plots._widths import WidthsFigure, widths
 
 __all__ = [
     "FansFigure",
@@ -48,6 +49,7 @@ __all__ = [
     "overlay",
     "parting",
     "phase",
+    "power",
     "race",
     "rectifier",
     "signals",

@@ -1,18 +1,20 @@
 """Apps for notebooks: controls -> compute -> picture, one file an app."""
 
-from initviz.widgets.clinic import Clinic, clinic
-from initviz.widgets.comparison import Comparison, explore_comparison
-from initviz.widgets.explorer import Explorer, explore
-from initviz.widgets.fans import FansExplorer, explore_fans
-from initviz.widgets.lsuv import LsuvStepper, explore_lsuv
-from initviz.widgets.phase import PhaseExplorer, explore_phase
-from initviz.widgets.race import RaceExplorer, explore_race
-from initviz.widgets.rectifier import RectifierExplorer, explore_relu
-from initviz.widgets.scale_width import ScaleExplorer, explore_scale
-from initviz.widgets.symmetry import SymmetryExplorer, explore_symmetry
-from initviz.widgets.transfer import TransferExplorer, explore_transfer
+from initviz.widgets._clinic import Clinic, clinic
+from initviz.widgets._comparison import Comparison, explore_comparison
+from initviz.widgets._explorer import Explorer, explore
+from initviz.widgets._fans import FansExplorer, explore_fans
+from initviz.widgets._lsuv import LsuvStepper, explore_lsuv
+from initviz.widgets._phase import PhaseExplorer, explore_phase
+from initviz.widgets._presets import PRESETS
+from initviz.widgets._race import RaceExplorer, explore_race
+from initviz.widgets._rectifier import RectifierExplorer, explore_relu
+from initviz.widgets._scale_width import ScaleExplorer, explore_scale
+from initviz.widgets._symmetry import SymmetryExplorer, explore_symmetry
+from initviz.widgets._transfer import TransferExplorer, explore_transfer
 
 __all__ = [
+    "PRESETS",
     "Clinic",
     "Comparison",
     "Explorer",

@@ -8,7 +8,7 @@ import nbformat
 import pytest
 from browser.pages import ROOT
 
-from initviz.slides import deck
+from initviz.tools._slides import deck
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 WIDTH, HEIGHT = 1920, 1080

@@ -1,0 +1,179 @@
+"""Notebook 01: questions and exercises on what the start of training decides."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from initviz.course._kit import Choice, Exercise, Question, Wrong, call, close, number
+from initviz.training import RaceResult, race
+
+QUESTIONS = {
+    "scale": Question(
+        "Each of these five starts is trained for 600 steps, with the same optimizer and the same learning rate. How many of the five "
+        "will name at least 80 % of the test digits correctly?",
+        (
+            Choice(
+                "all five: training sorts it out",
+                "Two of them it can't: one gives it no gradient, the other no finite one.",
+            ),
+            Choice(
+                "three: the smallest and the largest fail",
+                "And the three that get there do so after very different times. The window is narrow: between the largest that works "
+                "and the one that fails lies a factor of 1.15.",
+                right=True,
+            ),
+            Choice(
+                "four: only the smallest fails", "The largest fails as well, and at once: ten layers turn 1.5 into 58."
+            ),
+            Choice(
+                "four: only the largest fails",
+                "Small weights look harmless, but the signal has to come through ten layers of them.",
+            ),
+            Choice(
+                "one", "There is some room around the best one: a factor of 0.7 below it costs time, not the result."
+            ),
+        ),
+    ),
+    "quality": Question(
+        "He × 1.3 reaches a training loss as low as He's. How do the two compare on test digits at the end?",
+        (
+            Choice(
+                "the same: they fit the data equally well",
+                "They fit the training data equally well. There are many ways to do so.",
+            ),
+            Choice(
+                "He × 1.3 is better: it started with larger gradients",
+                "It took larger steps, but not to a better place.",
+            ),
+            Choice(
+                "He × 1.3 is worse",
+                "It makes more errors, though it fits its training digits. What gradient descent finds depends on where it "
+                "starts, also when it finds a minimum from everywhere.",
+                right=True,
+            ),
+        ),
+    ),
+    "adam": Question(
+        "The same five starts with Adam, which makes its steps of one length whatever the size of the gradient. What will change?",
+        (
+            Choice(
+                "all five learn well",
+                "A step of the right length needs a direction too; and a bad region stays a bad region.",
+            ),
+            Choice(
+                "the slow one becomes fast; the one that diverged survives; the smallest still fails",
+                "The length of a step was the trouble with two of them. The smallest has gradients of about $10^{-14}$, "
+                "and Adam adds $10^{-8}$ before it divides: next to that they are nothing.",
+                right=True,
+            ),
+            Choice(
+                "nothing: the signal is what it was",
+                "The signal is, but its gradient is rescaled: enough to make up for a factor of 32.",
+            ),
+        ),
+    ),
+}
+
+
+# Exercises ---------------------------------------------------------------------------------------------------------------
+
+
+def _judge_guess(answer: Any) -> None:
+    for classes in (10, 2, 1000):
+        got = number(call(answer, classes))
+        right = math.log(classes)
+        if close(got, right):
+            continue
+        reason = f"for {classes} classes it gives {got:.4g}."
+        if close(got, -right):
+            reason += " The sign: a probability is below 1, so its logarithm is negative and the loss is minus that."
+        elif close(got, math.log2(classes)) or close(got, math.log10(classes)):
+            reason += " PyTorch's cross-entropy uses the natural logarithm."
+        elif close(got, 1 / classes) or close(got, 1 - 1 / classes):
+            reason += " That is a probability; the loss is minus the logarithm of the right class's."
+        elif close(got, math.log(10)):
+            reason += " That is right for ten classes only."
+        else:
+            reason += f" A network that gives each class 1/{classes} has the loss -ln(1/{classes}) = {right:.4g}."
+        raise Wrong(reason)
+
+
+SCALES = {5: (1.0, 4.0, 1.5, 2.0, 0.5, 3.0), 25: (1.4, 0.5, 1.0, 2.0, 1.2)}
+"""Depth -> the scales to try, out of order."""
+
+
+@lru_cache(maxsize=4)
+def _raced(depth: int) -> RaceResult:
+    return race({str(s): {"scale": s} for s in SCALES[depth]}, depth=depth, seeds=3, steps=20, lr=0.02)
+
+
+def _judge_stable(answer: Any) -> None:
+    for depth, scales in SCALES.items():
+        got = number(call(answer, list(scales), depth))
+        diverged = {s: _raced(depth).diverged(str(s)) for s in scales}
+        stable = [s for s in scales if not diverged[s]]
+        if got == max(stable):
+            continue
+        reason = f"for {list(scales)} at depth {depth} it gives {got:g}."
+        if got not in diverged:
+            reason += " That is not one of the scales."
+        elif got == min(stable):
+            reason += " That is the smallest that is stable; the largest is asked for."
+        elif not diverged[got]:
+            reason += f" No run diverges there, but none does at {max(stable):g} either: try every scale, at the depth that is asked for."
+        elif got == min(s for s in scales if diverged[s]):
+            reason += " That is the first that diverges; the one below it is asked for."
+        else:
+            reason += f" There {diverged[got]} of 3 runs diverge."
+            reason += " Do you use the depth?" if depth == 25 else ""
+        raise Wrong(reason)
+
+
+RUNS: tuple[tuple[Sequence[float], int, str], ...] = (
+    ((2.4, 1.1, 0.3), 10, "learning"),
+    ((2.3, 2.3, 2.29), 10, "stuck"),
+    ((40.0, math.nan), 10, "diverged"),
+    ((3.0, math.inf, 0.2), 10, "diverged"),
+    ((4.6, 4.5, 4.0), 100, "learning"),
+    ((0.69, 0.69, 0.68), 2, "stuck"),
+    ((43.0, 5.0, 0.4), 10, "learning"),
+    ((2.31, 0.5, 2.3), 10, "stuck"),
+)
+
+
+def _judge_health(answer: Any) -> None:
+    for losses, classes, right in RUNS:
+        got = call(answer, list(losses), classes)
+        if not isinstance(got, str) or got not in ("diverged", "stuck", "learning"):
+            raise Wrong(f'got {got!r}; the answer is "diverged", "stuck" or "learning".')
+        if got == right:
+            continue
+        reason = f"losses {list(losses)} with {classes} classes are {right!r}, and it says {got!r}."
+        if right == "diverged" and any(math.isnan(loss) for loss in losses):
+            reason += " Every comparison with NaN is false, also NaN == NaN: ask math.isfinite first."
+        elif right == "diverged":
+            reason += " Infinity is not a finite number, wherever in the list it stands."
+        elif classes != 10:
+            reason += f" The loss of guessing among {classes} classes is ln({classes}) = {math.log(classes):.2f}."
+        elif right == "stuck":
+            reason += f" Its last loss is not 10 % below ln(10) = {math.log(10):.2f}."
+        else:
+            reason += " The last loss counts, however it began."
+        raise Wrong(reason)
+
+
+EXERCISES = {
+    "loss_of_guessing": Exercise(
+        _judge_guess,
+        "ln(classes). A first loss of twice that says: the start is too large, before a single step is paid for.",
+    ),
+    "largest_stable_scale": Exercise(
+        _judge_stable,
+        "five layers stand much more than twenty-five: a factor c on each becomes c to the power of the depth.",
+    ),
+    "health": Exercise(_judge_health, "three numbers of a training log that tell most failures apart."),
+}
+"""The exercises by name."""

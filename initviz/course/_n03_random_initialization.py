@@ -1,0 +1,161 @@
+"""Notebook 03: questions and exercises on random initialization and its scale."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from initviz.course._kit import Choice, Exercise, Question, Wrong, call, close, number
+
+QUESTIONS = {
+    "groups": Question(
+        "A hidden layer has 32 neurons, but they start as 4 different ones, each 8 times over. It is trained on the ten digits. "
+        "What will it be as good as?",
+        (
+            Choice("a layer of 32", "Copies stay copies, as notebook 02 showed: they get the same gradients."),
+            Choice("a layer of 4", "Four features are all it can ever have; its width is only on paper.", right=True),
+            Choice("a layer of 1", "One would be left if all 32 were the same. Here there are four kinds."),
+        ),
+    ),
+    "shape": Question(
+        "Two deep networks are drawn with the same standard deviation, one from a normal distribution, one from a uniform. After ten "
+        "layers, what do their activations look like?",
+        (
+            Choice(
+                "the normal one's spread more, it has tails",
+                "A single weight has. A neuron sums hundreds of them, and a sum knows only the variance.",
+            ),
+            Choice(
+                "the uniform one's look uniform",
+                "Already the first sum looks like a bell: the central limit theorem.",
+            ),
+            Choice(
+                "the same",
+                "The spread of a sum depends on the variance of its terms alone, and its shape hardly on theirs.",
+                right=True,
+            ),
+        ),
+    ),
+    "width": Question(
+        "You found by trial that a std of 0.177 keeps the activations of a ReLU network steady at width 64. You take it to "
+        "width 1024, which is 16 times as wide. What does each layer now do to the spread of the activations?",
+        (
+            Choice("keeps it: the std is the same", "Each neuron now sums 16 times as many terms."),
+            Choice(
+                "multiplies it by 4",
+                "16 times as many terms, each of the same variance: 16 times the variance, 4 times the spread. After "
+                "ten layers that is a factor of a million.",
+                right=True,
+            ),
+            Choice("multiplies it by 16", "Its variance, yes. The spread is the root of that."),
+            Choice(
+                "divides it by 16",
+                "That would be so if a neuron averaged its inputs. It sums them.",
+            ),
+        ),
+    ),
+}
+
+
+# Exercises ---------------------------------------------------------------------------------------------------------------
+
+
+def _judge_std(answer: Any) -> None:
+    for n in (100, 64, 7):
+        got = number(call(answer, n))
+        right = 1 / math.sqrt(n)
+        if close(got, right):
+            continue
+        reason = f"for n = {n} it gives {got:.4g}."
+        if close(got, 1 / n):
+            reason += " That is the variance; the standard deviation is its root."
+        elif close(got, math.sqrt(2 / n)):
+            reason += (
+                " That is right for a ReLU layer, which lets half of the second moment through; this one is linear."
+            )
+        elif close(got, math.sqrt(n)) or close(got, n):
+            reason += " It grows with n; but the more terms a neuron sums, the smaller each must be."
+        elif close(got, math.sqrt(3 / n)):
+            reason += " That is the bound of a uniform draw; its standard deviation is asked for."
+        else:
+            reason += f" Then a layer multiplies the variance by n std^2 = {n * got**2:.3g}; it should be 1."
+        raise Wrong(reason)
+
+
+def _judge_bound(answer: Any) -> None:
+    for std in (1.0, 0.05):
+        got = number(call(answer, std))
+        if close(got, std * math.sqrt(3)):
+            continue
+        reason = f"for a std of {std:g} it gives {got:.4g}."
+        if close(got, std):
+            reason += " A uniform draw from [-b, b] has a smaller std than b: most of it lies nearer to 0."
+        elif close(got, std / math.sqrt(3)):
+            reason += " That is the std of a draw from [-std, std]: the other way round."
+        elif close(got, 3 * std):
+            reason += " The variance is b^2 / 3; take the root of both sides."
+        elif close(got, std * math.sqrt(12)):
+            reason += " That is the whole width of the interval, 2 b."
+        elif close(got, std**2 * 3):
+            reason += " That is b^2."
+        else:
+            reason += f" The std of a uniform draw from [-b, b] is b / sqrt(3), here {abs(got) / math.sqrt(3):.4g}."
+        raise Wrong(reason)
+
+
+def _judge_carry(answer: Any) -> None:
+    for std, n_from, n_to in ((0.2, 64, 1024), (0.03, 500, 125), (0.1, 10, 10)):
+        got = number(call(answer, std, n_from, n_to))
+        right = std * math.sqrt(n_from / n_to)
+        if close(got, right):
+            continue
+        reason = f"a std of {std:g} from width {n_from} to width {n_to} comes out as {got:.4g}."
+        if close(got, std):
+            reason += " It must change with the width."
+        elif close(got, std * math.sqrt(n_to / n_from)) or close(got, std * n_to / n_from):
+            reason += " The wrong way: more inputs need smaller weights."
+        elif close(got, std * n_from / n_to):
+            reason += " That is how the variance goes; the std goes with its root."
+        else:
+            reason += " What must stay the same is n std^2."
+        raise Wrong(reason)
+
+
+def _judge_layers(answer: Any) -> None:
+    for std, n, least in ((0.05, 100, 1e-3), (0.01, 400, 1e-6), (0.03, 1000, 0.5), (0.1, 100, 1e-3), (0.2, 100, 1e-3)):
+        got = number(call(answer, std, n, least))
+        factor = std * math.sqrt(n)
+        if factor > 0.999:
+            if not math.isinf(got):
+                raise Wrong(
+                    f"with std {std:g} and n = {n} a layer multiplies the rms by {factor:.3g}, so it never falls below "
+                    f"{least:g}: the answer is math.inf, not {got:g}."
+                )
+            continue
+        exact = math.log(least) / math.log(factor)
+        right = math.floor(exact) + 1
+        if got == right:
+            continue
+        reason = f"with std {std:g} and n = {n} a layer multiplies the rms by {factor:.3g}; "
+        reason += f"you say that it is below {least:g} after {got:g} layers."
+        half = exact / 2
+        if abs(got - half) <= 1 and abs(right - half) > 1:
+            reason += " You have multiplied by the factor of the variance, n std^2; the rms changes by its root."
+        elif abs(got - right) <= 1:
+            reason += f" After {right - 1} it is {factor ** (right - 1):.3g}, after {right} it is {factor**right:.3g}: mind the rounding."
+        else:
+            reason += f" After k layers the rms is (std sqrt(n))^k; for k = {right} that is {factor**right:.3g}."
+        raise Wrong(reason)
+
+
+EXERCISES = {
+    "std_for_width": Exercise(_judge_std, "1/sqrt(n): a sum of n terms of variance 1/n has variance 1."),
+    "uniform_bound": Exercise(
+        _judge_bound,
+        "b = sqrt(3) std. The bounds sqrt(6 / ...) that you will meet in notebooks 05 and 06 are this, with the std put in.",
+    ),
+    "carry_over": Exercise(_judge_carry, "n std^2 stays the same, so the std goes with 1/sqrt(n)."),
+    "layers_left": Exercise(
+        _judge_layers, "the rms falls by the factor std sqrt(n) a layer: a little below 1, and no depth is safe."
+    ),
+}

@@ -1,0 +1,235 @@
+"""Notebook 10: questions and exercises on the edge of chaos, isometry, finite width, residual networks and transformers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from initviz.course._kit import Choice, Exercise, Question, Wrong, call, close, number
+from initviz.initializers import activation as activation_named
+from initviz.theory import critical_sigma_w, second_moment, slope_second_moment
+
+QUESTIONS = {
+    "sides": Question(
+        r"tanh without biases: the edge is at $\sigma_w = 1$. Which network carries its gradient over more layers, the one at 0.95 or the "
+        "one at 1.05?",
+        (
+            Choice("both alike", "So it would be if χ went through 1 in a straight line. The fixed point q* moves too, on one side."),
+            Choice(
+                "0.95",
+                "Below the edge the signal dies out, and χ is σ_w squared: 0.9 a layer. What is there above the edge that works against "
+                "the larger weights?",
+            ),
+            Choice(
+                "1.05",
+                "Above the edge the signal settles where tanh is bent, and its smaller slopes take away what the larger weights give. The "
+                "depth scales are 10 and 348 layers.",
+                right=True,
+            ),
+        ),
+    ),
+    "isometry": Question(
+        "Which network has, at eight layers, all singular values of its Jacobian near each other?",
+        (
+            Choice("linear, tanh and ReLU, all three", "What does a ReLU's slope do to half of the directions?"),
+            Choice(
+                "linear and tanh",
+                "tanh has slopes near 1 as long as the signal is small. Half of a ReLU's slopes are 0, and no weights bring back a "
+                "direction that is lost.",
+                right=True,
+            ),
+            Choice("linear alone", "Nearly. But a small signal meets only slopes near 1 in a tanh."),
+            Choice("none", "A product of orthogonal matrices is orthogonal, so the linear one has them all at exactly 1."),
+        ),
+    ),
+    "narrow": Question(
+        "He's weights, 64 ReLU layers of 64 units. By what factor does the squared gradient of a typical draw stray from the middle of "
+        "all draws (one standard deviation)?",
+        (
+            Choice("by a few percent", "One layer strays by √(5/64) = 28 % already, and there are 64."),
+            Choice("by about 2", "√5 = 2.2 is the standard deviation of the logarithm."),
+            Choice(
+                "by about 9",
+                "The logarithm has variance 5·64/64 = 5. One standard deviation is √5 = 2.2, and e to that is 9.",
+                right=True,
+            ),
+            Choice("by about 150", "e to the fifth: 5 is the variance of the logarithm, not its standard deviation."),
+        ),
+    ),
+    "deep": Question(
+        "Which of them will learn within sixty steps?",
+        (
+            Choice("all but the Gaussian", "Compare the depth scales with 200 layers: 0.81 to the 200th is a small number."),
+            Choice("only 1, the edge itself", "It need not be infinite: a depth scale as long as the network is enough."),
+            Choice(
+                "1 and 1.05",
+                "Depth scales of infinity and 348 layers; the others reach 6 times 5 and 6 times 16 layers.",
+                right=True,
+            ),
+            Choice("1, 1.05 and 1.3", "Six depth scales of 16 layers are 96, and gradients explode beyond."),
+        ),
+    ),
+    "doubling": Question(
+        "Unscaled, $x + F(x)$ in each of a hundred ReLU blocks. By how much does the root mean square of the stream grow?",
+        (
+            Choice(
+                "not at all: every branch keeps the second moment",
+                "Each branch does, but the stream is a sum: what passes by and what the branch adds.",
+            ),
+            Choice(
+                "about 10-fold: a hundred branches of equal size add up",
+                "They would, if they were of equal size. Each reads a stream that has already grown.",
+            ),
+            Choice(
+                "about $10^{15}$-fold",
+                "Each block doubles the second moment: $2^{100} = 10^{30}$, and the root of that.",
+                right=True,
+            ),
+        ),
+    ),
+    "prenorm": Question(
+        "In a pre-norm transformer every branch reads a normalized copy of the stream. How does the stream's second moment depend on "
+        "the number $l$ of blocks that it has passed?",
+        (
+            Choice(
+                "it stays: normalization holds it",
+                "The copy that a branch reads is normalized. The stream itself never is, until the output.",
+            ),
+            Choice(
+                "it grows in proportion to $l$",
+                "Each branch reads a signal of size 1, so it adds an amount that does not depend on the stream's size.",
+                right=True,
+            ),
+            Choice(
+                "it doubles a block, as $2^l$",
+                "That took branches that grow with the stream. These read a signal of size 1, always.",
+            ),
+        ),
+    ),
+}  # fmt: skip
+
+
+# Exercises ---------------------------------------------------------------------------------------------------------------
+
+
+def _at(activation: str, q: float) -> float:
+    """The sigma_w at which chi is 1 if the second moment is q."""
+    return float(1 / np.sqrt(slope_second_moment(activation_named(activation), np.array(q))))
+
+
+def _kept(activation: str, sigma_b: float) -> float:
+    """The sigma_w at which q* is 1."""
+    return float(np.sqrt((1 - sigma_b**2) / second_moment(activation_named(activation), np.array(1.0))))
+
+
+EDGE_MISTAKES: list[tuple[Callable[[str, float], float], str]] = [
+    (lambda a, b: critical_sigma_w(a, b) ** 2, "that is the square of the answer: the variance has σ_w², the answer is σ_w."),
+    (lambda a, b: critical_sigma_w(a), "that is the edge without biases. They raise q*, and a larger q has smaller slopes."),
+    (lambda a, b: _at(a, 1.0), "there χ is 1 at q = 1. The network does not stay at q = 1: take χ at its fixed point."),
+    (lambda a, b: _at(a, b**2), "there χ is 1 at q = σ_b², where the first layer would be without an input; q* is larger."),
+    (_kept, "there q* is 1, so the signal keeps the scale of the input. It is the gradient that the edge is about: χ = 1."),
+    (lambda a, b: critical_sigma_w(a, b**2), "the bias enters as σ_b² of a number that is a variance already; give σ_b as it is."),
+    (lambda a, b: critical_sigma_w(a, math.sqrt(b)), "that is the edge for √σ_b: σ_b is a standard deviation as it is."),
+]  # fmt: skip
+
+
+def _judge_edge(answer: Any) -> None:
+    for activation, sigma_b in (("tanh", 0.3), ("tanh", 0.6), ("softsign", 0.2)):
+        given = number(call(answer, activation, sigma_b))
+        if close(given, critical_sigma_w(activation, sigma_b), rel=0.01):
+            continue
+        words = f"for {activation} and σ_b = {sigma_b:g} it gives {given:.3g}: "
+        for mistake, why in EDGE_MISTAKES:
+            if close(given, mistake(activation, sigma_b), rel=0.005):
+                raise Wrong(words + why)
+        side = "vanish" if given < critical_sigma_w(activation, sigma_b) else "explode"
+        raise Wrong(words + f"there gradients {side}; χ at the fixed point is not 1.")
+
+
+WIDTH_MISTAKES: list[tuple[Callable[[int, float], float], str]] = [
+    (lambda L, f: 20 * L / math.log(f) ** 2, "that is for the squared norm. log|g| is half of log|g|²."),
+    (lambda L, f: 5 * L / (4 * math.log(f) ** 2), "that is for one standard deviation, so for 68 of 100 draws; take two."),
+    (lambda L, f: 5 * L / math.log10(f) ** 2, "the logarithm there is the natural one, math.log."),
+    (lambda L, f: 5 * L / math.log2(f) ** 2, "the logarithm there is the natural one, math.log."),
+    (lambda L, f: 5 * L / math.log(f), "the standard deviation is to be log f; its square is the variance. Square log f."),
+    (lambda L, f: 5 * L / f**2, "the factor enters by its logarithm: logarithms add up over layers."),
+    (lambda L, f: 5 * L / f, "the factor enters by its logarithm, and squared: a variance is 5L/n."),
+    (lambda L, f: 2 * L / math.log(f) ** 2, "2/n a layer is a linear network; half of a ReLU's slopes are 0, which makes it 5/n."),
+    (lambda L, f: 3 * L / math.log(f) ** 2, "3/n a layer is for orthogonal weights; these are Gaussian."),
+    (lambda L, f: math.log(f) ** 2 / (5 * L), "upside down: the more layers, the wider it must be."),
+]  # fmt: skip
+
+
+def _judge_width(answer: Any) -> None:
+    for L, f in ((50, 2.0), (30, 1.5), (20, 5.0)):
+        given, expected = number(call(answer, L, f)), 5 * L / math.log(f) ** 2
+        if abs(given - expected) <= 1.001:  # rounded, in whichever way
+            continue
+        words = f"for {L} layers and a factor of {f:g} it gives {given:.4g}: "
+        for mistake, why in WIDTH_MISTAKES:
+            if abs(given - mistake(L, f)) <= max(1.001 * (expected > 2), 1e-3 * mistake(L, f)):
+                raise Wrong(words + why)
+        inside = math.erf(math.log(f) / math.sqrt(5 * L / given) * math.sqrt(2)) if given > 0 else 0
+        raise Wrong(words + f"at that width {100 * inside:.1f} of 100 draws would be within it.")
+
+
+BRANCH_MISTAKES: list[tuple[Callable[[int, float], float], str]] = [
+    (
+        lambda n, g: g ** (1 / n) - 1,
+        "that is s squared: the branch's second moment is multiplied by s²; take the root.",
+    ),
+    (lambda n, g: math.sqrt(math.log(g) / n), "that is right for many blocks only; G^(1/N) - 1 is not quite log(G)/N."),
+    (lambda n, g: 1 / math.sqrt(n), "that is right for (1 + 1/N)^N alone, near e; G is left out."),
+    (
+        lambda n, g: math.sqrt((g - 1) / n),
+        "growth is multiplied from block to block, not added: (1 + s²)^N is not 1 + N s².",
+    ),
+    (lambda n, g: math.sqrt(g / n), "growth is multiplied from block to block, not added."),
+    (
+        lambda n, g: g ** (1 / (2 * n)),
+        "that factor on the whole stream gives G; what passes by the branch has a factor of 1.",
+    ),
+    (lambda n, g: g ** (1 / n), "that is a block's factor on the second moment, 1 + s²; solve it for s."),
+    (lambda n, g: g ** (1 / n) / 2, "in 1 + s² the 1 is what passes by: subtract it."),
+    (
+        lambda n, g: g ** (1 / (2 * n)) - 1,
+        "stream and branch add as squares, 1 + s², since they are uncorrelated, not as 1 + s.",
+    ),
+    (
+        lambda n, g: math.sqrt(g ** (1 / (2 * n)) - 1),
+        "G is the second moment's growth already; there is no root to take of it.",
+    ),
+    (lambda n, g: math.sqrt(g ** (2 / n) - 1), "G is the second moment's growth already; it need not be squared."),
+]
+
+
+def _judge_branch_factor(answer: Any) -> None:
+    for blocks, growth in ((3, 8.0), (10, 4.0), (100, math.e)):
+        given = number(call(answer, blocks, growth))
+        expected = math.sqrt(growth ** (1 / blocks) - 1)
+        if close(given, expected, rel=1e-4):
+            continue
+        words = f"for N = {blocks} and G = {growth:.3g} it gives {given:.4g}: "
+        for mistake, why in BRANCH_MISTAKES:
+            if close(given, mistake(blocks, growth), rel=1e-6):
+                raise Wrong(words + why)
+        raise Wrong(words + f"with that factor the second moment grows by {(1 + given**2) ** blocks:.3g}.")
+
+
+EXERCISES = {
+    "edge": Exercise(
+        _judge_edge,
+        "right. At this point a gradient keeps its mean square over any number of layers, in a wide network.",
+    ),
+    "width": Exercise(
+        _judge_width,
+        "right. Width must grow in proportion to depth: a network twice as deep needs twice the width for the same luck.",
+    ),
+    "branch_factor": Exercise(
+        _judge_branch_factor,
+        "each block multiplies by 1 + s², and N of them by G. For G = e and many blocks that is 1/√N.",
+    ),
+}

@@ -1,0 +1,17 @@
+"""Small data sets that need no download."""
+
+from initviz.datasets._classification import DATASETS, Data, check_data, dataset, digits, gaussian, mnist1d
+from initviz.datasets._source_tasks import curves, mnist1d_large, textures
+
+__all__ = [
+    "DATASETS",
+    "Data",
+    "check_data",
+    "curves",
+    "dataset",
+    "digits",
+    "gaussian",
+    "mnist1d",
+    "mnist1d_large",
+    "textures",
+]

@@ -1,0 +1,291 @@
+"""A network's check-up on one page: what is wrong, in which layers, why, and one line of code that was tried on a copy and helped."""
+
+from __future__ import annotations
+
+import copy
+import html
+import math
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves, tree_map
+
+from initviz._core.arguments import several
+from initviz.diagnosis._gates import judge
+from initviz.diagnosis._verdict import KINDS, Verdict
+from initviz.initializers import ACTIVATIONS, SCHEMES, init_, lsuv_
+from initviz.inspection import LayerStats, Report
+
+_KNOWN_VARIANCES = {1 / 3: "PyTorch's default", 1.0: "LeCun, and Xavier of a square layer", 2.0: "He"}
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What `diagnose` found. `print` it for a page of text; a notebook shows it as HTML.
+
+    Attributes:
+        model: the class's name; parameters: how many numbers it learns.
+        report, verdict: the model as it is, by `probe` and `verdict`.
+        cause: a sentence on the likely reason, empty for a stable model.
+        remedy: one line of Python with `model` and `x` in it; empty where none is needed, or none helped.
+        after, after_verdict: a copy of the model with the remedy applied, or None.
+        tried: how many remedies could be applied to a copy.
+    """
+
+    model: str
+    parameters: int
+    report: Report
+    verdict: Verdict
+    cause: str
+    remedy: str
+    after: Report | None
+    after_verdict: Verdict | None
+    tried: int = 0
+
+    @property
+    def stable(self) -> bool:
+        """Whether there is nothing to cure."""
+        return self.verdict.kind == "stable"
+
+    def lines(self) -> list[tuple[str, str]]:
+        """The page: (heading, text) line by line."""
+        size = f"{self.model}, {self.parameters:,} parameters, {self.report.dtype}, batch of {self.report.batch_size}"
+        page = [("model", size), ("verdict", f"{self.verdict.kind.upper()}: {self.verdict.why}")]
+        names = [f"{n} ({self.report.reached[n - 1].name})" for n in self.verdict.layers]
+        if names:
+            shown = names if len(names) <= 6 else [*names[:3], "...", names[-1]]
+            page.append(("layers at fault", ", ".join(shown)))
+        if self.cause:
+            page.append(("likely cause", self.cause))
+        if self.remedy:
+            page.append(("remedy", self.remedy))
+        elif not self.stable:
+            failed = (
+                "No change of the weights alone cured a copy of it."
+                if self.tried
+                else "None could be tried on a copy of it."
+            )
+            page.append(("remedy", f"{failed} {self.verdict.remedy}".strip()))
+        if self.after_verdict is not None:
+            page.append(("with the remedy", f"{self.after_verdict.kind.upper()}: {self.after_verdict.why}"))
+        return page
+
+    def __str__(self) -> str:
+        return "\n".join(f"{head:>16}  {text}" for head, text in self.lines())
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        rows = []
+        for head, text in self.lines():
+            words = html.escape(text)
+            if head == "remedy" and self.remedy:
+                words = f"<code>{words}</code>"
+            kind = {"verdict": self.verdict, "with the remedy": self.after_verdict}.get(head)
+            if kind is not None:
+                name = html.escape(kind.kind.upper())
+                words = f'<b style="border-left:8px solid {KINDS[kind.kind]}; padding-left:6px">{name}</b>{words[len(name) :]}'
+            rows.append(
+                f'<tr><th style="text-align:right; vertical-align:top; padding:3px 12px; white-space:nowrap">{head}</th>'
+                f'<td style="text-align:left; padding:3px 0; max-width:820px">{words}</td></tr>'
+            )
+        return f'<table style="font-size:15px; line-height:1.4">{"".join(rows)}</table>'
+
+
+def diagnose(
+    model: nn.Module,
+    x: Any,
+    y: Tensor | None = None,
+    *,
+    loss: Callable[[Any, Any], Tensor] | None = None,
+    seed: int = 0,
+) -> Diagnosis:
+    """Probe a model, judge it, say what is likely the cause, and find a line of code that cures a copy of it.
+
+    Remedies are tried in the order in which they are likely, each on a deep copy that is probed again: another number type, inputs of
+    standard scale, the scheme that fits the activation, LSUV. The first that makes the verdict "stable" is told. The model
+    itself is as it was, and needs room for one copy.
+
+    Args:
+        model, x, y, loss, seed: as for `initviz.probe`.
+    Returns:
+        A `Diagnosis`.
+    Raises:
+        TypeError, ValueError: as `initviz.probe`.
+    """
+    report, found = judge(model, x, y, loss, seed)
+    parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    page = type(model).__name__, parameters, report, found
+    if found.kind == "stable":
+        return Diagnosis(*page, "", "", None, None)
+    tried = 0
+    for remedy in _remedies(report, x):
+        try:
+            patient, batch = remedy.apply(_copy(model), x)
+            after, judged = judge(patient, batch, y, loss, seed)
+        except (RuntimeError, TypeError, ValueError, NotImplementedError):
+            continue  # a remedy that this model can't take
+        tried += 1
+        if judged.kind == "stable":
+            cause = remedy.cause or _cause(report, found)
+            return Diagnosis(*page, cause, remedy.code, after, judged, tried)
+    return Diagnosis(*page, _cause(report, found), "", None, None, tried)
+
+
+def _copy(model: nn.Module) -> nn.Module:
+    """A deep copy. Tensors that the model keeps of its last pass, of which torch makes none, stay without their graph."""
+    passing = [
+        t for module in model.modules() for t in vars(module).values() if isinstance(t, Tensor) and not t.is_leaf
+    ]
+    return copy.deepcopy(model, {id(tensor): tensor.detach() for tensor in passing})
+
+
+def assert_stable(
+    model: nn.Module,
+    x: Any,
+    y: Tensor | None = None,
+    *,
+    loss: Callable[[Any, Any], Tensor] | None = None,
+    allow: Collection[str] = (),
+    seed: int = 0,
+) -> None:
+    """For a test of your own: pass if the model's verdict is "stable", or one that you allow.
+
+        def test_initialization():
+            initviz.assert_stable(MyModel(), torch.randn(32, 3, 64, 64))
+
+    Args:
+        model, x, y, loss, seed: as for `initviz.probe`.
+        allow: further kinds of verdict that pass, such as ("saturated",).
+    Raises:
+        AssertionError: another verdict; the message is the whole page of `diagnose`.
+        TypeError, ValueError: as `initviz.probe`, and an unknown kind.
+    """
+    allow = several("allow", allow)
+    for kind in allow:
+        if kind not in KINDS:
+            raise ValueError(f"allow: {kind!r} is unknown; it takes some of {', '.join(KINDS)}")
+    _, found = judge(model, x, y, loss, seed)
+    if found.kind != "stable" and found.kind not in allow:
+        raise AssertionError(f"the model is not stable\n{diagnose(model, x, y, loss=loss, seed=seed)}")
+
+
+# Remedies ------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Remedy:
+    """A line of code, what it does to a copy and the batch, and the cause that it proves if it helps ("" where it proves none)."""
+
+    code: str
+    apply: Callable[[nn.Module, Any], tuple[nn.Module, Any]]
+    cause: str = ""
+
+
+def _remedies(report: Report, x: Any) -> list[_Remedy]:
+    remedies = []
+    if report.dtype == "float16":
+        cause = (
+            "float16 holds magnitudes from 6e-8 to 65504 only; the same weights are sound in a type with more range."
+        )
+        remedies += [
+            _Remedy("model, x = model.bfloat16(), x.bfloat16()", partial(_in_type, torch.bfloat16), cause),
+            _Remedy("model, x = model.float(), x.float()", partial(_in_type, torch.float32), cause),
+        ]
+    scale = _input_rms(x)
+    if isinstance(x, Tensor) and scale is not None and not 0.1 <= scale <= 10:
+        cause = f"The inputs are not of order 1: their rms is {scale:.3g}. The same weights are sound on standardized inputs."
+        remedies.append(_Remedy("x = (x - x.mean()) / x.std()", lambda m, b: (m, (b - b.mean()) / b.std()), cause))
+    remedies += [_Remedy(f'iv.init_(model, "{name}")', partial(_initialized, name)) for name in _schemes(report)]
+    return [*remedies, _Remedy("iv.lsuv_(model, x)", _settled)]
+
+
+def _in_type(dtype: torch.dtype, model: nn.Module, x: Any) -> tuple[nn.Module, Any]:
+    return model.to(dtype), tree_map(lambda leaf: _cast(leaf, dtype), x)
+
+
+def _initialized(scheme: str, model: nn.Module, x: Any) -> tuple[nn.Module, Any]:
+    return init_(model, scheme), x
+
+
+def _settled(model: nn.Module, x: Any) -> tuple[nn.Module, Any]:
+    lsuv_(model, x)
+    return model, x
+
+
+def _schemes(report: Report) -> list[str]:
+    """The scheme that fits the most frequent activation (Xavier's where none was seen), then the usual others."""
+    names = [layer.activation_name for layer in report.reached if layer.activation_name in ACTIVATIONS]
+    first = ACTIVATIONS[max(set(names), key=names.count)].best_scheme if names else "xavier_normal"
+    return list(dict.fromkeys([first, "he_normal", "xavier_normal", "orthogonal"]))
+
+
+def _cast(leaf: Any, dtype: torch.dtype) -> Any:
+    return leaf.to(dtype) if isinstance(leaf, Tensor) and leaf.is_floating_point() else leaf
+
+
+def _input_rms(x: Any) -> float | None:
+    leaves = [t for t in tree_leaves(x) if isinstance(t, Tensor) and t.is_floating_point()]
+    return float(leaves[0].double().square().mean().sqrt()) if leaves else None
+
+
+# Causes --------------------------------------------------------------------------------------------------------------------
+
+
+def _cause(report: Report, found: Verdict) -> str:
+    """The most likely reason, from what was measured at the layers at fault."""
+    layers = [report.reached[n - 1] for n in found.layers] or list(report.reached)
+    if found.kind == "symmetric":
+        return "The units of a layer start with the same weights, get the same gradient, and so stay the same."
+    if found.kind == "dead":
+        return _dead_cause(layers)
+    if found.kind == "saturated" and all(s.kind in ("LSTM", "GRU") for s in layers):
+        return "Its weights or its inputs are too large, and a gate that is stuck learns nothing."
+    return _scale_cause(layers, found)
+
+
+def _dead_cause(layers: list[LayerStats]) -> str:
+    means = [s.preactivation.mean / s.preactivation.std for s in layers if s.preactivation and s.preactivation.std > 0]
+    if means and min(means) < -1.5:
+        return (
+            f"The pre-activations lie {-min(means):.1f} standard deviations below zero (a negative bias, or inputs that are all "
+            "of one sign): hardly any sample gets through."
+        )
+    return _scale_cause(layers, Verdict("vanishing", (), "", ""))
+
+
+def _scale_cause(layers: list[LayerStats], found: Verdict) -> str:
+    """Weights against what the activation needs: Var(W) fan_in, of the layers at fault."""
+    measured = [s for s in layers if s.weight is not None and s.fan_in > 1 and math.isfinite(s.weight.std)]
+    if not measured:
+        return ""
+    factors = np.array([s.weight.std**2 * s.fan_in for s in measured if s.weight])
+    factor = float(np.median(factors))
+    near = next((f" ({name})" for value, name in _KNOWN_VARIANCES.items() if abs(factor / value - 1) < 0.15), "")
+    names = [s.activation_name for s in measured if s.activation_name in ACTIVATIONS]
+    needed = ""
+    if names:
+        name = max(set(names), key=names.count)
+        want = _needed(name)
+        needed = f"; {ACTIVATIONS[name].label} keeps its scale at {want:.3g}/fan_in"
+        if abs(factor / want - 1) < 0.15:
+            if found.kind == "saturated" or name == "sigmoid":
+                return f"The weights' variance suits {ACTIVATIONS[name].label}, but its slope is small where its units are."
+            return (
+                f"The weights' variance is {factor:.3g}/fan_in{near}, which suits {ACTIVATIONS[name].label}: the scale comes from "
+                "elsewhere, such as skip connections that add up, biases, or the inputs."
+            )
+    return f"The weights' variance is {factor:.3g}/fan_in{near}{needed}."
+
+
+def _needed(name: str) -> float:
+    """Var(W) fan_in at which the activation keeps the second moment of its pre-activations near 1."""
+    phi = ACTIVATIONS[name]
+    if phi.slope is not None:
+        return 2 / (1 + phi.slope**2)
+    return SCHEMES[phi.best_scheme].gain(phi) ** 2

@@ -1,0 +1,168 @@
+"""What to change when a signal vanishes, explodes or saturates. Each sentence follows from what was measured; the tests apply it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from initviz.initializers import ACTIVATIONS, SCHEMES
+from initviz.inspection import LayerStats, Report
+
+SATURATED = 0.5
+"""Share of a layer's activations on the flat part that counts as saturated: most of its gradient is then cut to under 5 %."""
+NEAR = 1.25
+"""Weights of at most this many times the variance that suits their activation are not called large."""
+
+_SUITED = {"He": "he_normal", "Xavier": "xavier_normal", "LeCun": "lecun_normal"}
+_RECURRENT = {"LSTM", "GRU", "RNN", "LSTMCell", "GRUCell", "RNNCell"}
+_HALF_LEAST = 6e-8
+
+
+@dataclass(frozen=True)
+class Change:
+    """What happened from end to end.
+
+    Attributes:
+        kind: "vanishing" or "exploding".
+        word: "activations" or "gradients".
+        decades: log10 of the change of the rms, infinite if it becomes exactly 0.
+        layers: how many layers that took.
+    """
+
+    kind: str
+    word: str
+    decades: float
+    layers: int
+
+    def explained_by(self, ratio: float) -> bool:
+        """Whether weights of `ratio` times the variance that keeps the scale account for at least half of it: each layer then
+        multiplies the rms by sqrt(ratio)."""
+        if ratio <= 0:
+            return False
+        expected = self.layers * math.log10(ratio) / 2
+        needed = 1.5 if math.isinf(self.decades) else abs(self.decades) / 2
+        return expected <= -needed if self.kind == "vanishing" else expected >= needed
+
+
+def scale_remedy(report: Report, change: Change) -> str:
+    """For activations or gradients that vanish or explode."""
+    name, ratio = _weights(report)
+    for advise in (_recurrent, _sigmoid, _normalized, _number_type):
+        advice = "" if advise is _number_type and change.explained_by(ratio) else advise(report, change)
+        if advice:
+            return advice
+    larger = "larger" if change.kind == "vanishing" else "smaller"
+    if change.kind == "vanishing" and saturated(report) and not change.explained_by(ratio):
+        return "Units are saturated, where the slope is nearly 0: use smaller weights (Xavier)."
+    if name is None:
+        return f"Use {larger} weights (LSUV finds the scale on a batch), or a normalization layer."
+    if ratio and not change.explained_by(ratio):
+        return _elsewhere(report, change, name)
+    scheme, formula = _suits(name)
+    here = f"; these have {ratio:.2g} times that" if ratio else ""
+    return f"Use {larger} weights: {scheme}, variance {formula}, keeps the scale with {ACTIVATIONS[name].label}{here}."
+
+
+def saturation_remedy(report: Report) -> str:
+    """For layers whose activations are on the flat part of the function."""
+    name, ratio = _weights(report)
+    if name is not None and ratio and ratio <= NEAR:
+        return "The weights are not large: make the inputs of order 1, biases smaller, or normalize what skip connections add up."
+    return "Use smaller weights (Xavier), smaller biases, or inputs of order 1."
+
+
+def saturated(report: Report) -> bool:
+    """Whether some layer has at least SATURATED of its activations on the flat part."""
+    return bool(np.nan_to_num(report.values("activation", "saturated")).max(initial=0) >= SATURATED)
+
+
+def _number_type(report: Report, change: Change) -> str:
+    """A float16 has no numbers below 6e-8: gradients that small are 0 there, and only there."""
+    if report.dtype != "float16" or (change.kind, change.word) != ("vanishing", "gradients"):
+        return ""
+    gradients = [s.preactivation_gradient for s in report.reached if s.preactivation_gradient]
+    lost = [s for s in gradients if s.zeros > SATURATED or 0 < s.rms < 30 * _HALF_LEAST]
+    if not lost:
+        return ""
+    return (
+        "float16 has no numbers below 6e-8, and gradients fall below: multiply the loss by 1000 or more before the backward pass"
+        " (loss scaling), or use bfloat16."
+    )
+
+
+def _recurrent(report: Report, change: Change) -> str:
+    if not any(s.kind in _RECURRENT for s in report.reached):
+        return ""
+    if change.kind == "vanishing":
+        return (
+            "Start the recurrent weights orthogonal and an LSTM's forget biases at 1, and read more than the last step."
+        )
+    return "Start the recurrent weights orthogonal, and clip the norm of the gradient."
+
+
+def _sigmoid(report: Report, change: Change) -> str:
+    """Its outputs are all positive too: it passes on their mean, and little of what tells samples apart."""
+    if change.kind != "vanishing" or not any(s.activation_name == "sigmoid" for s in report.reached):
+        return ""
+    return (
+        "Sigmoid's slope is at most 1/4, and weights large enough to make up for that saturate it: use tanh or ReLU, or batch"
+        " normalization before it."
+    )
+
+
+def _normalized(report: Report, change: Change) -> str:
+    """Behind a normalization pre-activations have an rms of 1, and the scale of the weights no longer matters."""
+    rms = np.array([s.preactivation.rms for s in report.reached if s.preactivation and s.activation_name])
+    if change.word != "gradients" or len(rms) < 3 or np.median(np.abs(rms - 1)) > 0.005:
+        return ""
+    return "Behind a normalization the weights' scale does not matter: add skip connections around the blocks, or use fewer layers."
+
+
+def _elsewhere(report: Report, change: Change, name: str) -> str:
+    """The weights have the variance that suits their activation."""
+    units = [s.units for s in report.reached if s.units and s.activation_name]
+    _, formula = _suits(name)
+    start = f"The weights have about the variance that suits {ACTIVATIONS[name].label} ({formula})"
+    if change.kind == "exploding":
+        return (
+            f"{start}: if skip connections add up, normalize each block or scale the branches by 1/sqrt(number of blocks); else"
+            " look at biases and inputs."
+        )
+    if units and len(units) / np.mean(units) > 1:
+        return (
+            f"{start}; so narrow and deep, chance alone does this: use wider or fewer layers, or a normalization layer."
+        )
+    return f"{start}: look at biases and dropout, or use a normalization layer with skip connections."
+
+
+def _weights(report: Report) -> tuple[str | None, float]:
+    """The most frequent activation for which a variance is known that keeps the scale, and how many times that the weights have:
+    the median over its layers, 0 if they were not measured. (None, 0) where no such activation follows a layer."""
+    layers = [s for s in report.reached if s.activation_name in ACTIVATIONS and _suits(s.activation_name)[0]]
+    if not layers:
+        return None, 0.0
+    names = [str(s.activation_name) for s in layers]
+    name = max(sorted(set(names)), key=names.count)
+    return name, float(np.median([_times_suited(s, name) for s in layers if s.activation_name == name]))
+
+
+def _times_suited(layer: LayerStats, name: str) -> float:
+    if not layer.weight_rms or not math.isfinite(layer.weight_rms):
+        return 0.0
+    phi = ACTIVATIONS[name]
+    rule = SCHEMES[_SUITED[_suits(name)[0]]]
+    return layer.weight_rms**2 / rule.std(layer.fan_in, layer.fan_out, rule.gain(phi)) ** 2
+
+
+def _suits(name: str) -> tuple[str, str]:
+    """The scheme that keeps the scale with this activation at any depth, and its formula; empty where none does."""
+    slope = ACTIVATIONS[name].slope
+    if slope is not None and slope < 1:
+        return "He", "2/fan_in" if slope < 0.1 else f"2/(1 + {slope:g}^2)/fan_in"
+    if name == "softplus":
+        return "He", "2/fan_in"  # a ReLU to the large values that its mean makes
+    if name == "selu":
+        return "LeCun", "1/fan_in"
+    return ("Xavier", "2/(fan_in + fan_out)") if name in ("tanh", "linear", "softsign", "sine") else ("", "")

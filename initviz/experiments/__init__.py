@@ -1,0 +1,79 @@
+"""What a notebook measures, and no one else needs."""
+
+from initviz.experiments._compare import (
+    FILE,
+    GRID,
+    QUANTITIES,
+    Map,
+    cells,
+    compare,
+    heat_map,
+    recommendations,
+    remake,
+    shipped_runs,
+)
+from initviz.experiments._finite_width import FiniteWidth, finite_width
+from initviz.experiments._growth import Growth, growth
+from initviz.experiments._lsuv_steps import LSUV_CHOICES, STARTS, LsuvSettings, LsuvStep, lsuv_step
+from initviz.experiments._measure import Measurement, Settings, changed, code, measure, predict
+from initviz.experiments._one_layer import DISTRIBUTIONS, FAN_CHOICES, LayerFactors, layer_factors
+from initviz.experiments._patients import PATIENTS, is_patient
+from initviz.experiments._rectifier import LAYERS, RECIPES, RectifierRun, rectifier
+from initviz.experiments._streams import StreamGrowth, stream_growth
+from initviz.experiments._symmetry import Trace, distinct_neurons
+from initviz.experiments._transfer_study import transfer_study
+from initviz.experiments._weight_shapes import EDGES, WeightShape, weight_shapes
+from initviz.experiments._widths import RULES, WAYS, WIDTHS, FactorCurve, WidthSpread, factor_curve, width_spread
+
+__all__ = [
+    "DISTRIBUTIONS",
+    "EDGES",
+    "FAN_CHOICES",
+    "FILE",
+    "GRID",
+    "LAYERS",
+    "LSUV_CHOICES",
+    "PATIENTS",
+    "QUANTITIES",
+    "RECIPES",
+    "RULES",
+    "STARTS",
+    "WAYS",
+    "WIDTHS",
+    "FactorCurve",
+    "FiniteWidth",
+    "Growth",
+    "LayerFactors",
+    "LsuvSettings",
+    "LsuvStep",
+    "Map",
+    "Measurement",
+    "RectifierRun",
+    "Settings",
+    "StreamGrowth",
+    "Trace",
+    "WeightShape",
+    "WidthSpread",
+    "cells",
+    "changed",
+    "code",
+    "compare",
+    "distinct_neurons",
+    "factor_curve",
+    "finite_width",
+    "growth",
+    "heat_map",
+    "is_patient",
+    "layer_factors",
+    "lsuv_step",
+    "measure",
+    "predict",
+    "recommendations",
+    "rectifier",
+    "remake",
+    "shipped_runs",
+    "stream_growth",
+    "transfer_study",
+    "weight_shapes",
+    "width_spread",
+]

@@ -1,0 +1,97 @@
+"""Sick networks to practise on: each comes from a mistake that people really make. A function returns (model, x).
+
+`initviz.diagnose(*left_at_the_default())` shows what is wrong, notebook 11 cures them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from initviz.datasets import digits
+from initviz.initializers import init_
+
+Patient = tuple[nn.Module, Tensor]
+
+
+@contextmanager
+def _seeded() -> Iterator[None]:
+    """torch's layers draw from the global state: from seed 0 inside, and as it was afterwards."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield
+
+
+def left_at_the_default() -> Patient:
+    """A deep plain ReLU network, built from nn.Linear and trained as it came."""
+    with _seeded():
+        layers = [module for _ in range(30) for module in (nn.Linear(64, 64), nn.ReLU())]
+        model = nn.Sequential(*layers, nn.Linear(64, 10))
+    return model, digits().batch(128)[0]
+
+
+def one_std_for_all() -> Patient:
+    """A convolutional network whose every weight was drawn with the same standard deviation, 0.2."""
+    with _seeded():
+        layers = [module for _ in range(12) for module in (nn.Conv2d(32, 32, 3, padding=1), nn.ReLU())]
+        model = nn.Sequential(nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(), *layers, nn.Flatten(), nn.Linear(32 * 64, 10))
+        for parameter in model.parameters():
+            nn.init.normal_(parameter, std=0.2)
+    return model, digits().batch(32)[0].reshape(-1, 1, 8, 8)
+
+
+def raw_pixels() -> Patient:
+    """A sound tanh network, shown pixels from 0 to 255."""
+    with _seeded():
+        layers = [module for _ in range(4) for module in (nn.Linear(64, 64), nn.Tanh())]
+        model = init_(nn.Sequential(*layers, nn.Linear(64, 10)), "xavier_normal")
+    x = digits().batch(128)[0]
+    return model, 255 * (x - x.min()) / (x.max() - x.min())
+
+
+def zeros_like_the_biases() -> Patient:
+    """A network whose loop over the parameters zeroed the weights with the biases."""
+    with _seeded():
+        model = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
+        for parameter in model.parameters():
+            nn.init.zeros_(parameter)
+    return model, digits().batch(128)[0]
+
+
+class Reader(nn.Module):
+    """An LSTM that reads an image row by row, and a classifier on its last state."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(8, 256, batch_first=True)
+        self.classify = nn.Linear(256, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classify(self.lstm(x)[0][:, -1])
+
+
+def stuck_gates() -> Patient:
+    """An LSTM whose weights were drawn from a standard normal, as one line for all parameters does it."""
+    with _seeded():
+        model = Reader()
+        for parameter in model.lstm.parameters():
+            nn.init.normal_(parameter)
+    return model, digits().batch(128)[0].reshape(-1, 8, 8)
+
+
+PATIENTS: dict[str, Callable[[], Patient]] = {
+    "left at the default": left_at_the_default,
+    "one std for all": one_std_for_all,
+    "raw pixels": raw_pixels,
+    "zeros like the biases": zeros_like_the_biases,
+    "stuck gates": stuck_gates,
+}
+"""The five, by name."""
+
+
+def is_patient(value: object) -> bool:
+    """Whether `value` is (model, x) or (model, x, y)."""
+    return isinstance(value, tuple) and len(value) in (2, 3) and isinstance(value[0], nn.Module)

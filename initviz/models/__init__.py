@@ -1,0 +1,40 @@
+"""Networks to look at: plain, residual and transformer ones, and pretrained weights."""
+
+from initviz.models._branches import BRANCH_REMEDIES, BranchRemedy
+from initviz.models._plain import CNN, MLP, NORMALIZATIONS, PADDINGS, PRECISIONS, Linear, Plain, Workbench, cnn, mlp
+from initviz.models._pretrained import CHANNELS, FOLDER, PRETRAINED, Card, SourceTask, card, pretrained, signal_cnn
+from initviz.models._public import PUBLIC_MODELS, ModelUnavailable, public_model
+from initviz.models._residual import Residual, residual
+from initviz.models._transformer import Attention, Transformer, ends, transformer
+
+__all__ = [
+    "BRANCH_REMEDIES",
+    "CHANNELS",
+    "CNN",
+    "FOLDER",
+    "MLP",
+    "NORMALIZATIONS",
+    "PADDINGS",
+    "PRECISIONS",
+    "PRETRAINED",
+    "PUBLIC_MODELS",
+    "Attention",
+    "BranchRemedy",
+    "Card",
+    "Linear",
+    "ModelUnavailable",
+    "Plain",
+    "Residual",
+    "SourceTask",
+    "Transformer",
+    "Workbench",
+    "card",
+    "cnn",
+    "ends",
+    "mlp",
+    "pretrained",
+    "public_model",
+    "residual",
+    "signal_cnn",
+    "transformer",
+]

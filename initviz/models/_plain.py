@@ -1,0 +1,320 @@
+"""Networks to look into: builders that take an activation and a scheme by name, and a seed."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import pairwise
+from typing import TypeVar, cast
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from cachetools import LRUCache
+from torch import Tensor, nn
+
+from initviz._core.arguments import look_up, whole_number
+from initviz.initializers import Activation, ActivationModule, Scheme, init_, unit_noise
+from initviz.initializers import activation as activation_named
+from initviz.initializers import scheme as scheme_named
+
+PADDINGS = {"zeros": "constant", "circular": "wrap"}
+"""What `cnn` puts beyond an image's border: torch's name -> numpy's."""
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16, "float64": torch.float64}
+NORMALIZATIONS = {"none": None, "batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
+CONV_NORMALIZATIONS = {"none": None, "batch": nn.BatchNorm2d, "layer": partial(nn.GroupNorm, 1)}
+
+Module = TypeVar("Module", bound=nn.Module)
+
+
+class Linear(nn.Linear):
+    """nn.Linear for half precision on any device, filled by a scheme rather than by itself.
+
+    On a CPU the product of 16-bit tensors is summed in float32 and rounded once, which is what a GPU's tensor cores do, and
+    is many times faster than the CPU's own 16-bit product.
+    """
+
+    def reset_parameters(self) -> None:
+        """Leave the weights to `init_`, which every builder calls."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.dtype in (torch.float16, torch.bfloat16) and x.device.type == "cpu":
+            return F.linear(x.float(), self.weight.float(), self.bias.float()).to(x.dtype)
+        return super().forward(x)
+
+
+class Conv2d(nn.Conv2d):
+    """nn.Conv2d in the same way."""
+
+    def reset_parameters(self) -> None:
+        """Leave the weights to `init_`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.dtype in (torch.float16, torch.bfloat16) and x.device.type == "cpu":
+            bias = None if self.bias is None else self.bias.float()
+            return self._conv_forward(x.float(), self.weight.float(), bias).to(x.dtype)
+        return super().forward(x)
+
+
+class Plain(nn.Module):
+    """Layers in a row. With phi the activation, h_1 = W_1 x + b_1 and for layers l = 1 ... depth
+
+        a_l = phi(norm(h_l)),    h_{l+1} = W_{l+1} a_l + b_{l+1}   (+ h_l with skip connections),
+
+    and the logits W_out a_depth + b_out. `norm` is the identity unless a normalization is chosen.
+    """
+
+    shape: tuple[int, ...] | None = None
+
+    def __init__(
+        self,
+        hidden: Sequence[nn.Module],
+        norms: Sequence[nn.Module],
+        activation: Activation,
+        output: Linear,
+        skip: bool = False,
+    ) -> None:
+        super().__init__()
+        self.hidden = nn.ModuleList(hidden)
+        self.norms = nn.ModuleList(norms)
+        self.activation: ActivationModule = ActivationModule(activation)
+        self.output = output
+        self.skip = skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        a = (x.reshape(len(x), *self.shape) if self.shape else x.flatten(1)).to(self.output.weight.dtype)
+        h = None
+        for linear, norm in zip(self.hidden, self.norms):
+            h = linear(a) if h is None or not self.skip else linear(a) + h
+            a = self.activation(norm(h))
+        return self.output(a.flatten(1))
+
+
+class MLP(Plain):
+    """A multilayer perceptron: every W is a matrix, and x is taken as flat."""
+
+
+class CNN(Plain):
+    """A plain convolutional network: every W but the last is a convolution that keeps the image's size.
+
+    Attributes:
+        shape: (channels, height, width) of an image; x may come flat.
+        kernel, padding_mode: of each convolution.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], kernel: int, padding_mode: str, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.shape: tuple[int, int, int] = shape
+        self.kernel, self.padding_mode = kernel, padding_mode
+
+
+def mlp(
+    depth: int,
+    width: int | Sequence[int],
+    activation: str | Activation = "relu",
+    scheme: str | Scheme = "he_normal",
+    *,
+    n_in: int = 64,
+    n_out: int = 10,
+    scale: float = 1.0,
+    bias_std: float = 0.0,
+    normalization: str | None = None,
+    skip: bool = False,
+    dtype: str | torch.dtype = "float32",
+    gain: float | None = None,
+    mode: str = "fan_in",
+    seed: int = 0,
+    device: str | torch.device = "auto",
+    workbench: Workbench | None = None,
+) -> MLP:
+    """An initialized multilayer perceptron of `depth` hidden layers of `width` units and a linear output layer.
+
+    Args:
+        depth: a whole number of at least 1.
+        width: a whole number of at least 1, or one for each hidden layer.
+        activation: a name in ACTIVATIONS or an Activation.
+        scheme: a name in SCHEMES or an alias.
+        n_in, n_out: numbers of input features and of outputs.
+        scale, bias_std, gain, mode: see `init_`.
+        normalization: None, "batch" or "layer": applied to a hidden layer's pre-activation.
+        skip: add each hidden layer's pre-activation to the next one's.
+        dtype: "float32", "bfloat16", "float16", "float64" or the torch.dtype.
+        seed: the weights are a function of the seed alone, on every device.
+        device: "auto" is CUDA where there is one, then the CPU.
+        workbench: where layers and draws come from that an earlier network used; that network is then used up.
+    Raises:
+        TypeError, ValueError: an argument that is not as above.
+    """
+    depth = whole_number("depth", depth)
+    widths = [whole_number("n_in", n_in), *_widths(width, depth)]
+    norm = look_up("normalization", "none" if normalization is None else normalization, NORMALIZATIONS)
+    if skip and len(set(widths[1:])) > 1:
+        raise ValueError(f"width: got {widths[1:]}; with skip connections all hidden layers have one width")
+    place = {"dtype": precision(dtype), "device": pick_device(device)}
+    bench = workbench or Workbench(megabytes=0)
+    net = MLP(
+        [bench.layer(Linear, number, *sizes, **place) for number, sizes in enumerate(pairwise(widths))],
+        [bench.layer(norm, number, n, **place) if norm else nn.Identity() for number, n in enumerate(widths[1:])],
+        activation_named(activation),
+        bench.layer(Linear, -1, widths[-1], whole_number("n_out", n_out), **place),
+        bool(skip),
+    )
+    seed = whole_number("seed", seed, least=0)
+    bench.draw_ahead([tuple(layer.weight.shape) for layer in (*net.hidden, net.output)], scheme, seed)
+    draw: dict = {"seed": seed, "gain": gain, "scale": scale, "bias_std": bias_std, "mode": mode, "noise": bench.noise}
+    init_(net, scheme, activation=activation, **draw)
+    return net
+
+
+def cnn(
+    depth: int,
+    channels: int,
+    activation: str | Activation = "relu",
+    scheme: str | Scheme = "he_normal",
+    *,
+    kernel: int = 3,
+    padding_mode: str = "zeros",
+    shape: tuple[int, int, int] = (1, 8, 8),
+    n_out: int = 10,
+    scale: float = 1.0,
+    bias_std: float = 0.0,
+    normalization: str | None = None,
+    skip: bool = False,
+    dtype: str | torch.dtype = "float32",
+    gain: float | None = None,
+    mode: str = "fan_in",
+    seed: int = 0,
+    device: str | torch.device = "auto",
+) -> CNN:
+    """An initialized plain convolutional network: `depth` convolutions of `channels` channels that keep the image's size, and a
+    linear output layer over all places and channels. Its input is (batch, *shape) or flat: `iv.digits()` as it is.
+
+    Args:
+        depth, channels: whole numbers of at least 1.
+        activation, scheme, n_out, scale, bias_std, skip, dtype, gain, mode, seed, device: as for `mlp`.
+        kernel: side of a kernel in pixels, at most the image's shorter side.
+        padding_mode: what a kernel sees beyond the border. "zeros", the usual one, takes part of the signal away at each layer:
+            on 8 x 8 pixels a 3 x 3 kernel loses about 8 % of the second moment. "circular" goes on at the opposite side, so that
+            every place sees as much as any other and the formulas for fans hold exactly.
+        shape: channels, height and width of an image.
+        normalization: None, "batch" (each channel over the batch) or "layer" (each sample over channels and places).
+    Raises:
+        TypeError, ValueError: an argument that is not as above.
+    """
+    depth, channels = whole_number("depth", depth), whole_number("channels", channels)
+    if len(shape) != 3:
+        raise ValueError(f"shape: got {shape}; it takes channels, height and width")
+    c, height, width = (whole_number("shape", side) for side in shape)
+    if (kernel := whole_number("kernel", kernel)) > min(height, width):
+        raise ValueError(f"kernel: got {kernel}; it takes at most the image's shorter side, {min(height, width)}")
+    look_up("padding_mode", padding_mode, PADDINGS)
+    norm = look_up("normalization", "none" if normalization is None else normalization, CONV_NORMALIZATIONS)
+    place: dict = {"dtype": precision(dtype), "device": pick_device(device)}
+    padding: dict = {"padding": "same", "padding_mode": padding_mode}
+    sizes = pairwise([c, *[channels] * depth])
+    net = CNN(
+        (c, height, width),
+        kernel,
+        padding_mode,
+        [Conv2d(n, m, kernel, **padding, **place) for n, m in sizes],
+        [norm(channels, **place) if norm else nn.Identity() for _ in range(depth)],
+        activation_named(activation),
+        Linear(channels * height * width, whole_number("n_out", n_out), **place),
+        bool(skip),
+    )
+    draw: dict = {"seed": seed, "gain": gain, "scale": scale, "bias_std": bias_std, "mode": mode}
+    init_(net, scheme, activation=activation, **draw)
+    return net
+
+
+def _widths(width: int | Sequence[int], depth: int) -> list[int]:
+    if isinstance(width, str) or not isinstance(width, Sequence | np.ndarray):
+        return [whole_number("width", width)] * depth
+    widths = [whole_number("width", one) for one in width]
+    if len(widths) != depth:
+        raise ValueError(f"width: got {len(widths)} numbers; it takes one, or one for each of {depth} hidden layers")
+    return widths
+
+
+class Workbench:
+    """Layers and unit draws kept from one network for the next, which usually asks for the same at another scale or depth.
+
+    At depth 50 and width 256 new memory and new draws cost 30 ms, most of the time that a bare pass takes. A network built
+    on a workbench gives its layers to the next one.
+
+    Args:
+        megabytes: the most that its draws take.
+    """
+
+    def __init__(self, megabytes: float = 40) -> None:
+        self._draws: LRUCache = LRUCache(megabytes * 1e6, getsizeof=lambda draw: draw.nbytes)
+        self._layers: dict[tuple, nn.Module] = {}
+        self._kind: tuple = ()
+
+    def noise(self, shape: tuple[int, ...], distribution: str, seed: int, index: int) -> Tensor:
+        """`initviz.initializers.unit_noise`, remembered. Copy it at once: another draw may be written into its memory later."""
+        key = shape, distribution, seed, index
+        draw = self._draws.get(key)
+        if draw is None:
+            draw = unit_noise(*key)
+            if draw.nbytes <= self._draws.maxsize:
+                self._draws[key] = draw
+        return draw
+
+    def draw_ahead(self, shapes: Sequence[tuple[int, ...]], scheme: str | Scheme, seed: int) -> None:
+        """Make the draws that weights of these shapes will ask for, if all have room: on as many threads as torch uses, and in the
+        memory of those that make room. Of a normal draw torch makes each on one thread, and new memory takes half as long again."""
+        distribution, draws = scheme_named(scheme).distribution, self._draws
+        if distribution not in ("normal", "uniform") or 4 * sum(map(math.prod, shapes)) > draws.maxsize:
+            return
+        keys = [(shape, distribution, seed, index) for index, shape in enumerate(shapes)]
+        missing = [key for key in keys if draws.get(key) is None]
+        if not missing:
+            return
+        size, spare = 4 * sum(math.prod(key[0]) for key in missing), defaultdict(list)
+        while draws.currsize + size > draws.maxsize:
+            (shape, *_), draw = draws.popitem()
+            spare[shape].append(draw)
+        jobs = [(key, spare[key[0]].pop() if spare[key[0]] else None) for key in missing]
+        threads = torch.get_num_threads()
+        with ThreadPoolExecutor(threads) as pool:
+            parts = pool.map(_draw_all, [jobs[start::threads] for start in range(threads)])
+            for start, part in enumerate(parts):
+                draws.update(zip(missing[start::threads], part))
+
+    def layer(self, make: type[Module], number: int, *sizes: int, **place) -> Module:
+        """Layer `number` of this kind, size and place; layers of another width or type are let go."""
+        kind = sizes[-1] if number >= 0 else self._kind[0], *place.values()
+        if kind != self._kind:
+            self._layers.clear()
+            self._kind = kind
+        key = make, number, *sizes
+        if key not in self._layers:
+            self._layers[key] = make(*sizes, **place)
+        return cast(Module, self._layers[key])
+
+
+def _draw_all(jobs: list[tuple[tuple[tuple[int, ...], str, int, int], Tensor | None]]) -> list[Tensor]:
+    return [unit_noise(*key, out) for key, out in jobs]
+
+
+def precision(dtype: str | torch.dtype) -> torch.dtype:
+    """The torch.dtype called `dtype`; raises TypeError or ValueError for any but those in PRECISIONS."""
+    return look_up("dtype", str(dtype).removeprefix("torch.") if isinstance(dtype, torch.dtype) else dtype, PRECISIONS)
+
+
+def pick_device(device: str | torch.device = "auto") -> torch.device:
+    """`device` as a torch.device; "auto" is CUDA where there is one, then the CPU.
+
+    Raises:
+        ValueError: not a device that this machine has.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError, TypeError) as error:
+        raise ValueError(f"device: {device!r} can't be used here: {str(error).splitlines()[0]}") from error

@@ -1,0 +1,26 @@
+"""What mean-field theory predicts for wide networks. Nothing is measured here."""
+
+from initviz.theory._averages import second_moment, slope_second_moment
+from initviz.theory._conv import predict_cnn
+from initviz.theory._dense import Band, Prediction, chi, depth_scale, fixed_point, moment_maps, predict
+from initviz.theory._phase import Phase, critical_sigma_w, phase_diagram
+from initviz.theory._spread import Spread
+from initviz.theory._streams import predict_stream
+
+__all__ = [
+    "Band",
+    "Phase",
+    "Prediction",
+    "Spread",
+    "chi",
+    "critical_sigma_w",
+    "depth_scale",
+    "fixed_point",
+    "moment_maps",
+    "phase_diagram",
+    "predict",
+    "predict_cnn",
+    "predict_stream",
+    "second_moment",
+    "slope_second_moment",
+]

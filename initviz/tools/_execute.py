@@ -1,0 +1,111 @@
+"""`python -m initviz execute [--check] [notebook ...]`: run notebooks in place, so that their committed outputs are real.
+
+Without arguments, every notebook of notebooks/. Outputs, execution counts and the widgets' first state are stored; what changes
+from run to run without meaning (times, the kernel's patch version, random ids of widgets) is taken out or made steady.
+`--check` writes nothing: it runs them and compares the text of their outputs with what is stored.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbconvert.preprocessors import ExecutePreprocessor
+
+TIMEOUT = 300
+"""Seconds that one cell may take."""
+
+
+def execute(path: Path, check: bool = False) -> float:
+    """Run the notebook at `path` and write it back with its outputs; returns the seconds it took.
+
+    With `check` nothing is written; stored and new outputs are compared as text.
+
+    Raises:
+        CellExecutionError, CellTimeoutError, DeadKernelError: a cell failed. The file is then as it was.
+        ValueError: not a notebook, or with `check` a cell's outputs differ from the stored ones.
+    """
+    notebook = nbformat.read(path, as_version=4)
+    stored = [text_outputs(cell) for cell in notebook.cells]
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+        cell.metadata.pop("execution", None)
+    notebook.metadata.pop("widgets", None)
+    start = time.perf_counter()
+    runner = ExecutePreprocessor(timeout=TIMEOUT, kernel_name="python3", store_widget_state=True)
+    runner.record_timing, runner.coalesce_streams = False, True
+    runner.preprocess(notebook, {"metadata": {"path": str(path.parent)}})
+    seconds = time.perf_counter() - start
+    if check:
+        for number, (cell, before) in enumerate(zip(notebook.cells, stored, strict=True), start=1):
+            if text_outputs(cell) != before:
+                raise ValueError(f"cell {number} gives {text_outputs(cell)!r}; stored is {before!r}")
+        return seconds
+    notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    notebook.metadata["language_info"] = {"name": "python"}
+    path.write_text(steady(notebook) + "\n", encoding="utf-8")
+    return seconds
+
+
+def text_outputs(cell: nbformat.NotebookNode) -> list[str]:
+    """What a cell printed and showed as text; its streams count as one, however they were cut."""
+    texts: list[str] = []
+    streams: dict[str, str] = {}
+    for output in cell.get("outputs", []):
+        if output.output_type == "stream":
+            streams[output.name] = streams.get(output.name, "") + output.text
+        elif output.output_type == "error":
+            texts.append(f"{output.ename}: {output.evalue}")
+        else:
+            texts += [f"{kind}: {output.data[kind]}" for kind in sorted(output.data) if kind.startswith("text/")]
+    return texts + [f"{name}: {streams[name]}" for name in sorted(streams)]
+
+
+def steady(notebook: nbformat.NotebookNode) -> str:
+    """The notebook as text, its widgets numbered as a reader meets them instead of by random ids."""
+    state = notebook.metadata.get("widgets", {}).get("application/vnd.jupyter.widget-state+json", {}).get("state", {})
+    contents = {name: json.dumps(state[name], sort_keys=True) for name in state}
+    waiting = re.findall(r'"model_id": "([0-9a-f]{32})"', json.dumps(notebook.cells))
+    waiting += sorted(contents, key=lambda name: re.sub(r"[0-9a-f]{32}", "", contents[name]))
+    ids: dict[str, None] = {}
+    while waiting:  # each widget is followed by the ones it refers to
+        name = waiting.pop(0)
+        if name not in ids:
+            ids[name] = None
+            waiting = re.findall(r"IPY_MODEL_([0-9a-f]{32})", contents.get(name, "")) + waiting
+    text = nbformat.writes(notebook)
+    for number, name in enumerate(ids):
+        text = text.replace(name, f"{number:032x}")
+    return nbformat.writes(nbformat.reads(text, as_version=4))  # again, so that the new names are in order
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command; returns its exit status."""
+    parser = argparse.ArgumentParser(prog="python -m initviz execute", description="Run notebooks in place.")
+    parser.add_argument("notebooks", nargs="*", type=Path, help="default: all of notebooks/")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail where a text output differs")
+    options = parser.parse_args(arguments)
+    paths = options.notebooks or sorted(Path("notebooks").glob("*.ipynb"))
+    if not paths:
+        print("no notebook found: run this where the folder notebooks/ is, or name some", file=sys.stderr)
+        return 2
+    for path in paths:
+        try:
+            print(f"{path}  {execute(path, options.check):.1f} s", flush=True)
+        except FileNotFoundError:
+            print(f"{path}: no such file", file=sys.stderr)
+            return 2
+        except CellExecutionError as error:
+            print(f"{path}: a cell failed, {error.ename}: {error.evalue}\n{error}", file=sys.stderr)
+            return 1
+        except (CellTimeoutError, DeadKernelError, ValueError) as error:
+            print(f"{path}: {error}", file=sys.stderr)
+            return 1
+    return 0

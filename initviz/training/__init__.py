@@ -1,0 +1,27 @@
+"""Training many networks at once, and what a race, a sweep or a transfer of them gives."""
+
+from initviz.training._history import History, RaceResult
+from initviz.training._loop import OPTIMIZERS, batch_index, train
+from initviz.training._race import Race, race
+from initviz.training._stack import evaluating
+from initviz.training._sweep import sweep
+from initviz.training._transfer import STRATEGIES, few_labels, transfer
+from initviz.training._transfer_result import TransferResult, in_words, spread
+
+__all__ = [
+    "OPTIMIZERS",
+    "STRATEGIES",
+    "History",
+    "Race",
+    "RaceResult",
+    "TransferResult",
+    "batch_index",
+    "evaluating",
+    "few_labels",
+    "in_words",
+    "race",
+    "spread",
+    "sweep",
+    "train",
+    "transfer",
+]

@@ -1,0 +1,272 @@
+"""Transfer learning: what pretrained weights are worth on another task, against random ones, by number of labels."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from initviz._core.arguments import look_up, seed_numbers, whole_number
+from initviz.datasets import Data, check_data, mnist1d_large
+from initviz.initializers import Scheme, init_
+from initviz.models import pretrained
+from initviz.training._loop import train
+from initviz.training._stack import evaluating
+from initviz.training._transfer_result import TransferResult
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """Where training starts and what it may move.
+
+    Attributes:
+        name: the key in STRATEGIES.
+        label: for a menu.
+        pretrained: whether the body starts from the pretrained weights or is drawn anew. The head always is.
+        phases: one after the other: (share of the steps, whether the body trains too, Adam's learning rate).
+        words: what it does, in a sentence.
+    """
+
+    name: str
+    label: str
+    pretrained: bool
+    phases: tuple[tuple[float, bool, float], ...]
+    words: str
+
+
+STRATEGIES = {
+    s.name: s
+    for s in [
+        Strategy("random", "Random (He)", False, ((1.0, True, 3e-3),), "All weights are drawn anew, and all train."),
+        Strategy(
+            "frozen", "Frozen body, new head", True, ((1.0, False, 1e-2),),
+            "The pretrained body stays as it is; a new head is trained on its features.",
+        ),
+        Strategy(
+            "fine_tuned", "Fine-tuned", True, ((1.0, True, 3e-3),),
+            "Pretrained body, new head, and all train: as random but for the start.",
+        ),
+        Strategy(
+            "head_first", "Head first, then fine-tuned", True, ((0.5, False, 1e-2), (0.5, True, 1e-3)),
+            "The new head is trained on the frozen body; then all train, at a third of the rate.",
+        ),
+    ]
+}  # fmt: skip
+"""Every strategy by name."""
+
+
+def few_labels(data: Data, per_class: int, seed: int = 0) -> Data:
+    """`data` with only `per_class` of the training samples of each class, drawn by `seed`; the test set stays whole.
+
+    Raises:
+        TypeError, ValueError: per_class that is not a whole number from 1 to the size of the smallest class, a negative seed.
+    """
+    check_data(data)
+    per_class, seed = _count("per_class", per_class, data), whole_number("seed", seed, least=0)
+    order = torch.randperm(len(data.y_train), generator=torch.Generator().manual_seed(seed))
+    chosen = torch.cat([order[data.y_train[order] == c][:per_class] for c in range(data.n_classes)])
+    return replace(data, x_train=data.x_train[chosen], y_train=data.y_train[chosen])
+
+
+def transfer(
+    model: str | nn.Module = "curves-cnn",
+    data: Data | None = None,
+    *,
+    strategies: Sequence[str] = tuple(STRATEGIES),
+    labels: Sequence[int] = (5, 10, 50, 500),
+    seeds: int | Sequence[int] = 5,
+    steps: int = 600,
+    batch_size: int = 32,
+    every: int = 20,
+    head: str | None = None,
+    fresh: Callable[[int], nn.Module] | None = None,
+    scheme: str | Scheme = "he_normal",
+    progress: bool = False,
+) -> TransferResult:
+    """Train on `data` with few labels, from pretrained and from random weights, over several seeds. `model` itself stays as it is.
+
+    Args:
+        model: a name in PRETRAINED, or any nn.Module with a linear head that takes a batch of shape (batch, n_in).
+        data: the target task; `mnist1d_large()` if left out.
+        strategies: names in STRATEGIES.
+        labels: numbers of labelled samples in each class.
+        seeds: how many, or which. A seed draws the labels, the batches, the new head, and the random weights.
+        steps, batch_size, every: see `train`; a batch is never larger than the labels are.
+        head: name of the nn.Linear that a new one with a logit for each class replaces; the last one if left out.
+        fresh: seed -> a random network of the same architecture, for "random". If left out, a copy of `model` is drawn anew: its
+            layers by `scheme`, its other modules by their own reset_parameters.
+        scheme: of the new head, and of random weights.
+        progress: show a tqdm bar.
+    Raises:
+        TypeError, ValueError: an argument that is not as above.
+    """
+    source = model if isinstance(model, str) else type(model).__name__
+    net = pretrained(model) if isinstance(model, str) else model
+    data = mnist1d_large() if data is None else data
+    check_data(data)
+    chosen = [look_up("strategies", name, STRATEGIES) for name in _several("strategies", strategies)]
+    counts = [_count("labels", count, data) for count in _several("labels", labels)]
+    numbers = seed_numbers(seeds)
+    steps, every, batch_size = (
+        whole_number(*pair) for pair in (("steps", steps), ("every", every), ("batch_size", batch_size))
+    )
+    head = head_name(net, head)
+    subsets = {(count, seed): few_labels(data, count, seed) for count, seed in product(counts, numbers)}
+    runs = list(product(chosen, counts, numbers))
+    curves = []
+    for strategy, count, seed in _with_bar(runs, progress):
+        few = subsets[count, seed]
+        start = _start(net, strategy, data.n_classes, head, seed, scheme, fresh)
+        curves.append(_run(start, head, few, strategy, seed, steps, min(batch_size, len(few.x_train)), every))
+    recorded = np.array(sorted({*range(0, steps, every), steps}))
+    accuracy = np.reshape(curves, (len(chosen), len(counts), len(numbers), len(recorded)))
+    return TransferResult(source, data.name, tuple(s.name for s in chosen), tuple(counts), numbers, recorded, accuracy)
+
+
+def head_name(model: nn.Module, head: str | None = None) -> str:
+    """The name of the linear layer `head` of `model`; of its last one if left out.
+
+    Raises:
+        TypeError, ValueError: no nn.Module, or none with such a layer.
+    """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model: got {type(model).__name__}; it takes a torch.nn.Module or a name such as 'curves-cnn'")
+    linears = {name: module for name, module in model.named_modules() if isinstance(module, nn.Linear) and name}
+    if not linears:
+        raise ValueError("model: has no nn.Linear to be its head")
+    if head is not None:
+        look_up("head", head, linears)
+        return head
+    return list(linears)[-1]
+
+
+def _start(
+    model: nn.Module,
+    strategy: Strategy,
+    n_classes: int,
+    head: str,
+    seed: int,
+    scheme: str | Scheme,
+    fresh: Callable[[int], nn.Module] | None,
+) -> nn.Module:
+    """A network as training begins: a copy with a new head."""
+    if fresh and not strategy.pretrained:
+        net = fresh(seed)
+        head_name(net, head)
+    else:
+        net = copy.deepcopy(model)
+        net = net if strategy.pretrained else _drawn_anew(net, scheme, seed)
+    old = cast(nn.Linear, net.get_submodule(head))
+    new = nn.utils.skip_init(nn.Linear, old.in_features, n_classes, device=old.weight.device, dtype=old.weight.dtype)
+    parent, _, name = head.rpartition(".")
+    setattr(net.get_submodule(parent), name, init_(new, scheme, seed=seed))
+    return net
+
+
+def _drawn_anew(net: nn.Module, scheme: str | Scheme, seed: int) -> nn.Module:
+    """`net` with nothing left of its weights."""
+    kept = {id(parameter): name for name, parameter in net.named_parameters()}
+    layers = nn.Linear | nn.modules.conv._ConvNd | nn.RNNBase | nn.RNNCellBase | nn.MultiheadAttention
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        for module in net.modules():
+            reset = getattr(module, "reset_parameters", None)
+            if callable(reset):
+                reset()
+            if callable(reset) or isinstance(module, layers):
+                for parameter in module.parameters(recurse=False):
+                    kept.pop(id(parameter), None)
+    if kept:
+        raise ValueError(
+            f"model: {next(iter(kept.values()))} has no rule to draw it anew; "
+            "give fresh=, a function of the seed that makes a random network"
+        )
+    return init_(net, scheme, seed=seed)
+
+
+def _run(
+    net: nn.Module, head: str, data: Data, strategy: Strategy, seed: int, steps: int, batch_size: int, every: int
+) -> np.ndarray:
+    """Accuracy at each recorded step, shape (k,)."""
+    parts: list[float] = []
+    done = 0
+    for number, (part, body, lr) in enumerate(strategy.phases, start=1):
+        ends = steps if number == len(strategy.phases) else min(steps, round((done + part * steps) / every) * every)
+        if ends == done:
+            continue
+        for parameter in net.parameters():
+            parameter.requires_grad_(True)
+        history = train(
+            net.train() if body else net.get_submodule(head),
+            data if body else features(net, head, data),
+            steps=ends - done,
+            batch_size=batch_size,
+            lr=lr,
+            optimizer="adam",
+            seed=seed,
+            every=every,
+        )
+        wanted = np.array(sorted({*range(0, ends - done, every), ends - done}))
+        last = np.searchsorted(history.steps, wanted, side="right") - 1  # a diverged run stays where it ended
+        parts = [*parts[: len(parts) - bool(done)], *history.accuracy[last]]
+        done = ends
+    return np.array(parts)
+
+
+def features(model: nn.Module, head: str, data: Data) -> Data:
+    """`data` as the head of `model` sees it, in eval mode: what a frozen body makes of it, computed once instead of every step.
+
+    Args:
+        model: any nn.Module.
+        head: name of its nn.Linear.
+        data: what `model` takes.
+    Raises:
+        ValueError: a head that is not called once.
+    """
+    seen: list[Tensor] = []
+    device = next(model.parameters()).device
+
+    def see(_: nn.Module, args: tuple, kwargs: dict) -> None:
+        seen.append(next(iter([*args, *kwargs.values()])).flatten(1))
+
+    hook = model.get_submodule(head).register_forward_pre_hook(see, with_kwargs=True)
+    try:
+        with torch.no_grad(), evaluating(model):
+            for x in (data.x_train, data.x_test):
+                model(x.to(device))
+    finally:
+        hook.remove()
+    if len(seen) != 2:
+        raise ValueError(f"head: {head!r} is called {len(seen) / 2:g} times a pass; it must be called once")
+    return replace(data, name=f"features of {data.name}", x_train=seen[0], x_test=seen[1])
+
+
+def _count(argument: str, value: object, data: Data) -> int:
+    """`value` as a number of labels that every class of `data` has."""
+    count = whole_number(argument, value)
+    smallest = int(data.y_train.bincount(minlength=data.n_classes).min())
+    if count > smallest:
+        raise ValueError(f"{argument}: got {count}; the smallest class of {data.name} has {smallest} training samples")
+    return count
+
+
+def _several(argument: str, values: Sequence) -> Sequence:
+    if isinstance(values, str) or not isinstance(values, Sequence):
+        raise TypeError(f"{argument}: got {type(values).__name__} {values!r}; it takes a list")
+    if not len(values):
+        raise ValueError(f"{argument}: got none; it takes at least one")
+    return values
+
+
+def _with_bar(runs: list, progress: bool) -> Iterator:
+    if not progress:
+        return iter(runs)
+    from tqdm.auto import tqdm
+
+    return iter(tqdm(runs, unit="run"))

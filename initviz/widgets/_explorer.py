@@ -1,0 +1,184 @@
+"""The explorer: depth, width, activation, scheme, scale, ... in; the histograms of every layer and a verdict out."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as widgets
+
+from initviz._core.arguments import look_up
+from initviz.experiments import Measurement, Settings, changed, code, measure
+from initviz.inspection import QUANTITIES, Report
+from initviz.models import Workbench
+from initviz.plots import FlowFigure, flow
+from initviz.widgets._controls import button, columns, control, setting_controls
+from initviz.widgets._frame import Frame, free_path, picture, verdict_html
+from initviz.widgets._presets import PRESETS
+
+FORWARD = {QUANTITIES[q].capitalize(): q for q in ("activation", "preactivation", "weight")}
+BACKWARD = {
+    "w.r.t. pre-activations": "preactivation_gradient",
+    "w.r.t. activations": "activation_gradient",
+    "w.r.t. weights": "weight_gradient",
+}
+
+
+class Explorer(Frame):
+    """The widget that `explore` returns.
+
+    Attributes:
+        controls: name -> widget; `set(name=value)` moves them.
+        measurement: the `Measurement` on screen.
+    """
+
+    measurement: Measurement
+
+    def __init__(
+        self, settings: Settings, forward: str = "activation", backward: str = "preactivation_gradient"
+    ) -> None:
+        super().__init__()
+        look_up("forward", forward, {name: name for name in FORWARD.values()})
+        look_up("backward", backward, {name: name for name in BACKWARD.values()})
+        self._batch = settings.batch
+        self._workbench = Workbench()
+        self._figure = FlowFigure(dpi=120)  # sharp at 1536 pixels
+        self._pinned: Measurement | None = None
+        self.controls = setting_controls(settings) | {
+            "forward": control(
+                widgets.Dropdown, "Left panel", "Which numbers the left panel shows", options=FORWARD, value=forward
+            ),
+            "backward": control(
+                widgets.Dropdown,
+                "Gradients",
+                "Which gradients the middle panel shows",
+                options=BACKWARD,
+                value=backward,
+            ),
+        }
+        self.preset = control(
+            widgets.Dropdown, "Preset", "Settings worth a look; the seed stays", value="",
+            options=[("choose ...", "")] + [(preset.label, name) for name, preset in PRESETS.items()],
+        )  # fmt: skip
+        self.new_seed = button("New seed", "Draw other weights and another batch", "random")
+        self.pin = button(
+            "Pin this run", "Keep this run as a grey ghost behind the next ones", "thumb-tack", toggle=True
+        )
+        self.show_code = button("Show code", "The lines of Python that do this", "code", toggle=True)
+        self.save = button("Save picture", "Write this picture as a PNG beside the notebook", "download")
+        self.words, self.code, self.message = widgets.HTML(), widgets.HTML(), widgets.HTML()
+        self.picture = picture()
+        self.preset.observe(self._choose_preset, names="value")
+        self.new_seed.on_click(lambda _: self.set(seed=(self.controls["seed"].value + 1) % 2**31))
+        self.pin.observe(self._toggle_pin, names="value")
+        self.show_code.observe(lambda _: self._write_code(), names="value")
+        self.save.on_click(lambda _: self._save_picture())
+        self.start(self._layout())
+
+    def _layout(self) -> list[widgets.Widget]:
+        c = self.controls
+        controls = columns(
+            [self.preset, c["depth"], c["width"], c["activation"]],
+            [c["scheme"], c["scale"], c["bias_std"], c["seed"]],
+            [c["normalization"], c["precision"], c["data"], c["skip"]],
+            last=[
+                c["forward"],
+                c["backward"],
+                widgets.HBox([self.new_seed, self.pin]),
+                widgets.HBox([self.show_code, self.save]),
+            ],
+        )
+        return [controls, self.words, self.picture, self.message, self.code]
+
+    @property
+    def settings(self) -> Settings:
+        """What the controls say."""
+        values = {f.name: self.controls[f.name].value for f in fields(Settings) if f.name in self.controls}
+        return Settings(**values, batch=self._batch)
+
+    def refresh(self) -> None:
+        """Measure the network that the controls describe, and move the picture."""
+        self.measurement = measure(self.settings, quantities=self._panels().values(), workbench=self._workbench)
+        self._draw()
+        self._write_code()
+        name = self.preset.value
+        if name and _preset(name, self.settings) != self.settings:
+            self.preset.value = ""  # left behind
+
+    def _draw(self) -> None:
+        """Move the picture. Its words are in the page, where they are sharper and draw in no time."""
+        self._figure.update(*self._shown()[:2], **self._panels(), pinned=self._ghost())
+        self.picture.value = self._figure.png()
+        self.words.value = verdict_html(self.measurement.verdict)
+
+    def _shown(self) -> tuple:
+        return self.measurement.report, self.measurement.prediction, self.measurement.verdict
+
+    def _panels(self) -> dict[str, Any]:
+        return {"forward": self.controls["forward"].value, "backward": self.controls["backward"].value}
+
+    def _ghost(self) -> tuple[Report, str] | None:
+        return None if self._pinned is None else (self._pinned.report, self._pinned.settings.label)
+
+    def still(self) -> bytes:
+        """The picture with its words, for a page without a kernel."""
+        figure = FlowFigure()
+        figure.update(*self._shown(), **self._panels(), pinned=self._ghost(), title=self.measurement.settings.label)
+        return figure.png()
+
+    def summary(self) -> str:
+        return f"Explorer: {self.measurement.settings.label}; {self.measurement.verdict.kind}"
+
+    def _choose_preset(self, change: dict) -> None:
+        if change["new"]:
+            settings = _preset(change["new"], self.settings)
+            self.set(**{f.name: getattr(settings, f.name) for f in fields(settings) if f.name in self.controls})
+
+    def _toggle_pin(self, change: dict) -> None:
+        self._pinned = (
+            measure(self.measurement.settings) if change["new"] else None
+        )  # all quantities: any may be shown next
+        self.pin.description = "Unpin" if change["new"] else "Pin this run"
+        self._draw()
+        self._write_code()
+
+    def _write_code(self) -> None:
+        if not self.show_code.value:
+            self.code.value = ""
+            return
+        pinned = None if self._pinned is None else self._pinned.settings
+        words = html.escape(code(self.measurement.settings, pinned=pinned, **self._panels()))
+        self.code.value = f'<pre class="initviz-code" style="font-size:15px; line-height:1.35">{words}</pre>'
+
+    def _save_picture(self) -> None:
+        s = self.measurement.settings
+        figure = flow(*self._shown(), **self._panels(), pinned=self._ghost(), title=s.label)
+        path = free_path(Path(f"initviz-{s.activation}-{s.scheme}-{s.depth}x{s.width}.png"))
+        try:
+            figure.savefig(path, dpi=200)
+            self.message.value = f"Saved <code>{html.escape(str(path.resolve()))}</code>"
+        except OSError as error:
+            self.message.value = f"Not saved: {html.escape(str(error))}"
+
+
+def _preset(name: str, settings: Settings) -> Settings:
+    """The settings of a preset, with the seed and the batch size of `settings`."""
+    return changed(Settings(seed=settings.seed, batch=settings.batch), **PRESETS[name].changes)
+
+
+def explore(
+    *, preset: str = "", forward: str = "activation", backward: str = "preactivation_gradient", **settings
+) -> Explorer:
+    """The explorer, as a widget to be shown in a notebook. Every control is also a keyword.
+
+    Args:
+        preset: a name in PRESETS to start from.
+        forward, backward: which of `QUANTITIES` the left and the middle panel show.
+        **settings: fields of `Settings`: `explore(depth=50, activation="relu", scheme="he_normal")`.
+    Raises:
+        TypeError, ValueError: an unknown setting or value; the message names it and lists the near ones.
+    """
+    start = changed(Settings(), **look_up("preset", preset, PRESETS).changes) if preset else Settings()
+    return Explorer(changed(start, **settings), forward, backward)

@@ -1,0 +1,116 @@
+"""Scale x width: a std, the width at which it was chosen and how it goes on to others in; the spread of six widths and their map out."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import ipywidgets as widgets
+
+from initviz.experiments import RULES, WAYS, WIDTHS, FactorCurve, WidthSpread, factor_curve, width_spread
+from initviz.initializers import ACTIVATIONS
+from initviz.models import Workbench
+from initviz.plots import WidthsFigure
+from initviz.widgets._controls import LogSlider, columns, control, menu
+from initviz.widgets._frame import Frame, picture, sentence_html
+
+DEPTHS = (2, 16)
+NOISE_MEGABYTES = 120
+"""Room for the unit draws of the deepest networks: 16 layers of all six widths take 90."""
+
+
+class ScaleExplorer(Frame):
+    """The widget that `explore_scale` returns.
+
+    Attributes:
+        controls: name -> widget; `set(name=value)` moves them.
+        spread: the `WidthSpread` on screen.
+    """
+
+    spread: WidthSpread
+
+    def __init__(self, **settings) -> None:
+        super().__init__()
+        self._figure = WidthsFigure()
+        self._workbench = Workbench(megabytes=NOISE_MEGABYTES)
+        self.controls = {
+            "std": control(
+                LogSlider, "Std", "Standard deviation of a weight at the chosen width, 0.001 to 1",
+                value=round(math.sqrt(2 / 64), 3), min=-3, max=0, step=0.01, readout_format=".3g",
+            ),
+            "width": control(widgets.SelectionSlider, "Chosen at", "The width at which this std was chosen", options=WIDTHS, value=64),
+            "rule": control(
+                widgets.Dropdown, "Other widths", "What std the networks of other widths get", value="fixed",
+                options=[(words, name) for name, words in RULES.items()],
+            ),
+            "activation": menu("Activation", "The function after each layer", ACTIVATIONS, "relu"),
+            "depth": control(widgets.IntSlider, "Depth", "Number of hidden layers", value=10, min=DEPTHS[0], max=DEPTHS[1]),
+            "way": control(
+                widgets.Dropdown, "Follow", "The signal on its way forward, or the gradient on its way back", value="activation",
+                options=[(words, name) for name, words in WAYS.items()],
+            ),
+            "distribution": control(
+                widgets.Dropdown, "Drawn from", "The distribution of a weight", options=["normal", "uniform"], value="normal"
+            ),
+            "seed": control(
+                widgets.BoundedIntText, "Seed", "The draw of the weights and the inputs", value=0, min=0, max=2**31 - 1
+            ),
+        }  # fmt: skip
+        self.choose(settings)
+        self.words, self.picture = widgets.HTML(), picture()
+        c = self.controls
+        rows = columns(
+            [c["std"], c["width"], c["rule"]],
+            [c["activation"], c["depth"], c["way"]],
+            [c["distribution"], c["seed"]],
+        )
+        self.start([rows, self.words, self.picture])
+
+    def refresh(self) -> None:
+        """Follow the signal through all widths, and move the picture."""
+        value = {name: widget.value for name, widget in self.controls.items()}
+        self.spread = width_spread(value.pop("std"), chosen_at=value.pop("width"), noise=self._workbench.noise, **value)
+        self._figure.update(*self._shown())
+        self.picture.value = self._figure.png()
+        self.words.value = sentence_html(self.sentence)
+
+    def _shown(self) -> tuple[WidthSpread, FactorCurve, int]:
+        c = self.controls
+        return self.spread, _curve(c["activation"].value, c["depth"].value, c["way"].value), c["width"].value
+
+    @property
+    def sentence(self) -> str:
+        """What there is to see, in words."""
+        chosen = int((self.spread.widths == self.controls["width"].value).argmax())
+        other = -1 if chosen < len(self.spread.widths) - 1 else 0
+        factor, theory, std, width = self.spread.factor, self.spread.factor_theory, self.spread.std, self.spread.widths
+        return (
+            f"Std {std[chosen]:.3g} at width {width[chosen]}: the {WAYS[self.spread.way]} change by {factor[chosen]:.2f}x a layer "
+            f"(theory {theory[chosen]:.2f}). Std {std[other]:.3g} at width {width[other]}: {factor[other]:.2f}x a layer "
+            f"(theory {theory[other]:.2f})."
+        )
+
+    def still(self) -> bytes:
+        """The picture with its words, for a page without a kernel."""
+        figure = WidthsFigure()
+        figure.update(*self._shown(), self.sentence)
+        return figure.png()
+
+    def summary(self) -> str:
+        c = {name: widget.value for name, widget in self.controls.items()}
+        return f"Scale x width: {c['activation']}, depth {c['depth']}, {RULES[c['rule']]}, seed {c['seed']}. {self.sentence}"
+
+
+def explore_scale(**settings) -> ScaleExplorer:
+    """Scale x width, as a widget to be shown in a notebook.
+
+    Args:
+        **settings: std, width (at which it was chosen), rule ("fixed" or "fan_in"), activation, depth, way ("activation" or
+            "preactivation_gradient"), distribution, seed, each a control: `explore_scale(std=0.1, width=256)`.
+    Raises:
+        ValueError: an unknown setting, or a value that its control does not take.
+    """
+    return ScaleExplorer(**settings)
+
+
+_curve = lru_cache(maxsize=256)(factor_curve)

@@ -1,0 +1,130 @@
+"""The symmetry explorer: how much noise, how many steps in; a layer's weights, its distinct neurons and the loss out."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import ipywidgets as widgets
+
+from initviz.experiments import _symmetry as symmetry
+from initviz.initializers import ACTIVATIONS
+from initviz.plots import SymmetryFigure, power
+from initviz.widgets._controls import columns, control, menu
+from initviz.widgets._frame import Frame, picture, sentence_html
+
+NOISE = (0.0, *(10.0**e for e in range(-8, 1)))
+STEPS, EVERY = 600, 5
+WIDTHS = (2, 4, 8, 16, 32)
+DEPTHS = (1, 2, 3)
+
+
+class SymmetryExplorer(Frame):
+    """The widget that `explore_symmetry` returns.
+
+    A network is trained to its end when noise, width, ... ask for one that was not seen yet; the steps slider only looks it up.
+
+    Attributes:
+        controls: name -> widget; `set(name=value)` moves them.
+        trace, single: the network on screen and the one neuron a layer beside it, a `symmetry.Trace` each.
+    """
+
+    trace: symmetry.Trace
+    single: symmetry.Trace
+
+    def __init__(self, **settings) -> None:
+        super().__init__()
+        self._figure = SymmetryFigure()
+        self.controls = {
+            "noise": control(
+                widgets.SelectionSlider, "Noise", "Standard deviation of a weight at the start, as a share of the constant 1/fan_in",
+                options=[(_noise_words(value), value) for value in NOISE], value=1e-4,
+            ),
+            "steps": control(
+                widgets.IntSlider, "Steps", "Training steps made so far", value=0, min=0, max=STEPS, step=EVERY
+            ),
+            "activation": menu("Activation", "The function after each hidden layer", ACTIVATIONS, "tanh"),
+            "width": control(widgets.SelectionSlider, "Width", "Neurons in each hidden layer", options=WIDTHS, value=16),
+            "depth": control(widgets.SelectionSlider, "Depth", "Number of hidden layers", options=DEPTHS, value=1),
+            "seed": control(
+                widgets.BoundedIntText, "Seed", "The draw of the noise and the order of the batches", value=0, min=0, max=2**31 - 1
+            ),
+        }  # fmt: skip
+        self.choose(settings)
+        self.words, self.picture = widgets.HTML(), picture()
+        c = self.controls
+        rows = columns([c["noise"], c["steps"]], [c["activation"], c["width"]], [c["depth"], c["seed"]])
+        self.start([rows, self.words, self.picture])
+
+    def refresh(self) -> None:
+        """Look the two networks up, or train them, and move the picture."""
+        value = {name: widget.value for name, widget in self.controls.items()}
+        shape = value["seed"], value["depth"], value["width"], value["activation"]
+        self.trace, self.single = _trained(value["noise"], *shape), _one_neuron(*shape)
+        self._figure.update(self.trace, self.single, value["steps"])
+        self.picture.value = self._figure.png()
+        self.words.value = sentence_html(self.sentence)
+
+    @property
+    def sentence(self) -> str:
+        """What there is to see, in words."""
+        step, width = self.controls["steps"].value, self.controls["width"].value
+        k = int((self.trace.steps == step).argmax())
+        counts = [str(n) for n in self.trace.distinct[0, 0, k]]
+        where = "" if len(counts) == 1 else f" in layers 1 to {len(counts)}"
+        words = f"{', '.join(counts)} of {width} neurons distinct{where}"
+        apart = abs(self.trace.loss - self.single.loss)[0, 0, : step + 1].max()
+        same = "the same so far" if apart < 1e-6 else f"up to {apart:.2g} apart so far"
+        parted = self.trace.parted[0, 0, 0]
+        when = (
+            f"parts at step {parted:g}" if math.isfinite(parted) else f"has not parted by step {self.trace.steps[-1]}"
+        )
+        return f"Step {step}: {words}; the two losses are {same}. Layer 1 {when}."
+
+    def still(self) -> bytes:
+        """The picture with its words, for a page without a kernel."""
+        figure = SymmetryFigure()
+        figure.update(self.trace, self.single, self.controls["steps"].value, self.sentence)
+        return figure.png()
+
+    def summary(self) -> str:
+        c = {name: widget.value for name, widget in self.controls.items()}
+        return (
+            f"Symmetry explorer: {c['activation']}, {c['depth']} x {c['width']} neurons, noise {_noise_words(c['noise'])}, "
+            f"seed {c['seed']}. {self.sentence}"
+        )
+
+
+def explore_symmetry(**settings) -> SymmetryExplorer:
+    """The symmetry explorer, as a widget to be shown in a notebook.
+
+    Args:
+        **settings: noise (0, 1e-8, ..., 1), steps, activation, width, depth, seed, each a control:
+            `explore_symmetry(noise=1e-6, activation="relu")`.
+    Raises:
+        ValueError: an unknown setting, or a value that its control does not take.
+    """
+    return SymmetryExplorer(**settings)
+
+
+@lru_cache(maxsize=64)
+def _trained(noise: float, seed: int, depth: int, width: int, activation: str) -> symmetry.Trace:
+    return symmetry.train(
+        noise,
+        seeds=[seed],
+        depth=depth,
+        width=width,
+        activation=activation,
+        steps=STEPS,
+        every=EVERY,
+        keep_weights=True,
+    )
+
+
+@lru_cache(maxsize=64)
+def _one_neuron(seed: int, depth: int, width: int, activation: str) -> symmetry.Trace:
+    return symmetry.one_neuron(width, seeds=[seed], depth=depth, activation=activation, steps=STEPS, every=EVERY)
+
+
+def _noise_words(value: float) -> str:
+    return "none" if value == 0 else power(round(math.log10(value)))
