@@ -3,7 +3,8 @@
 A number counts as measured if it has a decimal point or an exponent, is a percentage, or stands on either side of a "±":
 0.81, 2e-24, 82 %, 305 ± 12. It may be off by one unit of the last place shown, since what lies on the boundary of two roundings
 falls to one side here and to the other there. Either number of 0.81 ± 0.02 may also be off by half of the spread, which is about
-the standard error of a mean of five. A tag of the cell allows more: `tolerance=5%` is 5 percent of each stored number.
+the standard error of a mean of five. A tag of the cell allows more: `tolerance=5%` is 5 percent of each stored number, and for a
+spread 5 percent of its mean.
 
 All else is exact: words, lines, inf and nan, whole numbers ("5 seeds", "layer 12", "10^-7"), digits that are part of a word
 ("layer1", "2.13.0"), and what stands inside the tags of HTML. Only the number of blanks side by side is not compared, as what is
@@ -24,11 +25,15 @@ _NUMBER = rf"{_SIGN}(?<![\w.]){_SIZE}(?!\w|\.\d)"
 
 
 class _Measured(NamedTuple):
-    """A measured number: as written, its value, one unit of its last place, and the spread that stands beside it (0 if none)."""
+    """A measured number: as written, its value, one unit of its last place, and the two numbers of a "mean ± spread" that it is part of.
+
+    Alone it is its own mean, and its spread is 0.
+    """
 
     text: str
     value: Decimal
     unit: Decimal
+    mean: Decimal
     spread: Decimal
 
 
@@ -58,7 +63,7 @@ def difference(stored: str, new: str, share: Decimal = Decimal(0), *, html: bool
     line = 1
     for before, after in zip_longest(_parts(stored, html), _parts(new, html), fillvalue=""):
         if isinstance(before, _Measured) and isinstance(after, _Measured):
-            allowed = max(share * abs(before.value), min(before.unit, after.unit), before.spread / 2)
+            allowed = max(share * abs(before.mean), before.spread / 2, min(before.unit, after.unit))
             if abs(before.value - after.value) > allowed:
                 return f"line {line}: {after.text}; stored is {before.text}, tolerance {allowed.normalize():g}"
         elif before != after:
@@ -77,11 +82,12 @@ def _parts(text: str, html: bool) -> list[str | _Measured]:
     parts: list[str | _Measured] = []
     end = 0
     for i, (number, value) in enumerate(zip(numbers, values)):
-        mean, spread = pairs[i], pairs[i - 1]  # whether it stands before a "±", and after one
-        if mean or spread or number["point"] or number["power"] or re.match(r" ?%", text[number.end() :]):
+        before, after = pairs[i], pairs[i - 1]  # whether it stands before a "±", and after one
+        if before or after or number["point"] or number["power"] or re.match(r" ?%", text[number.end() :]):
             unit = Decimal(1).scaleb(value.as_tuple().exponent)
-            beside = values[i + 1] if mean else value if spread else Decimal(0)
-            parts += [_blanks(text[end : number.start()]).rstrip(" "), _Measured(number[0], value, unit, beside)]
+            mean = values[i - 1] if after else value
+            spread = values[i + 1] if before else value if after else Decimal(0)
+            parts += [_blanks(text[end : number.start()]).rstrip(" "), _Measured(number[0], value, unit, mean, spread)]
             end = number.end()
     return [*parts, _blanks(text[end:])]
 
