@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from torch import nn
 from torch.nn.utils import parametrize
 
+from initviz._core.torch_internals import Convolution
+
 
 def weights_and_biases(model: nn.Module) -> Iterator[tuple[nn.Parameter, list[nn.Parameter]]]:
     """Each weight to draw with the biases that belong to it, in the order of the modules; a shared one comes once.
@@ -21,9 +23,7 @@ def weights_and_biases(model: nn.Module) -> Iterator[tuple[nn.Parameter, list[nn
         raise TypeError(f"model: got {type(model).__name__}; it takes a torch.nn.Module")
     seen: set[int] = set()
     for module in model.modules():
-        if not isinstance(
-            module, nn.Linear | nn.modules.conv._ConvNd | nn.RNNBase | nn.RNNCellBase | nn.MultiheadAttention
-        ):
+        if not isinstance(module, nn.Linear | Convolution | nn.RNNBase | nn.RNNCellBase | nn.MultiheadAttention):
             continue
         own, kind = dict(module.named_parameters(recurse=False)), type(module).__name__
         if parametrize.is_parametrized(module) or "weight_g" in own:
