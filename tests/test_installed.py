@@ -132,7 +132,9 @@ def test_the_command_works_away_from_the_checkout(installed, tmp_path):
 
 
 def test_lab_writes_the_notebooks_of_the_wheel(installed, tmp_path):
-    assert f"{len(NOTEBOOKS)} notebooks written to " in run(installed / "initviz", "lab", "course", "--only-write", cwd=tmp_path)
+    assert f"{len(NOTEBOOKS)} notebooks written to " in run(
+        installed / "initviz", "lab", "course", "--only-write", cwd=tmp_path
+    )
     assert sorted(path.name for path in (tmp_path / "course").iterdir()) == NOTEBOOKS
 
 

@@ -9,12 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from initviz._core.fans import fans
 from initviz._core.layers import own_weight, weight_of
 from initviz._core.outputs import plus, real_tensors
 from initviz._core.restore import Kept
 from initviz._core.statistics import TensorStats, rms, tensor_stats
 from initviz._core.torch_internals import UnseenByModes, own_parameters, tree_leaves, version, within_torch_func
-from initviz.initializers import ActivationModule, fans
+from initviz.initializers import ActivationModule
 from initviz.inspection._report import LayerStats
 from initviz.inspection._units import dead_units, distinct_units, unit_axis
 
@@ -265,7 +266,7 @@ class Recorder:
             weight, weight_stats = measured[call.module]
             if call.other_gradient is not None:
                 call.stats.setdefault("preactivation_gradient", call.other_gradient)
-            fan_in, fan_out = fans(weight)
+            fan_in, fan_out = fans(weight, call.module)
             layers.append(
                 LayerStats(
                     name=call.name,
