@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from initviz._core.fans import is_conv1d
+from initviz._core.torch_internals import Convolution, own_parameters
 
 _LAZY = (nn.parameter.UninitializedParameter, nn.parameter.UninitializedBuffer)
 _SCRIPTED = (
@@ -72,7 +73,7 @@ def layers_of(model: nn.Module) -> dict[nn.Module, str]:
 
 def is_linear(module: nn.Module) -> bool:
     """Whether it is a linear or convolution layer (a transposed one too), Hugging Face's Conv1D among them."""
-    return isinstance(module, nn.Linear | nn.modules.conv._ConvNd) or is_conv1d(module)
+    return isinstance(module, nn.Linear | Convolution) or is_conv1d(module)
 
 
 def is_drawn(module: nn.Module) -> bool:
@@ -109,7 +110,7 @@ def weight_of(module: nn.Module) -> Tensor:
 
 
 def _own_parameters(module: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
-    for name, parameter in module._parameters.items():
+    for name, parameter in own_parameters(module).items():
         if parameter is not None:
             yield name, parameter
     for name, behind in (getattr(module, "parametrizations", None) or {}).items():
@@ -117,7 +118,7 @@ def _own_parameters(module: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
             name,
             max(behind.parameters(recurse=False), key=Tensor.numel),
         )  # weight_norm: the direction, not the length
-    for name, part in module._modules.items():
+    for name, part in module.named_children():
         if isinstance(part, nn.ParameterList | nn.ParameterDict):
             yield from ((name, parameter) for parameter in part.parameters())
 
@@ -134,7 +135,7 @@ def _refuse_what_cannot_be_measured(modules: list[tuple[str, nn.Module]]) -> Non
             raise ValueError(
                 f"model: {where} is compiled by TorchScript, which hides its layers; use the nn.Module it is from"
             )
-        for key, tensor in [*module._parameters.items(), *module._buffers.items()]:
+        for key, tensor in [*own_parameters(module).items(), *module.named_buffers(recurse=False)]:
             if tensor is None:
                 continue
             whole = f"{name}.{key}" if name else key
@@ -148,5 +149,5 @@ def _refuse_what_cannot_be_measured(modules: list[tuple[str, nn.Module]]) -> Non
                 raise ValueError(
                     f"model: {whole} was made in inference mode, which knows no gradients; use a deepcopy of the model"
                 )
-            if tensor.is_complex() and key in module._parameters:
+            if tensor.is_complex() and key in own_parameters(module):
                 raise ValueError(f"model: {whole} is complex; histograms and moments are those of real numbers")

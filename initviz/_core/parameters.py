@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from initviz._core.layers import is_drawn, own_weight
+from initviz._core.torch_internals import own_parameters
 
 EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
 
@@ -41,7 +42,9 @@ def weights_and_biases(model: nn.Module) -> tuple[list[Weight], list[Left]]:
     if not isinstance(model, nn.Module):
         raise TypeError(f"model: got {type(model).__name__}; it takes a torch.nn.Module")
     modules = list(model.named_modules())
-    embedded = {id(p): (name, m) for name, m in modules if isinstance(m, EMBEDDINGS) for p in m._parameters.values()}
+    embedded = {
+        id(p): (name, m) for name, m in modules if isinstance(m, EMBEDDINGS) for p in own_parameters(m).values()
+    }
     seen: set[int] = set()
     weights: list[Weight] = []
     left: list[Left] = []

@@ -29,6 +29,7 @@ from initviz._core.layers import bare, is_linear, layers_of
 from initviz._core.parameters import weights_and_biases
 from initviz._core.restore import Kept, restored
 from initviz._core.statistics import TensorStats, tensor_stats, variance
+from initviz._core.torch_internals import own_parameters
 from initviz.initializers._lsuv_trace import LsuvLayer, LsuvTrace, within
 from initviz.initializers._schemes import SCHEMES, Scheme
 from initviz.initializers._schemes import scheme as get_scheme
@@ -142,11 +143,9 @@ class _Settler:
     ) -> None:
         self.layers, self.reasons = layers, reasons
         self.tol, self.max_iter, self.limit = tol, max_iter, limit
-        self.histograms, self.start = (
-            histograms,
-            start,
-        )  # the seed of the orthonormal weights, or None to keep those there are
-        weights = dict.fromkeys(id(m._parameters["weight"]) for m in layers if "weight" in m._parameters)
+        self.start = start  # the seed of the orthonormal weights, or None to keep those there are
+        self.histograms = histograms
+        weights = dict.fromkeys(id(own_parameters(m)["weight"]) for m in layers if "weight" in own_parameters(m))
         self.numbers = {weight: number for number, weight in enumerate(weights)}  # as `init_` counts them
         self.kept = Kept()
         self.met: set[int] = set()  # the ids of the weights that were used so far
@@ -157,7 +156,7 @@ class _Settler:
 
     def before(self, module: nn.Module, args: Any) -> None:
         """At the first use of a weight: keep a copy of it, and give it its orthonormal start."""
-        weight, bias = module._parameters.get("weight"), module._parameters.get("bias")
+        weight, bias = (own_parameters(module).get(name) for name in ("weight", "bias"))
         if module in self.reasons or weight is None or id(weight) in self.met:
             return
         self.met.add(id(weight))
@@ -176,7 +175,7 @@ class _Settler:
         if not isinstance(output, Tensor) or not output.is_floating_point():
             self.write(name, module, [], "its output is not a real tensor")
             return None
-        weight = module._parameters.get("weight")
+        weight = own_parameters(module).get("weight")
         variances, before = [variance(output)], self.stats(output)
         reason = self.reason(module, weight, variances[0])
         if reason or weight is None:
@@ -252,11 +251,11 @@ def _reasons(model: nn.Module, layers: dict[nn.Module, str], left_out: set[str])
         id(parameter): name or type(module).__name__
         for name, module in model.named_modules()
         if module not in layers
-        for parameter in module._parameters.values()
+        for parameter in own_parameters(module).values()
     }
     reasons = {}
     for module, name in layers.items():
-        weight = module._parameters.get("weight")
+        weight = own_parameters(module).get("weight")
         if name in left_out:
             reasons[module] = "left out"
         elif weight is None:

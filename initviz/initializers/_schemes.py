@@ -28,6 +28,7 @@ from initviz._core.fans import by_groups, fans, is_plain, is_transposed, stride_
 from initviz._core.layers import refuse_meta_device
 from initviz._core.parameters import Left, Weight, weights_and_biases
 from initviz._core.restore import torch_random_states
+from initviz._core.torch_internals import Convolution
 from initviz.initializers._activations import Activation
 from initviz.initializers._activations import activation as activation_named
 from initviz.initializers._draws import Draw, one_number, unit_noise
@@ -383,7 +384,7 @@ def _own_defaults(model: nn.Module) -> dict[nn.Module, int]:
     linear layers and ordinary convolutions, whose default is the scheme's formula, and what has nothing to train."""
     found = {}
     for number, module in reversed(list(enumerate(model.modules()))):
-        by_formula = isinstance(module, nn.Linear | nn.modules.conv._ConvNd) and not is_transposed(module)
+        by_formula = isinstance(module, nn.Linear | Convolution) and not is_transposed(module)
         reset = _reset_of(module)
         if not by_formula and reset is not None and any(p.requires_grad for p in module.parameters()):
             found[module] = number
