@@ -36,7 +36,7 @@ def test_a_run_is_what_plain_torch_does():
             loss.backward()
             optimizer.step()
     for layer in (0, 1):
-        np.testing.assert_allclose(trace.weights[layer][0, 0, -1], layers[layer].weight.detach().numpy(), rtol=1e-5)
+        np.testing.assert_allclose(trace.weights[layer][0, 0, -1], layers[layer].weight.numpy(force=True), rtol=1e-5)
         start = (1 + 0.3 * unit_noise((6, sizes[layer]), "normal", 4, layer)) / sizes[layer]
         np.testing.assert_allclose(trace.weights[layer][0, 0, 0], start, rtol=1e-6)
     right = (net(data.x_test.double()).argmax(1) == data.y_test).double().mean().item()
@@ -95,7 +95,12 @@ def test_distinct_neurons():
     assert symmetry.distinct_neurons(rows, tolerance=2.0) == 1
     assert symmetry.distinct_neurons(torch.zeros(7, 3)) == 1
     assert symmetry.distinct_neurons(torch.ones(7, 3), torch.arange(7.0)) == 7
-    assert symmetry.distinct_neurons(torch.randn(7, 3, generator=torch.Generator().manual_seed(0))) == 7
+    assert (
+        symmetry.distinct_neurons(
+            torch.randn(7, 3, generator=torch.Generator(torch.get_default_device()).manual_seed(0))
+        )
+        == 7
+    )
 
 
 def test_a_difference_of_a_billionth_is_seen():

@@ -118,7 +118,7 @@ def _scale(answer: Any) -> None:
 
 def _patients() -> dict[str, nn.Module]:
     """Networks whose layer with the smallest gradient of weights is the first, one in the middle, and the last."""
-    generator = torch.Generator().manual_seed(0)
+    generator = seeded(0)
 
     def linear(n_in: int, n_out: int, scale: float) -> nn.Linear:
         layer = nn.Linear(n_in, n_out, bias=False)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from initviz import theory
 from initviz._core.arguments import look_up, real_number, whole_number
+from initviz._core.devices import pick_device
 from initviz.datasets import DATASETS, dataset
 from initviz.diagnosis import Verdict, verdict
 from initviz.initializers import ACTIVATIONS, SCHEMES, Scheme, activation, fans, scheme, start_from_batch
@@ -37,6 +38,7 @@ class Settings:
         data: "digits", "gaussian" or "mnist1d".
         seed: of the weights and of the batch.
         batch: samples in the batch.
+        device: where the network is made, by name; None becomes `torch.get_default_device()`.
     Raises:
         TypeError, ValueError: a field that is not as above; the message names it.
     """
@@ -53,6 +55,7 @@ class Settings:
     data: str = "digits"
     seed: int = 0
     batch: int = 256
+    device: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("depth", "width", "batch"):
@@ -65,6 +68,7 @@ class Settings:
         look_up("data", self.data, DATASETS)
         object.__setattr__(self, "activation", activation(self.activation).name)
         object.__setattr__(self, "scheme", scheme(self.scheme).name)
+        object.__setattr__(self, "device", str(pick_device(self.device)))
 
     @property
     def label(self) -> str:
@@ -135,6 +139,7 @@ def _network(settings: Settings, n_in: int, n_out: int, x: Tensor) -> MLP:
         skip=settings.skip,
         dtype=PRECISIONS[settings.precision],
         seed=settings.seed,
+        device=pick_device(settings.device),
     )
 
 
@@ -217,7 +222,7 @@ def code(
         pinned: settings of a run to draw in grey behind this one.
     """
     start = _other_than_default(settings, "scale", "bias_std")
-    build = _other_than_default(settings, "normalization", "skip", "precision")
+    build = _other_than_default(settings, "normalization", "skip", "precision", "device")
     if "precision" in build:
         build["dtype"] = build.pop("precision")
     usual = {"forward": "activation", "backward": "preactivation_gradient"}

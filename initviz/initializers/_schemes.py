@@ -406,7 +406,7 @@ def _reset_(module: nn.Module, seed: int, number: int) -> list[nn.Parameter]:
     parameters = list(module.parameters())
     kept = [(p, p.detach().clone()) for p in parameters if not p.requires_grad]
     versions = [p._version for p in parameters]
-    with torch_random_states({p.device for p in parameters if not p.is_cpu}, one_number(seed, 3_000_000 + number)):
+    with torch_random_states({p.device for p in parameters}, one_number(seed, 3_000_000 + number)):
         _reset_of(module)()  # type: ignore[misc]
     with torch.no_grad():
         for parameter, values in kept:
