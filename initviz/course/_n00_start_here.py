@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from initviz.course._kit import Choice, Exercise, Question, Wrong, call, close, number
+from initviz.course._kit import Choice, Exercise, Question, Wrong, call, close, number, seeded
 from initviz.datasets import digits
 from initviz.experiments import measure
 from initviz.inspection import probe

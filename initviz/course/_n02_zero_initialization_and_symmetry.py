@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from initviz.course._kit import Choice, Exercise, Question, Wrong, call, close, number, tensor
+from initviz.course._kit import Choice, Exercise, Question, Wrong, call, close, number, seeded, tensor
 from initviz.experiments import distinct_neurons
 
 QUESTIONS = {

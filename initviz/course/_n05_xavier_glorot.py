@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from initviz.course._kit import Choice, Exercise, Question, Wrong, call, close, number, tensor
+from initviz.course._kit import Choice, Exercise, Question, Wrong, call, close, number, seeded, tensor
 
 QUESTIONS = {
     "fan": Question(

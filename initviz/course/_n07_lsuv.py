@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from initviz.course._kit import Choice, Exercise, Question, Wrong, call, close, number
+from initviz.course._kit import Choice, Exercise, Question, Wrong, call, close, number, seeded
 
 QUESTIONS = {
     "one_division": Question(

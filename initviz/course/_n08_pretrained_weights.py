@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from initviz.course._kit import Choice, Exercise, Question, Unanswered, Wrong, call, number
+from initviz.course._kit import Choice, Exercise, Question, Unanswered, Wrong, call, number, seeded
 from initviz.experiments import transfer_study
 from initviz.models import signal_cnn
 from initviz.training import STRATEGIES, spread
