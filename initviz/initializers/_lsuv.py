@@ -143,9 +143,9 @@ class _Settler:
     ) -> None:
         self.layers, self.reasons = layers, reasons
         self.tol, self.max_iter, self.limit = tol, max_iter, limit
-        self.start = start  # the seed of the orthonormal weights, or None to keep those there are
         self.histograms = histograms
-        weights = dict.fromkeys(id(own_parameters(m)["weight"]) for m in layers if "weight" in own_parameters(m))
+        self.start = start  # the seed of the orthonormal weights, or None to keep those there are
+        weights = dict.fromkeys(id(own["weight"]) for own in map(own_parameters, layers) if "weight" in own)
         self.numbers = {weight: number for number, weight in enumerate(weights)}  # as `init_` counts them
         self.kept = Kept()
         self.met: set[int] = set()  # the ids of the weights that were used so far

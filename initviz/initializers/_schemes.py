@@ -28,7 +28,7 @@ from initviz._core.fans import by_groups, fans, is_plain, is_transposed, stride_
 from initviz._core.layers import refuse_meta_device
 from initviz._core.parameters import Left, Weight, weights_and_biases
 from initviz._core.restore import torch_random_states
-from initviz._core.torch_internals import Convolution
+from initviz._core.torch_internals import Convolution, version
 from initviz.initializers._activations import Activation
 from initviz.initializers._activations import activation as activation_named
 from initviz.initializers._draws import Draw, one_number, unit_noise
@@ -405,13 +405,13 @@ def _reset_(module: nn.Module, seed: int, number: int) -> list[nn.Parameter]:
     """Give a module its own default, but for what is frozen. Returns the parameters that it wrote."""
     parameters = list(module.parameters())
     kept = [(p, p.detach().clone()) for p in parameters if not p.requires_grad]
-    versions = [p._version for p in parameters]
+    versions = [version(p) for p in parameters]
     with torch_random_states({p.device for p in parameters}, one_number(seed, 3_000_000 + number)):
         _reset_of(module)()  # type: ignore[misc]
     with torch.no_grad():
         for parameter, values in kept:
             parameter.copy_(values)
-    return [p for p, version in zip(parameters, versions) if p._version != version and p.requires_grad]
+    return [p for p, before in zip(parameters, versions) if version(p) != before and p.requires_grad]
 
 
 def _fill_bias_(own_std: float, added_std: float, seed: int, index: int, bias: Tensor) -> Tensor:
