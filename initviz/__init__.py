@@ -28,7 +28,6 @@ from initviz.experiments import (
     finite_width,
     growth,
     measure,
-    predict,
     stream_growth,
     transfer_study,
     weight_shapes,
@@ -61,6 +60,7 @@ from initviz.models import (
     transformer,
 )
 from initviz.theory import Phase, critical_sigma_w, phase_diagram
+from initviz.theory import predict_network as predict
 from initviz.training import STRATEGIES, History, RaceResult, TransferResult, few_labels, race, sweep, train, transfer
 from initviz.widgets import PRESETS
 
