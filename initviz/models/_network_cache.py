@@ -40,6 +40,7 @@ class NetworkCache(threading.local):
         scheme: Scheme,
         *,
         seed: int,
+        device: torch.device,
         scale: float = 1.0,
         bias_std: float = 0.0,
         normalization: str = "none",
