@@ -7,6 +7,7 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch._C._functorch import is_functorch_wrapped_tensor
 from torch.nn.utils import parametrize
 
 _LAZY = (nn.parameter.UninitializedParameter, nn.parameter.UninitializedBuffer)
@@ -29,6 +30,18 @@ def bare(model: nn.Module) -> nn.Module:
         if inner is None:
             return model
         model = inner
+
+
+class Unmeasurable(ValueError):
+    """Found during a pass: why a model can't be measured. It is not the batch's fault."""
+
+
+def refuse_unreadable(tensor: Tensor, name: str) -> None:
+    """Raises `Unmeasurable` if the output of the layer called `name` has no values that can be read."""
+    if is_functorch_wrapped_tensor(tensor):
+        raise Unmeasurable(f"model: calls {name} within torch.func (vmap, grad), where no value can be read")
+    if tensor.is_nested:
+        raise Unmeasurable(f"model: the output of {name} is a nested tensor, whose values have no common shape; pad it")
 
 
 def refuse_meta_device() -> None:

@@ -22,10 +22,11 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch._C._functorch import maybe_current_level
 
 from initviz._core.arguments import look_up, real_number, several, whole_number
 from initviz._core.batches import batch_size, call, own_batch
-from initviz._core.layers import bare, layers_of
+from initviz._core.layers import Unmeasurable, bare, layers_of, refuse_unreadable
 from initviz._core.parameters import is_linear
 from initviz._core.restore import Kept, restored
 from initviz._core.statistics import TensorStats, tensor_stats, variance
@@ -100,7 +101,15 @@ def lsuv_(
             stack.callback(module.register_forward_pre_hook(settler.before).remove)
             hook = module.register_forward_hook(settler.after, with_kwargs=True, prepend=True)
             stack.callback(hook.remove)
-        call(model, own_batch(x, parameters[0].device))
+        try:
+            call(model, own_batch(x, parameters[0].device))
+        except ValueError as error:
+            if "does not require grad" in str(error):
+                raise ValueError(
+                    "model: its forward pass takes a gradient (torch.autograd.grad), and lsuv_ runs it without; do that within "
+                    "torch.enable_grad()"
+                ) from error
+            raise
         return settler.trace(strict)
 
 
@@ -131,9 +140,17 @@ class _Settler:
 
     def before(self, module: nn.Module, args: Any) -> None:
         """At the first use of a weight: keep a copy of it, and give it its orthonormal start."""
+        name = self.layers[module]
+        if maybe_current_level() is not None:
+            raise Unmeasurable(f"model: calls {name} within torch.func (vmap, grad), where no value can be read")
         weight, bias = module._parameters.get("weight"), module._parameters.get("bias")
         if module in self.reasons or weight is None or id(weight) in self.met:
             return
+        if id(weight) not in self.numbers:
+            raise Unmeasurable(
+                f"model: calls {name} with a weight that is not its own (functional_call?), so that no factor on it lasts; leave it "
+                f"out: skip=[{name!r}]"
+            )
         self.met.add(id(weight))
         self.kept.keep(weight)
         if self.start is None:
@@ -142,7 +159,9 @@ class _Settler:
         SCHEMES["orthogonal"].fill_(weight, layer=module, seed=seed, index=self.numbers[id(weight)], noise=noise)
         if bias is not None and bias.requires_grad:
             self.kept.keep(bias)
-            bias.zero_()
+            with torch.no_grad():
+                bias.zero_()
+        torch.clear_autocast_cache()
 
     def after(self, module: nn.Module, args: Any, kwargs: dict[str, Any], output: Any) -> Any:
         """Measure the output, divide the weight until its variance is right, and hand the new output on."""
@@ -151,6 +170,7 @@ class _Settler:
         if not isinstance(output, Tensor) or not output.is_floating_point():
             self.write(name, module, [], "its output is not a real tensor")
             return None
+        refuse_unreadable(output, name)
         weight = module._parameters.get("weight")
         variances, before = [variance(output)], self.stats(output)
         reason = self.reason(module, weight, variances[0])
@@ -159,7 +179,9 @@ class _Settler:
             return None
         self.decided[id(weight)] = module
         while not within(variances[-1], self.tol) and len(variances) <= self.max_iter and not _trouble(variances[-1]):
-            weight.div_(math.sqrt(variances[-1]))
+            with torch.no_grad():  # the user's forward may have turned gradients on
+                weight.div_(math.sqrt(variances[-1]))
+            torch.clear_autocast_cache()  # of copies of the weight as it was
             output = module.forward(*args, **kwargs)
             variances.append(variance(output))
         if trouble := _trouble(variances[-1]):

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._C._functorch import is_functorch_wrapped_tensor
 from torch.utils._pytree import tree_leaves
 
 from initviz._core.fans import fans
-from initviz._core.layers import own_weight, weight_of
+from initviz._core.layers import Unmeasurable, own_weight, refuse_unreadable, weight_of
 from initviz._core.outputs import plus, real_tensors
 from initviz._core.restore import Kept
 from initviz._core.statistics import TensorStats, rms, tensor_stats
@@ -23,6 +23,11 @@ from initviz.inspection._units import dead_units, distinct_units, unit_axis
 _REACH = 32
 """Steps back through the autograd graph, from an activation's input, in which its layer is looked for: enough for a
 normalization, a reshaping and a sum of branches."""
+
+
+REENTRANT = (
+    "model: uses torch.utils.checkpoint with use_reentrant=True, which hides gradients; use_reentrant=False does not"
+)
 
 
 @dataclass(eq=False)
@@ -63,7 +68,6 @@ class Recorder:
         self.anchors: list[Tensor] = []
         self.anchored: set[nn.Module] = set()
         self.unanchored: set[nn.Module] = set()
-        self.problem = ""  # why the model can't be measured, found on the way
         self.forward = True  # False in the backward pass, where checkpointing calls modules again
         self.inside = False  # within an ActivationModule, whose parts are not activations of their own
         self.entered: _Call | None = None  # the call whose ActivationModule that is
@@ -128,11 +132,7 @@ class Recorder:
                 return None
             with torch._C.DisableTorchFunction():  # checkpointing computes it again, and must find what it found before
                 return self.anchor(module, output, tensor)
-        if is_functorch_wrapped_tensor(tensor):
-            self.problem = (
-                f"model: calls {self.layers[module]} within torch.func (vmap, grad), where no value can be read"
-            )
-            raise ValueError(self.problem)
+        refuse_unreadable(tensor, self.layers[module])
         with torch._C.DisableTorchFunction():
             anchored = None
             if not self.takes_gradient(args, tensor):
@@ -161,6 +161,8 @@ class Recorder:
     def anchor(self, module: nn.Module, output: Any, tensor: Tensor) -> Any:
         """The output with an anchor, or None where it takes none."""
         anchored = None
+        if not torch.is_grad_enabled() and _in_a_reentrant_checkpoint():
+            raise Unmeasurable(REENTRANT)
         if torch.is_grad_enabled():
             anchor = torch.zeros((), dtype=tensor.dtype, device=tensor.device, requires_grad=True)
             anchored = plus(output, anchor)
@@ -285,6 +287,17 @@ class Recorder:
                 )
             )
         return tuple(layers)
+
+
+def _in_a_reentrant_checkpoint() -> bool:
+    """Whether a function on the stack is torch.utils.checkpoint's, or the one of a library that is made in the same way. Where its
+    input takes no gradient, autograd never asks for a second pass: the layers in it have no gradient at all."""
+    frame = sys._getframe()
+    while (caller := frame.f_back) is not None:
+        frame = caller
+        if frame.f_code.co_qualname == "CheckpointFunction.forward":
+            return True
+    return False
 
 
 def _version(tensor: Any) -> int:
