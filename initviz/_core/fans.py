@@ -24,6 +24,8 @@ import math
 
 from torch import Tensor, nn
 
+from initviz._core.torch_internals import Convolution
+
 
 def fans(weight: Tensor, layer: nn.Module | None = None) -> tuple[float, float]:
     """(fan_in, fan_out) of a weight of two or more dimensions in `layer`; without one as in a linear layer or a plain convolution.
@@ -45,7 +47,7 @@ def by_groups(weight: Tensor, layer: nn.Module | None = None) -> Tensor:
     """A view of the layer's weight, shape (groups, outputs, inputs, *kernel), the outputs and inputs of one group each."""
     if is_conv1d(layer):
         return weight.T[None]
-    if not isinstance(layer, nn.modules.conv._ConvNd):
+    if not isinstance(layer, Convolution):
         return weight[None]
     groups = weight.unflatten(0, (layer.groups, -1))
     return groups.transpose(1, 2) if layer.transposed else groups
@@ -58,7 +60,7 @@ def is_plain(layer: nn.Module | None) -> bool:
 
 def is_transposed(layer: nn.Module | None) -> bool:
     """Whether it is a transposed convolution, whose weight is (in, out/groups, *kernel)."""
-    return isinstance(layer, nn.modules.conv._ConvNd) and layer.transposed
+    return isinstance(layer, Convolution) and layer.transposed
 
 
 def is_conv1d(layer: nn.Module | None) -> bool:
@@ -68,7 +70,7 @@ def is_conv1d(layer: nn.Module | None) -> bool:
 
 def stride_of(layer: nn.Module | None) -> int:
     """The product of a convolution's strides, 1 for any other layer."""
-    return math.prod(layer.stride) if isinstance(layer, nn.modules.conv._ConvNd) else 1
+    return math.prod(layer.stride) if isinstance(layer, Convolution) else 1
 
 
 def _ratio(fan: int, stride: int) -> float:

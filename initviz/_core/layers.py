@@ -1,4 +1,8 @@
-"""The layers of a model: modules that own a weight of two or more dimensions."""
+"""The layers of a model, here and nowhere else: those that a probe measures, those that a scheme draws, those that LSUV divides.
+
+A layer is a module that owns a weight of two or more dimensions. A probe measures all of them (`layers_of`), embeddings too; a scheme
+draws some kinds (`is_drawn`); LSUV and the comparison of weights take linear ones alone (`is_linear`).
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,10 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch._C._functorch import is_functorch_wrapped_tensor
 from torch.nn.utils import parametrize
+
+from initviz._core.fans import is_conv1d
+from initviz._core.torch_internals import Convolution, own_parameters, within_torch_func
 
 _LAZY = (nn.parameter.UninitializedParameter, nn.parameter.UninitializedBuffer)
 _SCRIPTED = (
@@ -38,7 +44,7 @@ class Unmeasurable(ValueError):
 
 def refuse_unreadable(tensor: Tensor, name: str) -> None:
     """Raises `Unmeasurable` if the output of the layer called `name` has no values that can be read."""
-    if is_functorch_wrapped_tensor(tensor):
+    if within_torch_func(tensor):
         raise Unmeasurable(f"model: calls {name} within torch.func (vmap, grad), where no value can be read")
     if tensor.is_nested:
         raise Unmeasurable(f"model: the output of {name} is a nested tensor, whose values have no common shape; pad it")
@@ -77,6 +83,16 @@ def layers_of(model: nn.Module) -> dict[nn.Module, str]:
     return layers
 
 
+def is_linear(module: nn.Module) -> bool:
+    """Whether it is a linear or convolution layer (a transposed one too), Hugging Face's Conv1D among them."""
+    return isinstance(module, nn.Linear | Convolution) or is_conv1d(module)
+
+
+def is_drawn(module: nn.Module) -> bool:
+    """Whether a scheme draws its weights: a linear, convolution, recurrent or attention layer."""
+    return is_linear(module) or isinstance(module, nn.RNNBase | nn.RNNCellBase | nn.MultiheadAttention)
+
+
 def own_weight(module: nn.Module) -> nn.Parameter | None:
     """The layer's parameter of two or more dimensions: the one called `weight`, or else the first. None if it is no layer.
 
@@ -106,7 +122,7 @@ def weight_of(module: nn.Module) -> Tensor:
 
 
 def _own_parameters(module: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
-    for name, parameter in module._parameters.items():
+    for name, parameter in own_parameters(module).items():
         if parameter is not None:
             yield name, parameter
     for name, behind in (getattr(module, "parametrizations", None) or {}).items():
@@ -114,7 +130,7 @@ def _own_parameters(module: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
             name,
             max(behind.parameters(recurse=False), key=Tensor.numel),
         )  # weight_norm: the direction, not the length
-    for name, part in module._modules.items():
+    for name, part in module.named_children():
         if isinstance(part, nn.ParameterList | nn.ParameterDict):
             yield from ((name, parameter) for parameter in part.parameters())
 
@@ -131,7 +147,7 @@ def _refuse_what_cannot_be_measured(modules: list[tuple[str, nn.Module]]) -> Non
             raise ValueError(
                 f"model: {where} is compiled by TorchScript, which hides its layers; use the nn.Module it is from"
             )
-        for key, tensor in [*module._parameters.items(), *module._buffers.items()]:
+        for key, tensor in [*own_parameters(module).items(), *module.named_buffers(recurse=False)]:
             if tensor is None:
                 continue
             whole = f"{name}.{key}" if name else key
@@ -145,5 +161,5 @@ def _refuse_what_cannot_be_measured(modules: list[tuple[str, nn.Module]]) -> Non
                 raise ValueError(
                     f"model: {whole} was made in inference mode, which knows no gradients; use a deepcopy of the model"
                 )
-            if tensor.is_complex() and key in module._parameters:
+            if tensor.is_complex() and key in own_parameters(module):
                 raise ValueError(f"model: {whole} is complex; histograms and moments are those of real numbers")

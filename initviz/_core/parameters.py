@@ -7,11 +7,10 @@ from typing import NamedTuple
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from initviz._core.fans import is_conv1d
-from initviz._core.layers import own_weight
+from initviz._core.layers import is_drawn, own_weight
+from initviz._core.torch_internals import own_parameters
 
 EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
-_KINDS = (nn.Linear, nn.modules.conv._ConvNd, nn.RNNBase, nn.RNNCellBase, nn.MultiheadAttention)
 
 
 class Weight(NamedTuple):
@@ -20,11 +19,6 @@ class Weight(NamedTuple):
     layer: nn.Module
     parameter: nn.Parameter
     biases: list[nn.Parameter]
-
-
-def is_linear(module: nn.Module) -> bool:
-    """Whether it is a linear or convolution layer, Hugging Face's Conv1D among them."""
-    return isinstance(module, nn.Linear | nn.modules.conv._ConvNd) or is_conv1d(module)
 
 
 class Left(NamedTuple):
@@ -48,12 +42,14 @@ def weights_and_biases(model: nn.Module) -> tuple[list[Weight], list[Left]]:
     if not isinstance(model, nn.Module):
         raise TypeError(f"model: got {type(model).__name__}; it takes a torch.nn.Module")
     modules = list(model.named_modules())
-    embedded = {id(p): (name, m) for name, m in modules if isinstance(m, EMBEDDINGS) for p in m._parameters.values()}
+    embedded = {
+        id(p): (name, m) for name, m in modules if isinstance(m, EMBEDDINGS) for p in own_parameters(m).values()
+    }
     seen: set[int] = set()
     weights: list[Weight] = []
     left: list[Left] = []
     for path, module in modules:
-        if not isinstance(module, _KINDS) and not is_conv1d(module):
+        if not is_drawn(module):
             continue
         own, kind = dict(module.named_parameters(recurse=False)), type(module).__name__
         if parametrize.is_parametrized(module) or "weight_g" in own:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import gc
 import random
-import sys
 import threading
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from itertools import chain
 from types import ModuleType
@@ -17,6 +16,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from initviz._core.torch_internals import own_parameters, put_gradient_hooks_aside, uncompiled
 
 
 @contextmanager
@@ -29,13 +30,12 @@ def restored(model: nn.Module, parameters: list[nn.Parameter], seed: int | None 
     compiled inside, attention takes no fast path past the hooks, and other threads wait. Every step back is taken, also if one fails;
     the first error is raised after the last.
     """
-    with random_states({p.device for p in parameters if not p.is_cpu}, seed), _uncompiled(), _hooked_paths():
+    with random_states({p.device for p in parameters if not p.is_cpu}, seed), uncompiled(), _hooked_paths():
         found = [_Found(module) for module in model.modules()]
-        gradients = [(p, p.grad, p.requires_grad, p._post_accumulate_grad_hooks) for p in parameters]
+        gradients = [(p, p.grad, p.requires_grad, put_gradient_hooks_aside(p)) for p in parameters]
         try:
             for parameter, *_ in gradients:
                 parameter.grad = None
-                parameter._post_accumulate_grad_hooks = None  # type: ignore[assignment]
             yield
         finally:
             _every(
@@ -58,10 +58,14 @@ def _every(steps: Iterable[Callable[[], Any]]) -> None:
         raise problem
 
 
-def _put_back_gradient(parameter: nn.Parameter, gradient: Tensor | None, requires_grad: bool, hooks: Any) -> None:
-    parameter.requires_grad_(requires_grad)
-    parameter.grad = gradient
-    parameter._post_accumulate_grad_hooks = hooks
+def _put_back_gradient(
+    parameter: nn.Parameter, gradient: Tensor | None, requires_grad: bool, put_hooks_back: Callable[[], Any]
+) -> None:
+    try:
+        parameter.requires_grad_(requires_grad)
+        parameter.grad = gradient
+    finally:
+        put_hooks_back()
 
 
 class Kept:
@@ -137,7 +141,9 @@ class _Found:
         attributes.update(self.attributes)
 
     def put_back_content(self, container: Any, content: Any) -> None:
-        if container is self.module._parameters and any(container.get(name) is not p for name, p in content.items()):
+        if container is own_parameters(self.module) and any(
+            container.get(name) is not p for name, p in content.items()
+        ):
             # a wrapper gave the module other parameters, and may have let go of the memory of these
             content = {name: container.get(name, p) if _emptied(p) else p for name, p in content.items()}
         container.clear()
@@ -173,12 +179,6 @@ def _place(tensor: Tensor) -> tuple[Any, ...]:
 def _emptied(tensor: Tensor | None) -> bool:
     """Whether the memory of its values was let go."""
     return type(tensor) in (Tensor, nn.Parameter) and tensor.numel() > 0 and not tensor.untyped_storage().nbytes()  # type: ignore[union-attr]
-
-
-def _uncompiled() -> AbstractContextManager[Any]:
-    """Run what torch.compile wraps as it was written."""
-    # set_stance loads the compiler. Where it isn't loaded yet, nothing is compiled.
-    return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from initviz._core.layers import is_linear
 from initviz.initializers import Scheme, fans
 from initviz.initializers import scheme as scheme_named
 
@@ -53,7 +54,7 @@ def weight_shapes(model: nn.Module, scheme: str | Scheme = "he_normal", seed: in
     rule = scheme_named(scheme)
     if rule.distribution == "constant":
         raise ValueError(f"scheme: {rule.name} draws nothing to compare with")
-    layers = [(n, m) for n, m in model.named_modules() if isinstance(m, nn.Linear | nn.modules.conv._ConvNd)]
+    layers = [(n, m) for n, m in model.named_modules() if is_linear(m)]
     if not layers:
         raise ValueError("model: has no linear or convolution layer")
     return tuple(_shape(name, layer, rule, seed, index) for index, (name, layer) in enumerate(layers))

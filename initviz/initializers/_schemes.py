@@ -28,11 +28,12 @@ from initviz._core.fans import by_groups, fans, is_plain, is_transposed, stride_
 from initviz._core.layers import refuse_meta_device
 from initviz._core.parameters import Left, Weight, weights_and_biases
 from initviz._core.restore import torch_random_states
+from initviz._core.torch_internals import Convolution, version
 from initviz.initializers._activations import Activation
 from initviz.initializers._activations import activation as activation_named
-from initviz.initializers._draws import Noise, one_number, unit_noise
+from initviz.initializers._draws import Draw, one_number, unit_noise
 
-MODES = {"fan_in": 0, "fan_out": 1}
+MODES = {"fan_in": "inputs", "fan_out": "outputs"}
 """Which fan a scheme's formula counts: the inputs, to keep the forward scale, or the outputs in their place, to keep the gradient's.
 Of use for the schemes that count one of them (LeCun, He, PyTorch's default); the others take both alike."""
 
@@ -89,10 +90,12 @@ class Scheme:
         Raises:
             TypeError, ValueError: a fan that is not a number above 0, a gain that is negative or not finite, an unknown mode.
         """
+        _check(gain, mode, fan_in=fan_in, fan_out=fan_out)
         return 0.0 if self.distribution == "constant" else self._size(fan_in, fan_out, gain, mode)
 
     def value(self, fan_in: float, fan_out: float, gain: float | None = None, mode: str = "fan_in") -> float:
-        """Mean of an entry: the constant of "constant", 0 for every other scheme."""
+        """Mean of an entry: the constant of "constant", 0 for every other scheme. Arguments as `std`."""
+        _check(gain, mode, fan_in=fan_in, fan_out=fan_out)
         return self._size(fan_in, fan_out, gain, mode) if self.distribution == "constant" else 0.0
 
     def bias_std(self, fan_in: float) -> float:
@@ -102,22 +105,22 @@ class Scheme:
     def weight_std(
         self, weight: Tensor, gain: float | None = None, mode: str = "fan_in", layer: nn.Module | None = None
     ) -> float:
-        """`std` for the weight of `layer`; without a layer as in a linear one or a plain convolution.
+        """`std` for the weight of `layer`; without a layer as in a linear one or a plain convolution. `gain` and `mode` are trusted.
 
         An orthogonal convolution kernel is orthogonal as an out_channels x (in_channels * kernel area) matrix of each group, so its
         rows and columns are counted instead of its fans. (In a transposed convolution they spread over `stride` times as many places,
         which a factor sqrt(stride) makes up for.)
         """
+        if self.distribution == "constant":
+            return 0.0
         if self.distribution not in _MATRICES:
-            return self.std(*fans(weight, layer), gain, mode)
+            return self._size(*fans(weight, layer), gain, mode)
         _, n_out, n_in, *kernel = by_groups(weight, layer).shape
         area = math.prod(kernel)
-        spread = math.sqrt(stride_of(layer)) if is_transposed(layer) else 1.0
-        return spread * self.std(
-            n_in * area, n_out * area if self.distribution == "delta_orthogonal" else n_out, gain, mode
-        )
+        stretch = math.sqrt(stride_of(layer)) if is_transposed(layer) else 1.0
+        n_out = n_out * area if self.distribution == "delta_orthogonal" else n_out
+        return stretch * self._size(n_in * area, n_out, gain, mode)
 
-    @torch.no_grad()
     def fill_(
         self,
         weight: Tensor,
@@ -127,7 +130,6 @@ class Scheme:
         index: int = 0,
         gain: float | None = None,
         mode: str = "fan_in",
-        noise: Noise | None = None,
     ) -> Tensor:
         """Fill `weight` in place and return it.
 
@@ -136,35 +138,44 @@ class Scheme:
             layer: the module that it belongs to, where that matters: groups, strides and transposed weights.
             seed, index: the draw is a function of these two alone, on every device: `index` tells layers apart.
             gain, mode: see `std`.
-            noise: where the draw of unit variance comes from; `unit_noise` unless a cache stands before it.
+        Raises:
+            TypeError, ValueError: a weight of fewer than two dimensions; as `std`.
         """
+        _check(gain, mode)
+        return self._fill_(weight, layer, seed, index, gain, mode, unit_noise)
+
+    @torch.no_grad()
+    def _fill_(
+        self, weight: Tensor, layer: nn.Module | None, seed: int, index: int, gain: float | None, mode: str, draw: Draw
+    ) -> Tensor:
         if self.distribution == "constant":
-            return weight.fill_(self.value(*fans(weight, layer), gain, mode))
+            return weight.fill_(self._size(*fans(weight, layer), gain, mode))
         std = self.weight_std(weight, gain, mode, layer)
         if self.distribution in _MATRICES and not is_plain(layer):  # a matrix for each group
             taps = cast(tuple[int, ...], layer.stride) if layer is not None and is_transposed(layer) else ()
             for group, part in enumerate(by_groups(weight, layer)):
-                draw = unit_noise(tuple(part.shape), self.distribution, one_number(seed, index), group, taps=taps)
-                part.copy_(std * draw)
+                unit = unit_noise(tuple(part.shape), self.distribution, one_number(seed, index), group, taps=taps)
+                part.copy_(std * unit)
             return weight
-        draw = (noise or unit_noise)(tuple(weight.shape), self.distribution, seed, index)
-        return weight.copy_(draw * std) if weight.device != draw.device else torch.mul(draw, std, out=weight)
+        unit = draw(tuple(weight.shape), self.distribution, seed, index)
+        return weight.copy_(unit * std) if weight.device != unit.device else torch.mul(unit, std, out=weight)
 
     def _size(self, fan_in: float, fan_out: float, gain: float | None, mode: str) -> float:
-        fan_in, fan_out = _above_0("fan_in", fan_in), _above_0("fan_out", fan_out)
-        fans = (fan_out, fan_in) if look_up("mode", mode, MODES) else (fan_in, fan_out)
-        return (self.gain() if gain is None else real_number("gain", gain)) * self.std_rule(*fans)
+        counted = (fan_out, fan_in) if mode == "fan_out" else (fan_in, fan_out)
+        return (self.gain() if gain is None else gain) * self.std_rule(*counted)
+
+
+def _check(gain: float | None, mode: str, **fans: float) -> None:
+    for name, fan in fans.items():
+        if real_number(name, fan) == 0:
+            raise ValueError(f"{name}: got {fan}; it takes a number above 0")
+    if gain is not None:
+        real_number("gain", gain)
+    look_up("mode", mode, MODES)
 
 
 _MATRICES = {"orthogonal", "delta_orthogonal"}
 """Distributions whose entries depend on each other."""
-
-
-def _above_0(argument: str, value: float) -> float:
-    number = real_number(argument, value)
-    if number == 0:
-        raise ValueError(f"{argument}: got {value}; it takes a number above 0")
-    return number
 
 
 SCHEMES: dict[str, Scheme] = {
@@ -285,7 +296,6 @@ def init_(
     bias_std: float = 0.0,
     activation: str | Activation | None = None,
     mode: str = "fan_in",
-    noise: Noise | None = None,
 ) -> nn.Module:
     """Initialize every linear, convolution, recurrent and attention layer of `model` in place, and return the model.
 
@@ -304,7 +314,6 @@ def init_(
         bias_std: standard deviation of a normal draw added to each bias.
         activation: the network's activation, for He's slope; leave out for a plain ReLU.
         mode: "fan_in" keeps the forward scale, "fan_out" the gradient's (see `Scheme.std`). Biases go by the fan-in always.
-        noise: see `Scheme.fill_`.
     Raises:
         TypeError, ValueError: an argument that is not as above, a data-driven scheme, a model without such a layer, or one with
             lazy, meta, complex or computed weights, a call within `torch.device("meta")`. The model is then as it was.
@@ -326,26 +335,39 @@ def init_(
         resets = _own_defaults(model) if rule.own_defaults else {}
         if not (weights or left or resets):
             raise ValueError("model: has no linear, convolution, recurrent or attention layer to initialize")
-        for index, (layer, weight, biases) in enumerate(weights):
-            if layer in resets:
-                continue
-            if weight.requires_grad:
-                fill = partial(rule.fill_, layer=layer, seed=seed, index=index, gain=factor, mode=mode, noise=noise)
-                fill_whole_(weight.data, fill)
-            for bias in biases:
-                if bias.requires_grad:
-                    own_std = rule.bias_std(fans(weight, layer)[0])
-                    fill_whole_(bias.data, partial(_fill_bias_, own_std, bias_std, seed, index))
+        for index, weight in enumerate(weights):
+            if weight.layer not in resets:
+                draw_weight_(weight, index, rule, factor, bias_std, mode, seed)
         changed = {id(p) for module, number in resets.items() for p in _reset_(module, seed, number)}
-        for index, (_, weight, biases) in enumerate(weights):
-            if id(weight) in changed and factor != 1:
-                weight.data.mul_(factor)
+        for index, (_, parameter, biases) in enumerate(weights):
+            if id(parameter) in changed and factor != 1:
+                parameter.data.mul_(factor)
             for bias in biases:
                 if id(bias) in changed and bias_std:
                     bias.data.add_(_bias_noise(bias, bias_std, seed, index))
     torch.clear_autocast_cache()  # it keeps copies of weights, which are no copies now
     _say_what_was_left(weights, left, resets)
     return model
+
+
+def draw_weight_(
+    weight: Weight,
+    index: int,
+    rule: Scheme,
+    gain: float,
+    bias_std: float,
+    mode: str,
+    seed: int,
+    draw: Draw = unit_noise,
+) -> None:
+    """What `init_` does to its weight number `index`, unless it is frozen. Trusts its arguments."""
+    layer, parameter, biases = weight
+    if parameter.requires_grad:
+        fill_whole_(parameter.data, lambda values: rule._fill_(values, layer, seed, index, gain, mode, draw))
+    for bias in biases:
+        if bias.requires_grad:
+            own_std = rule.bias_std(fans(parameter, layer)[0])
+            fill_whole_(bias.data, partial(_fill_bias_, own_std, bias_std, seed, index))
 
 
 def _say_what_was_left(weights: list[Weight], left: list[Left], resets: Collection[nn.Module]) -> None:
@@ -362,7 +384,7 @@ def _own_defaults(model: nn.Module) -> dict[nn.Module, int]:
     linear layers and ordinary convolutions, whose default is the scheme's formula, and what has nothing to train."""
     found = {}
     for number, module in reversed(list(enumerate(model.modules()))):
-        by_formula = isinstance(module, nn.Linear | nn.modules.conv._ConvNd) and not is_transposed(module)
+        by_formula = isinstance(module, nn.Linear | Convolution) and not is_transposed(module)
         reset = _reset_of(module)
         if not by_formula and reset is not None and any(p.requires_grad for p in module.parameters()):
             found[module] = number
@@ -383,13 +405,13 @@ def _reset_(module: nn.Module, seed: int, number: int) -> list[nn.Parameter]:
     """Give a module its own default, but for what is frozen. Returns the parameters that it wrote."""
     parameters = list(module.parameters())
     kept = [(p, p.detach().clone()) for p in parameters if not p.requires_grad]
-    versions = [p._version for p in parameters]
+    versions = [version(p) for p in parameters]
     with torch_random_states({p.device for p in parameters if not p.is_cpu}, one_number(seed, 3_000_000 + number)):
         _reset_of(module)()  # type: ignore[misc]
     with torch.no_grad():
         for parameter, values in kept:
             parameter.copy_(values)
-    return [p for p, version in zip(parameters, versions) if p._version != version and p.requires_grad]
+    return [p for p, before in zip(parameters, versions) if version(p) != before and p.requires_grad]
 
 
 def _fill_bias_(own_std: float, added_std: float, seed: int, index: int, bias: Tensor) -> Tensor:

@@ -9,13 +9,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
 
 from initviz._core.fans import fans
 from initviz._core.layers import Unmeasurable, own_weight, refuse_unreadable, weight_of
 from initviz._core.outputs import plus, real_tensors
 from initviz._core.restore import Kept
 from initviz._core.statistics import TensorStats, rms, tensor_stats
+from initviz._core.torch_internals import UnseenByModes, own_parameters, tree_leaves, version
 from initviz.initializers import ActivationModule
 from initviz.inspection._report import LayerStats
 from initviz.inspection._units import dead_units, distinct_units, unit_axis
@@ -61,6 +61,7 @@ class Recorder:
         self.quantities = quantities
         self.options = options
         self.kept = Kept()
+        self.parameters: list[nn.Parameter] = []
         self.calls: list[_Call] = []
         self.counts: dict[nn.Module, int] = {}
         self.sources: dict[Any, _Call] = {}  # the graph's node that made a layer's output -> its call
@@ -73,6 +74,7 @@ class Recorder:
         self.entered: _Call | None = None  # the call whose ActivationModule that is
 
     def watch(self, model: nn.Module, parameters: list[nn.Parameter], stack: ExitStack) -> None:
+        self.parameters = parameters
         stack.callback(self.kept.restore)
         for module in self.layers:
             stack.callback(module.register_forward_hook(self.after_layer).remove)
@@ -95,7 +97,7 @@ class Recorder:
             self.calls[-1].output = None
 
     def measure(self, tensor: Tensor, flat: tuple[float | None, float | None] = (None, None)) -> TensorStats:
-        with torch._C.DisableTorchFunction():
+        with UnseenByModes():
             return tensor_stats(tensor, flat=flat, **self.options)
 
     def measure_gradient(self, call: _Call, quantity: str, tensor: Tensor) -> Any:
@@ -130,10 +132,10 @@ class Recorder:
         if not self.forward:
             if module not in self.anchored or self.takes_gradient(args, tensor):
                 return None
-            with torch._C.DisableTorchFunction():  # checkpointing computes it again, and must find what it found before
+            with UnseenByModes():  # checkpointing computes it again, and must find what it found before
                 return self.anchor(module, output, tensor)
         refuse_unreadable(tensor, self.layers[module])
-        with torch._C.DisableTorchFunction():
+        with UnseenByModes():
             anchored = None
             if not self.takes_gradient(args, tensor):
                 anchored = self.anchor(module, output, tensor)
@@ -178,14 +180,14 @@ class Recorder:
         the anchors behind the first layers and the parameters outside the layers lead it past everything that is measured."""
         left_out = set()
         if "weight_gradient" not in self.quantities:
-            left_out = {id(p) for m in self.counts if m not in self.unanchored for p in m._parameters.values()}
+            left_out = {id(p) for m in self.counts if m not in self.unanchored for p in own_parameters(m).values()}
         return [p for p in parameters if p.requires_grad and id(p) not in left_out] + self.anchors
 
     def before_activation(self, call: _Call, tensor: Tensor) -> None:
         """`tensor` is the pre-activation of `call`, as far as is known: the layer's output, then an activation's input."""
         if call.handle is not None:
             call.handle.remove()
-        call.version = _version(tensor)
+        call.version = version(tensor)
         if "preactivation" in self.quantities:
             call.stats["preactivation"] = self.measure(tensor)
         call.handle = self.measure_gradient(call, "preactivation_gradient", tensor)
@@ -232,8 +234,8 @@ class Recorder:
 
     def enter(self, z: Any) -> _Call | None:
         call = self.pending(z)
-        if call is not None and (call.output is not z or _version(z) != call.version):
-            with torch._C.DisableTorchFunction():
+        if call is not None and (call.output is not z or version(z) != call.version):
+            with UnseenByModes():
                 self.before_activation(call, z)
         return call
 
@@ -246,7 +248,7 @@ class Recorder:
     def after_module(self, module: Any, _: Any, output: Tensor) -> None:
         self.inside = False
         if self.entered is not None:
-            with torch._C.DisableTorchFunction():
+            with UnseenByModes():
                 self.after_activation(self.entered, module.activation.name, module.activation.flat, output)
 
     # Weights
@@ -298,11 +300,6 @@ def _in_a_reentrant_checkpoint() -> bool:
         if frame.f_code.co_qualname == "CheckpointFunction.forward":
             return True
     return False
-
-
-def _version(tensor: Any) -> int:
-    """How often it was written into. Tensors of inference mode don't count."""
-    return 0 if tensor.is_inference() else tensor._version
 
 
 def _alike(output: torch.Size, z: torch.Size) -> bool:
