@@ -137,5 +137,5 @@ def _network(settings: Settings, n_in: int, n_out: int, x: Tensor) -> MLP:
         skip=settings.skip,
         dtype=PRECISIONS[settings.precision],
         seed=settings.seed,
-        device=settings.device,
+        device=pick_device(settings.device),
     )
