@@ -90,7 +90,7 @@ def probe(
             output = call(model, x)
         recorder.end_forward()
         value = _scalar(_loss(output, y, loss, size, labels))
-        _backward(value, recorder.targets(parameters))
+        _backward(value, recorder.targets(stack))
         return Report(
             layers=recorder.layer_stats(),
             loss=value.item(),

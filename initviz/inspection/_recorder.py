@@ -101,12 +101,6 @@ class Recorder(TorchFunctionMode):
             if isinstance(module, ActivationModule):
                 stack.callback(module.register_forward_pre_hook(self.before_module, with_kwargs=True).remove)
                 stack.callback(module.register_forward_hook(self.after_module).remove)
-        measured = set(map(id, self.weights.values())) if "weight_gradient" in self.quantities else set()
-        for parameter in parameters:
-            if parameter.requires_grad:
-                keep = id(parameter) in measured
-                hook = self.after_weight_gradient if keep else _drop_gradient
-                stack.callback(parameter.register_post_accumulate_grad_hook(hook).remove)
 
     def end_forward(self) -> None:
         """From now on modules are only called again by checkpointing, and nothing needs to be kept of the pass."""
@@ -181,6 +175,8 @@ class Recorder(TorchFunctionMode):
         """Whether the backward pass reaches `output` by itself. If not, an anchor is added to it: a zero that takes a gradient."""
         if "weight_gradient" in self.quantities:
             return output.requires_grad
+        if args and isinstance(args[0], Tensor) and args[0].requires_grad:
+            return True  # the usual case, at a tenth of the cost
         return any(isinstance(leaf, Tensor) and leaf.requires_grad for leaf in tree_leaves(args))
 
     def anchor(self, module: nn.Module, output: Any, tensor: Tensor) -> Any:
@@ -198,13 +194,21 @@ class Recorder(TorchFunctionMode):
             self.anchors.append(anchor)
         return anchored
 
-    def targets(self, parameters: list[nn.Parameter]) -> list[Tensor]:
-        """What the backward pass goes back to. Unless they are asked for, gradients of weights, a third of the work, are left out:
-        the anchors behind the first layers and the parameters outside the layers lead it past everything that is measured."""
+    def targets(self, stack: ExitStack) -> list[Tensor]:
+        """What the backward pass goes back to, with hooks that measure and drop the gradients there.
+
+        Unless they are asked for, gradients of weights, a third of the work, are left out: the anchors behind the first layers
+        and the parameters outside the layers lead it past everything that is measured.
+        """
         left_out = set()
         if "weight_gradient" not in self.quantities:
             left_out = {id(p) for m in self.counts if m not in self.unanchored for p in own_parameters(m).values()}
-        return [p for p in parameters if p.requires_grad and id(p) not in left_out] + self.anchors
+        measured = set(map(id, self.weights.values())) if "weight_gradient" in self.quantities else set()
+        targets = [p for p in self.parameters if p.requires_grad and id(p) not in left_out]
+        for parameter in targets:
+            hook = self.after_weight_gradient if id(parameter) in measured else _drop_gradient
+            stack.callback(parameter.register_post_accumulate_grad_hook(hook).remove)
+        return [*targets, *self.anchors]
 
     def before_activation(self, call: _Call, tensor: Tensor) -> None:
         """`tensor` is the pre-activation of `call`, as far as is known: the layer's output, then an activation's input."""
