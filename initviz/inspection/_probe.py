@@ -15,12 +15,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from initviz._core.arguments import look_up, several, whole_number
-from initviz._core.batches import batch_size, call, own_batch
+from initviz._core.batches import batch_size, call, first_line, own_batch
 from initviz._core.layers import bare, layers_of
 from initviz._core.outputs import real_tensors
 from initviz._core.readings import Readings
 from initviz._core.restore import no_collection, restored
-from initviz.inspection._recorder import Recorder
+from initviz.inspection._recorder import REENTRANT, Recorder
 from initviz.inspection._report import QUANTITIES, Report
 
 
@@ -64,7 +64,8 @@ def probe(
     Raises:
         TypeError: `model` is not an nn.Module, or an argument is of the wrong kind.
         ValueError: an empty batch, one that does not fit the model, a model that can't be measured (no layer; lazy, complex or
-            meta parameters; TorchScript; re-entrant checkpoints), a loss that is not a scalar or that no parameter can change.
+            meta parameters; TorchScript; re-entrant checkpoints; nested tensors), a pass that fails, a loss that is not a scalar or
+            that no parameter can change.
     """
     model = bare(model)
     layers = layers_of(model)
@@ -85,13 +86,8 @@ def probe(
         stack.enter_context(restored(model, parameters, seed))
         recorder.watch(model, parameters, stack)
         x, y = own_batch(x, parameter.device), own_batch(y, parameter.device)
-        try:
-            with recorder:
-                output = call(model, x)
-        except ValueError:
-            if recorder.problem:
-                raise ValueError(recorder.problem) from None
-            raise
+        with recorder:
+            output = call(model, x)
         recorder.end_forward()
         value = _scalar(_loss(output, y, loss, size, labels))
         _backward(value, recorder.targets(stack))
@@ -107,12 +103,16 @@ def probe(
 def _backward(value: Tensor, targets: list[Tensor]) -> None:
     try:
         torch.autograd.backward(value, inputs=targets)
-    except RuntimeError as error:
-        if "use_reentrant" not in str(error):
-            raise
-        raise ValueError(
-            "model: uses torch.utils.checkpoint with use_reentrant=True, which hides gradients; use_reentrant=False does not"
-        ) from error
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, TypeError, ValueError) as error:
+        if "use_reentrant" in str(error):
+            raise ValueError(REENTRANT) from error
+        words = f"{type(error).__name__}: {first_line(error)}"
+        raise ValueError(f"model: its backward pass failed: {words}") from error
+    except Exception as error:  # of the user's own, who may want to see it
+        error.add_note("in the backward pass of the model that initviz probes")
+        raise
 
 
 def _label_range(y: Any) -> tuple[int, int]:
@@ -139,7 +139,7 @@ def _loss(
         raise ValueError("model: its output has no real tensor; pass `loss` to say what to differentiate")
     logits = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
     if y is None:
-        return (logits * torch.randn(logits.shape, device=logits.device).to(logits.dtype)).sum() / batch_size
+        return (logits * torch.randn(logits.shape, device="cpu").to(logits)).sum() / batch_size
     if not isinstance(y, Tensor):
         raise TypeError(f"y: got {type(y).__name__}; it takes a tensor")
     if y.is_floating_point():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -13,19 +14,12 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from initviz._core.fans import fans
-from initviz._core.layers import own_weight, weight_of
+from initviz._core.layers import Unmeasurable, own_weight, refuse_unreadable, weight_of
 from initviz._core.outputs import plus, real_tensors
 from initviz._core.readings import Reading, Readings
 from initviz._core.restore import Kept
 from initviz._core.statistics import TensorStats
-from initviz._core.torch_internals import (
-    UnseenByModes,
-    own_parameters,
-    tree_leaves,
-    version,
-    whole,
-    within_torch_func,
-)
+from initviz._core.torch_internals import UnseenByModes, own_parameters, tree_leaves, version, whole
 from initviz.initializers import ActivationModule
 from initviz.inspection._functions import activation_name, flat_parts, may_write
 from initviz.inspection._report import LayerStats
@@ -41,6 +35,11 @@ from initviz.inspection._units import (
 _REACH = 32
 """Steps back through the autograd graph, from an activation's input, in which its layer is looked for: enough for a
 normalization, a reshaping and a sum of branches."""
+
+
+REENTRANT = (
+    "model: uses torch.utils.checkpoint with use_reentrant=True, which hides gradients; use_reentrant=False does not"
+)
 
 
 @dataclass(eq=False)
@@ -89,7 +88,6 @@ class Recorder(TorchFunctionMode):
         self.anchors: list[Tensor] = []
         self.anchored: set[nn.Module] = set()
         self.unanchored: set[nn.Module] = set()
-        self.problem = ""  # why the model can't be measured, found on the way
         self.forward = True  # False in the backward pass, where checkpointing calls modules again
         self.inside = False  # within an ActivationModule, whose parts are not activations of their own
         self.entered: _Call | None = None  # the call whose ActivationModule that is
@@ -153,11 +151,7 @@ class Recorder(TorchFunctionMode):
                 return None
             with UnseenByModes():  # checkpointing computes it again, and must find what it found before
                 return self.anchor(module, output, tensor)
-        if within_torch_func(tensor):
-            self.problem = (
-                f"model: calls {self.layers[module]} within torch.func (vmap, grad), where no value can be read"
-            )
-            raise ValueError(self.problem)
+        refuse_unreadable(tensor, self.layers[module])
         with UnseenByModes():
             anchored = None
             if not self.takes_gradient(args, tensor):
@@ -188,6 +182,8 @@ class Recorder(TorchFunctionMode):
     def anchor(self, module: nn.Module, output: Any, tensor: Tensor) -> Any:
         """The output with an anchor, or None where it takes none."""
         anchored = None
+        if not torch.is_grad_enabled() and _in_a_reentrant_checkpoint():
+            raise Unmeasurable(REENTRANT)
         if torch.is_grad_enabled():
             anchor = torch.zeros((), dtype=tensor.dtype, device=tensor.device, requires_grad=True)
             anchored = plus(output, anchor)
@@ -354,6 +350,17 @@ class Recorder(TorchFunctionMode):
                 )
             )
         return tuple(layers)
+
+
+def _in_a_reentrant_checkpoint() -> bool:
+    """Whether a function on the stack is torch.utils.checkpoint's, or the one of a library that is made in the same way. Where its
+    input takes no gradient, autograd never asks for a second pass: the layers in it have no gradient at all."""
+    frame = sys._getframe()
+    while (caller := frame.f_back) is not None:
+        frame = caller
+        if frame.f_code.co_qualname == "CheckpointFunction.forward":
+            return True
+    return False
 
 
 def _all_differ(units: Reading[tuple[int, int | None]]) -> bool:
