@@ -222,7 +222,7 @@ def test_an_app_has_a_menu_of_devices_where_there_are_several(app):
 
 
 def test_the_code_that_an_app_shows_names_a_device_other_than_the_default():
-    from initviz.experiments import code
+    from initviz.widgets._code import code
 
     assert "device" not in code(iv.Settings())
     assert ('device="cpu"' in code(iv.Settings(device="cpu"))) == TWO

@@ -137,8 +137,8 @@ def variances(model: torch.nn.Module, x: Tensor) -> np.ndarray:
 
 def _network(settings: LsuvSettings, data: Data) -> MLP:
     s = settings
-    sizes = [data.n_in, *[s.width] * s.depth, data.n_classes]
-    return _cache.mlp(sizes, LSUV_CHOICES[s.activation], SCHEMES[s.start], seed=s.seed, device=s.device)
+    sizes, device = [data.n_in, *[s.width] * s.depth, data.n_classes], pick_device(s.device)
+    return _cache.mlp(sizes, LSUV_CHOICES[s.activation], SCHEMES[s.start], seed=s.seed, device=device)
 
 
 def _done(layer: LsuvLayer, tol: float) -> str:

@@ -10,7 +10,6 @@ from typing import TypeVar, cast
 import torch
 from torch import nn
 
-from initviz._core.devices import pick_device
 from initviz._core.parameters import Weight
 from initviz.initializers import Activation, DrawCache, Scheme, draw_weight_
 from initviz.models._plain import MLP, NORMALIZATIONS, Linear
@@ -40,15 +39,15 @@ class NetworkCache(threading.local):
         scheme: Scheme,
         *,
         seed: int,
+        device: torch.device,
         scale: float = 1.0,
         bias_std: float = 0.0,
         normalization: str = "none",
         skip: bool = False,
         dtype: torch.dtype = torch.float32,
-        device: str | torch.device | None = None,
     ) -> MLP:
         """What `initviz.mlp` builds. It trusts its arguments, which are that one's, but for sizes: n_in, each hidden width, n_out."""
-        norm, place = NORMALIZATIONS[normalization], {"dtype": dtype, "device": pick_device(device)}
+        norm, place = NORMALIZATIONS[normalization], {"dtype": dtype, "device": device}
         net = MLP(
             [self._layer(Linear, number, *pair, **place) for number, pair in enumerate(pairwise(sizes[:-1]))],
             [self._layer(norm, number, n, **place) if norm else nn.Identity() for number, n in enumerate(sizes[1:-1])],

@@ -10,9 +10,10 @@ from typing import Any
 import ipywidgets as widgets
 
 from initviz._core.arguments import look_up
-from initviz.experiments import Measurement, Settings, changed, code, measure
+from initviz.experiments import Measurement, Settings, changed, measure
 from initviz.inspection import QUANTITIES, Report
 from initviz.plots import FlowFigure, flow
+from initviz.widgets._code import code
 from initviz.widgets._controls import button, columns, control, if_several, setting_controls
 from initviz.widgets._frame import Frame, free_path, picture, verdict_html
 from initviz.widgets._presets import PRESETS
