@@ -30,7 +30,6 @@ from initviz.experiments import (
     finite_width,
     growth,
     measure,
-    predict,
     stream_growth,
     transfer_study,
     weight_shapes,
@@ -63,6 +62,7 @@ from initviz.models import (
     transformer,
 )
 from initviz.theory import Phase, critical_sigma_w, phase_diagram
+from initviz.theory import predict_network as predict
 from initviz.training import STRATEGIES, History, RaceResult, TransferResult, few_labels, race, sweep, train, transfer
 
 __version__ = "0.1.0"

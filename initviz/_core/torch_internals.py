@@ -99,6 +99,16 @@ except ImportError:  # torch.func.functionalize, whose tensors have memory, is n
     within_torch_func = _has_no_memory
 """Whether a tensor is one of those that torch.func (vmap, grad) calls a function with, which have no values to read."""
 
+try:
+    from torch._C._functorch import maybe_current_level as _level
+except ImportError:  # a call within it then fails in torch's words
+    _level = lambda: None  # noqa: E731
+
+
+def within_any_torch_func() -> bool:
+    """Whether a function is being called by torch.func, also one whose own tensors are plain ones."""
+    return _level() is not None
+
 
 def uncompiled() -> AbstractContextManager[Any]:
     """Run what torch.compile wraps as it was written."""
