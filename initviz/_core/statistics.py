@@ -167,6 +167,11 @@ def mean_square(tensor: Tensor) -> float:
     return tensor.detach().double().square().mean().item()
 
 
+def sample_std(values: np.ndarray) -> float:
+    """The sample's standard deviation (over n - 1); 0 for a single value."""
+    return float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+
+
 def rms(tensor: Tensor) -> float:
     """Root mean square of all values of a floating tensor, in the fastest way that is right: float64 where float32 overflows."""
     exact = tensor.is_floating_point() and tensor.dtype not in _EIGHT_BITS

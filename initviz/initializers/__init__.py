@@ -4,8 +4,7 @@ from initviz._core.fans import fans
 from initviz.initializers._activations import ACTIVATIONS, Activation, ActivationModule, activation, leaky_relu
 from initviz.initializers._draw_cache import DrawCache
 from initviz.initializers._draws import one_number, unit_noise
-from initviz.initializers._lsuv import lsuv_, start_from_batch
-from initviz.initializers._lsuv_trace import LsuvLayer, LsuvTrace, within
+from initviz.initializers._lsuv import LsuvLayer, LsuvTrace, lsuv_, start_from_batch, within
 from initviz.initializers._schemes import SCHEMES, Scheme, draw_weight_, init_, scheme
 
 __all__ = [
