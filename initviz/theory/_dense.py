@@ -8,7 +8,7 @@ second moment q = E[h^2]. With weights of variance sigma_w^2 / fan_in and biases
 
 where g is the second moment of the loss's gradient with respect to a pre-activation. chi = 1 is the edge of chaos.
 
-A layer of n units is not infinitely wide. One draw of the weights strays from the map by a factor whose logarithm is near normal;
+A layer of n units is not infinitely wide. One draw of the weights differs from the map by a factor whose logarithm is near normal;
 for a ReLU its variance is 5/n a layer (Hanin & Nica 2018, theorem 1). `predict` gives that band for every activation.
 """
 
@@ -26,7 +26,7 @@ from initviz._core.arguments import look_up, real_number, whole_number
 from initviz.initializers import Activation
 from initviz.initializers import activation as activation_named
 from initviz.theory._averages import Moments, moments, second_moment, slope_second_moment
-from initviz.theory._spread import REACH, Band, Spread, band, radial, ratio, stretched
+from initviz.theory._finite_width import REACH, Band, Fluctuations, amplified_band, band, radial, ratio
 
 SAMPLE_BINS = 4
 """Groups of equal size into which samples of different norm are put: each has a q of its own."""
@@ -176,16 +176,16 @@ def predict_dense(
         moment_maps, n=n, phi=phi, weights=weights, biases=biases, norm=norm, skip=skip, last=gradient_rms**2
     )
     at = maps(first)
-    spread = Spread(n, at.q, at.m, phi, n[:-1] * weights, at.branch, norm, skip, at.along)
-    if spread.amplifies:
-        factor = math.exp(REACH * spread.start[-1])
+    fluctuations = Fluctuations(n, at.q, at.m, phi, n[:-1] * weights, at.branch, norm, skip, at.along)
+    if fluctuations.amplifies:
+        factor = math.exp(REACH * fluctuations.start[-1])
         low, high = maps(first / factor), maps(first * factor)
         bands = {
-            name: stretched(getattr(at, name), getattr(low, name), getattr(high, name), spread, name)
+            name: amplified_band(getattr(at, name), getattr(low, name), getattr(high, name), fluctuations, name)
             for name in QUANTITIES
         }
     else:
-        bands = {name: band(getattr(at, name), getattr(spread, name)) for name in QUANTITIES}
+        bands = {name: band(getattr(at, name), getattr(fluctuations, name)) for name in QUANTITIES}
     gradient = at.preactivation_gradient.mean(axis=1)
     return Prediction(**bands, chi=ratio(gradient, np.append(gradient[1:], np.nan)))
 
