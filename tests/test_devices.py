@@ -100,7 +100,7 @@ USES = {
     "lsuv_": lambda net, x, y: float(iv.lsuv_(net, x).layers[-1].variance_after),
     "jacobian": lambda net, x, y: iv.jacobian_singular_values(net, x[:2])[0, 0],
     "growth": lambda net, x, y: iv.growth(lambda seed: net, x, y, seeds=1).forward[0, -1],
-    "predict": lambda net, x, y: iv.predict(net, x, iv.probe(net, x, y), scheme="xavier_normal").activation.mid[-1],
+    "predict": lambda net, x, y: iv.predict(net, x, iv.probe(net, x, y), scheme="xavier_normal").activation.mid[0],
     "weight_shapes": lambda net, x, y: iv.weight_shapes(net)[0].excess_kurtosis,
 }
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from initviz._core.arguments import look_up, whole_number
 from initviz._core.devices import pick_device
+from initviz._core.extras import from_extra
 from initviz._core.restore import random_states
 
 
@@ -79,7 +80,7 @@ def digits(seed: int = 0, device: str | torch.device | None = None) -> Data:
 
 @lru_cache(maxsize=4)
 def _digits(seed: int, device: torch.device) -> Data:
-    with random_states():  # the import alone draws from Python's
+    with random_states(), from_extra():  # the import alone draws from Python's
         from sklearn.datasets import load_digits
 
         x, y = load_digits(return_X_y=True)
@@ -111,7 +112,8 @@ def mnist1d_signals(templates: Mapping | None = None, **settings: Any) -> tuple[
         **settings: other values for mnist1d's own settings, such as num_samples=5000 and seed=42, which are the published ones.
     """
     with random_states():
-        from mnist1d.data import get_dataset_args, make_dataset
+        with from_extra():
+            from mnist1d.data import get_dataset_args, make_dataset
 
         args = get_dataset_args()
         for name, value in settings.items():
@@ -177,7 +179,7 @@ def dataset(name: str, seed: int = 0, device: str | torch.device | None = None) 
 
 def _split(x: np.ndarray, y: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """x_train, x_test, y_train, y_test: a fifth to test, each class in proportion."""
-    with random_states():
+    with random_states(), from_extra():
         from sklearn.model_selection import train_test_split
 
     x_train, x_test, y_train, y_test = train_test_split(x, y, test_size=0.2, stratify=y, random_state=seed)

@@ -13,6 +13,7 @@ import torch
 
 from initviz._core.arguments import whole_number
 from initviz._core.devices import pick_device
+from initviz._core.extras import from_extra
 from initviz.datasets._classification import Data, from_arrays, mnist1d_signals
 
 LENGTH = 40
@@ -83,7 +84,8 @@ def textures(n: int = 8000, seed: int = 0, device: str | torch.device | None = N
 
 @lru_cache(maxsize=2)
 def _textures(n: int, seed: int, device: torch.device) -> Data:
-    from scipy.signal import lfilter
+    with from_extra():
+        from scipy.signal import lfilter
 
     noise = np.random.default_rng(seed).standard_normal((n, 2 * LENGTH))
     y = np.arange(n) % 10

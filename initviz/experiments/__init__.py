@@ -1,7 +1,6 @@
 """What a notebook measures, and no one else needs."""
 
 from initviz.experiments._compare import (
-    FILE,
     GRID,
     QUANTITIES,
     Map,
@@ -29,7 +28,6 @@ __all__ = [
     "DISTRIBUTIONS",
     "EDGES",
     "FAN_CHOICES",
-    "FILE",
     "GRID",
     "LAYERS",
     "LSUV_CHOICES",

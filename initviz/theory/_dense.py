@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from scipy.optimize import brentq
 
 from initviz._core.arguments import look_up, real_number, whole_number
+from initviz._core.extras import from_extra
 from initviz.initializers import Activation
 from initviz.initializers import activation as activation_named
 from initviz.theory._averages import Moments, moments, second_moment, slope_second_moment
@@ -93,6 +93,9 @@ def fixed_point(activation: str | Activation, sigma_w: float, sigma_b: float = 0
     crossed = np.flatnonzero(gap < -1e-11 * ladder if up else gap > 1e-11 * ladder)
     if not len(crossed):
         return math.inf if up else 0.0
+    with from_extra():  # late: it takes longer to load than all of initviz
+        from scipy.optimize import brentq
+
     gap_at = lambda log_q: float(variance_map(math.exp(log_q), activation, sigma_w, sigma_b)) / math.exp(log_q) - 1  # noqa: E731
     here, before = np.log(ladder[crossed[0]]), np.log(ladder[crossed[0] - 1])
     return math.exp(brentq(gap_at, before, here, xtol=1e-14)) if gap_at(before) * gap_at(here) < 0 else math.exp(before)

@@ -14,15 +14,15 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future
 from dataclasses import asdict, dataclass, fields
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import torch
 from tqdm.auto import tqdm
 
 from initviz._core.arguments import look_up, real_number, whole_number
 from initviz._core.devices import pick_device
+from initviz._core.extras import pandas
 from initviz._core.threads import one_thread
 from initviz.datasets import DATASETS, dataset
 from initviz.diagnosis import verdict
@@ -30,6 +30,9 @@ from initviz.initializers import activation, scheme, start_from_batch
 from initviz.inspection import Report, probe
 from initviz.models import MLP, NORMALIZATIONS, mlp
 from initviz.training._loop import train
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,7 @@ def sweep(
     if executor is not None and not isinstance(executor, Executor):
         raise TypeError(f"executor: got {type(executor).__name__}; it takes None or a concurrent.futures.Executor")
     place = pick_device(device)
+    table = pandas().DataFrame  # before the first run: it may be missing
     file = None if path is None else Path(path)
     done = {} if file is None else _read(file)
     todo = [r for r in dict.fromkeys(runs) if r not in done]
@@ -136,7 +140,7 @@ def sweep(
             if file is not None:
                 _append(file, row)
             bar.update()
-    return pd.DataFrame([done[r] for r in runs])
+    return table([done[r] for r in runs])
 
 
 def expand(grid: Mapping[str, Any]) -> list[Run]:
@@ -232,10 +236,10 @@ def _read(file: Path) -> dict[Run, dict[str, Any]]:
     if whole != text:
         if not whole and not text.startswith("{"):
             raise ValueError(f"path: {file} is not a sweep's file")
-        file.write_text(whole, encoding="utf-8")
+        file.write_text(whole, encoding="utf-8", newline="\n")
     return rows
 
 
 def _append(file: Path, row: dict[str, Any]) -> None:
-    with file.open("a", encoding="utf-8") as out:
+    with file.open("a", encoding="utf-8", newline="\n") as out:
         out.write(json.dumps(row) + "\n")

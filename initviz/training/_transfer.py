@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from initviz._core.arguments import look_up, seed_numbers, whole_number
+from initviz._core.extras import pandas
 from initviz._core.layers import is_drawn
 from initviz._core.restore import random_states
 from initviz._core.statistics import sample_std
@@ -26,6 +26,9 @@ from initviz.models import pretrained
 from initviz.training._history import share
 from initviz.training._loop import train
 from initviz.training._stack import evaluating
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -121,13 +124,13 @@ class TransferResult:
                 if "random" in self.strategies:
                     row |= _mean_std("margin", self.margin(strategy, labels))
                 rows.append(row)
-        return pd.DataFrame(rows).set_index(["strategy", "labels"])
+        return pandas().DataFrame(rows).set_index(["strategy", "labels"])
 
     def save(self, path: str | Path) -> None:
         """Write it as JSON, accuracies to four decimals."""
         words = {name: getattr(self, name) for name in ("source", "data", "strategies", "labels", "seeds")}
         numbers = {"steps": self.steps.tolist(), "accuracy": self.accuracy.round(4).tolist()}
-        Path(path).write_text(json.dumps(words | numbers, separators=(",", ":")) + "\n", encoding="utf-8")
+        Path(path).write_text(json.dumps(words | numbers, separators=(",", ":")) + "\n", encoding="utf-8", newline="\n")
 
     @staticmethod
     def load(path: str | Path) -> TransferResult:
