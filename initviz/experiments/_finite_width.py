@@ -25,8 +25,7 @@ from torch import Tensor
 
 from initviz._core.arguments import look_up, real_number, whole_number
 from initviz._core.threads import one_thread
-from initviz.initializers import Activation, unit_noise
-from initviz.initializers import activation as activation_named
+from initviz.initializers import Activation, get_activation, unit_noise
 from initviz.theory import Fluctuations, critical_sigma_w, moment_maps
 
 RATIOS = tuple(k / 8 for k in range(1, 9))
@@ -121,7 +120,7 @@ def finite_width(
     Raises:
         TypeError, ValueError: an argument that is not as above, or no sigma_w at an activation that has no edge.
     """
-    phi = activation_named(activation)
+    phi = get_activation(activation)
     look_up("weights", weights, WEIGHTS)
     width, draws = whole_number("width", width, least=8), whole_number("draws", draws, least=2)
     sigma_b, seed = real_number("sigma_b", sigma_b), whole_number("seed", seed, least=0)

@@ -25,15 +25,14 @@ import torch
 from torch import Tensor, nn
 
 from initviz._core.arguments import look_up, real_number, several, whole_number
-from initviz._core.batches import batch_size, call, own_batch
+from initviz._core.batches import batch_size, call, copy_batch
 from initviz._core.extras import pandas
 from initviz._core.layers import Unmeasurable, bare, is_linear, layers_of, refuse_unreadable
 from initviz._core.parameters import weights_and_biases
 from initviz._core.restore import Kept, restored
 from initviz._core.statistics import TensorStats, tensor_stats, variance
 from initviz._core.torch_internals import own_parameters, within_any_torch_func
-from initviz.initializers._schemes import SCHEMES, Scheme
-from initviz.initializers._schemes import scheme as get_scheme
+from initviz.initializers._schemes import SCHEMES, Scheme, get_scheme
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -188,17 +187,17 @@ def lsuv_(
     limit = len(layers) if first is None else whole_number("first", first, least=0)
     batch_size(x)
     start = seed if orthonormal else None
-    settler = _Settler(layers, _reasons(model, layers, left_out), tol, max_iter, limit, histograms, start)
+    lsuv = _LsuvPass(layers, _reasons(model, layers, left_out), tol, max_iter, limit, histograms, start)
     parameters = list(model.parameters())
 
     with torch.inference_mode(False), torch.no_grad(), restored(model, parameters, seed), ExitStack() as stack:
-        stack.push(settler.undo)
+        stack.push(lsuv.undo)
         for module in layers:
-            stack.callback(module.register_forward_pre_hook(settler.before).remove)
-            hook = module.register_forward_hook(settler.after, with_kwargs=True, prepend=True)
+            stack.callback(module.register_forward_pre_hook(lsuv.before).remove)
+            hook = module.register_forward_hook(lsuv.after, with_kwargs=True, prepend=True)
             stack.callback(hook.remove)
         try:
-            call(model, own_batch(x, parameters[0].device))
+            call(model, copy_batch(x, parameters[0].device))
         except ValueError as error:
             if "does not require grad" in str(error):
                 raise ValueError(
@@ -206,7 +205,7 @@ def lsuv_(
                     "torch.enable_grad()"
                 ) from error
             raise
-        return settler.trace(strict)
+        return lsuv.trace(strict)
 
 
 def start_from_batch(
@@ -232,8 +231,8 @@ def start_from_batch(
     return net
 
 
-class _Settler:
-    """The hooks, and what they wrote down."""
+class _LsuvPass:
+    """The hooks of one pass, and what they wrote down."""
 
     def __init__(
         self,
@@ -308,7 +307,7 @@ class _Settler:
         self.write(name, module, variances, None, before, self.stats(output), output)
         return output
 
-    def reason(self, module: nn.Module, weight: Tensor | None, spread: float) -> str | None:
+    def reason(self, module: nn.Module, weight: Tensor | None, output_variance: float) -> str | None:
         """Why this weight is not to be divided now, or None."""
         if module in self.reasons:
             return self.reasons[module]
@@ -317,7 +316,7 @@ class _Settler:
             return "its first call decides" if other is module else f"has the weight of {self.layers[other]}"
         if len(self.decided) >= self.limit:
             return "not yet"
-        if trouble := _trouble(spread):  # a later call may do: a loop begins with a state of zeros
+        if trouble := _trouble(output_variance):  # a later call may do: a loop begins with a state of zeros
             self.failures.setdefault(id(weight), _failure(self.layers[module], trouble))
             return f"its output {trouble}"
         self.failures.pop(id(weight), None)
@@ -384,9 +383,9 @@ def _reasons(model: nn.Module, layers: dict[nn.Module, str], left_out: set[str])
     return reasons
 
 
-def _trouble(spread: float) -> str:
+def _trouble(variance: float) -> str:
     """Why a weight can't be divided by the root of this, or an empty string."""
-    return "has variance 0" if spread == 0 else "" if math.isfinite(spread) else "is not finite"
+    return "has variance 0" if variance == 0 else "" if math.isfinite(variance) else "is not finite"
 
 
 def _failure(name: str, why: str) -> str:

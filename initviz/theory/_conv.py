@@ -17,8 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from initviz._core.arguments import look_up, real_number, whole_number
-from initviz.initializers import Activation
-from initviz.initializers import activation as activation_named
+from initviz.initializers import Activation, get_activation
 from initviz.models import PADDINGS
 from initviz.theory._averages import moments, second_moment, slope_second_moment
 from initviz.theory._dense import SAMPLE_BINS, Prediction, _one_a_layer
@@ -51,7 +50,7 @@ def predict_cnn(
     Raises:
         TypeError, ValueError: an argument that is not as above.
     """
-    phi = activation_named(activation)
+    phi = get_activation(activation)
     n = np.array([whole_number("channels", c) for c in channels], dtype=float)
     if inputs.ndim != 4 or inputs.shape[1] != n[0]:
         raise ValueError(f"inputs: got shape {inputs.shape}; it takes (batch, {int(n[0])}, height, width)")

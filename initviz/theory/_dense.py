@@ -23,8 +23,7 @@ import numpy as np
 
 from initviz._core.arguments import look_up, real_number, whole_number
 from initviz._core.extras import from_extra
-from initviz.initializers import Activation
-from initviz.initializers import activation as activation_named
+from initviz.initializers import Activation, get_activation
 from initviz.theory._averages import Moments, moments, second_moment, slope_second_moment
 from initviz.theory._finite_width import REACH, Band, Fluctuations, amplified_band, band, radial, ratio
 
@@ -63,7 +62,7 @@ def variance_map(
         TypeError, ValueError: an argument that is negative, not finite or no number; an unknown activation.
     """
     sigma_w, sigma_b = real_number("sigma_w", sigma_w), real_number("sigma_b", sigma_b)
-    return sigma_w**2 * second_moment(activation_named(activation), _second_moments("q", q)) + sigma_b**2
+    return sigma_w**2 * second_moment(get_activation(activation), _second_moments("q", q)) + sigma_b**2
 
 
 def chi(q: float | np.ndarray, activation: str | Activation, sigma_w: float) -> np.ndarray:
@@ -71,7 +70,7 @@ def chi(q: float | np.ndarray, activation: str | Activation, sigma_w: float) -> 
 
     Arguments, shapes and errors as `variance_map`.
     """
-    slope2 = slope_second_moment(activation_named(activation), _second_moments("q", q))
+    slope2 = slope_second_moment(get_activation(activation), _second_moments("q", q))
     return real_number("sigma_w", sigma_w) ** 2 * slope2
 
 
@@ -140,7 +139,7 @@ def predict(
     Raises:
         TypeError, ValueError: an argument that is not as above.
     """
-    phi = activation_named(activation)
+    phi = get_activation(activation)
     n = np.array([whole_number("widths", width) for width in widths], dtype=float)
     if len(n) < 3:
         raise ValueError(f"widths: got {list(widths)}; it takes the input, one or more hidden layers and the output")
