@@ -135,7 +135,7 @@ def sweep(
     done = {} if file is None else _read(file)
     todo = [r for r in dict.fromkeys(runs) if r not in done]
     with tqdm(total=len(runs), initial=len(runs) - len(todo), disable=not progress, unit="run") as bar:
-        for row in _here(todo, place) if executor is None else _there(todo, executor, place):
+        for row in _run_here(todo, place) if executor is None else _run_on(todo, executor, place):
             done[Run(**{name: row[name] for name in FIELDS})] = row
             if file is not None:
                 _append(file, row)
@@ -192,12 +192,12 @@ def _change(report: Report, quantity: str, end: int, start: int) -> float:
 # Where the runs are done ---------------------------------------------------------------------------------------------------
 
 
-def _here(todo: list[Run], device: torch.device) -> Iterator[dict[str, Any]]:
+def _run_here(todo: list[Run], device: torch.device) -> Iterator[dict[str, Any]]:
     for settings in todo:
         yield run(settings, device)
 
 
-def _there(todo: list[Run], executor: Executor, device: torch.device) -> Iterator[dict[str, Any]]:
+def _run_on(todo: list[Run], executor: Executor, device: torch.device) -> Iterator[dict[str, Any]]:
     waiting: set[Future] = set()
     try:
         for settings in todo:
