@@ -316,6 +316,11 @@ def mean_square(tensor: Tensor) -> float:
     return tensor.detach().double().square().mean().item()
 
 
+def sample_std(values: np.ndarray) -> float:
+    """The sample's standard deviation (over n - 1); 0 for a single value."""
+    return float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+
+
 def rms(tensor: Tensor) -> float:
     """Root mean square of all values of a floating tensor on a CPU. Squares are summed as they are where float32 can hold them."""
     values = flat_values(tensor)
