@@ -79,10 +79,12 @@ def test_the_accuracy_on_the_card_is_measured_again(name):
     assert again > 5 / iv.card(name).n_classes
 
 
-def test_the_command_makes_the_same_file_twice(tmp_path, capsys):
+def test_the_command_makes_the_same_file_twice(tmp_path, monkeypatch, capsys):
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
-        pretrain.main(["textures-cnn", "--steps", "4", "--folder", str(tmp_path / folder)])
+    monkeypatch.chdir(tmp_path / "b")
+    pretrain.main(["textures-cnn", "--steps", "4", "--folder", str(tmp_path / "a")])
+    pretrain.main(["textures-cnn", "--steps", "4"])  # here, never into the package
     for name in ("textures-cnn.safetensors", "textures-cnn.json"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
     card = json.loads((tmp_path / "a" / "textures-cnn.json").read_text())
