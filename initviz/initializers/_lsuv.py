@@ -209,7 +209,7 @@ def lsuv_(
 
 
 def start_from_batch(
-    build: Callable[..., Network], x: Any, *, scheme: str | Scheme, scale: float = 1.0, **settings: Any
+    build: Callable[..., Network], x: Any, /, *, scheme: str | Scheme, scale: float = 1.0, **settings: Any
 ) -> Network:
     """The network of these settings, if `scheme` takes its scale from a batch as well: from `x`.
 
