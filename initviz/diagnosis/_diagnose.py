@@ -128,8 +128,8 @@ def diagnose(
         try:
             patient, batch = remedy.apply(_copy(model), x)
             after, judged = judge(patient, batch, y, loss, seed)
-        except (RuntimeError, TypeError, ValueError, NotImplementedError):
-            continue  # a remedy that this model can't take
+        except (AssertionError, RuntimeError, TypeError, ValueError, NotImplementedError):
+            continue  # a remedy that this model can't take, or a model that can't be copied (FSDP2)
         tried += 1
         if judged.kind == "stable":
             cause = remedy.cause or _cause(report, found)

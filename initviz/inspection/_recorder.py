@@ -9,15 +9,17 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from initviz._core.distributed import gathered, is_distributed, kind_of
 from initviz._core.fans import fans
 from initviz._core.layers import Unmeasurable, own_weight, refuse_unreadable, weight_of
 from initviz._core.outputs import plus, real_tensors
 from initviz._core.readings import Reading, Readings
-from initviz._core.restore import Kept
+from initviz._core.restore import Kept, emptied
 from initviz._core.statistics import TensorStats
 from initviz._core.torch_internals import UnseenByModes, own_parameters, tree_leaves, version, whole
 from initviz.initializers import ActivationModule
@@ -59,6 +61,7 @@ class _Call:
         None  # the same of the units' gradients, if it is asked for
     )
     dead_units: Reading[float] | None = None
+    dead: Reading[np.ndarray] | None = None  # which units those are
     handle: Any = None
     other_gradient: Reading[TensorStats] | None = None  # of a further output, such as an LSTM's last state
 
@@ -73,7 +76,9 @@ class Recorder(TorchFunctionMode):
     On a GPU nothing is read during the pass: `layer_stats`, after it, reads everything.
     """
 
-    def __init__(self, layers: dict[nn.Module, str], quantities: frozenset[str], readings: Readings) -> None:
+    def __init__(
+        self, layers: dict[nn.Module, str], quantities: frozenset[str], readings: Readings, spread: bool = False
+    ) -> None:
         super().__init__()
         self.layers = layers
         self.weights = {module: own_weight(module) for module in layers}
@@ -85,6 +90,10 @@ class Recorder(TorchFunctionMode):
         self.counts: dict[nn.Module, int] = {}
         self.sources: dict[Any, _Call] = {}  # the graph's node that made a layer's output -> its call
         self.weight_gradients: dict[int, Reading[TensorStats]] = {}
+        self.spread = spread  # over several processes: gradients are finished once the backward pass is
+        self.lent: list[nn.Parameter] = []
+        self.known: set[int] = set()  # ids of the parameters that there are
+        self.finished: list[tuple[nn.Parameter, Callable[[Tensor], None]]] = []
         self.anchors: list[Tensor] = []
         self.anchored: set[nn.Module] = set()
         self.unanchored: set[nn.Module] = set()
@@ -106,7 +115,29 @@ class Recorder(TorchFunctionMode):
             if parameter.requires_grad:
                 keep = id(parameter) in measured
                 hook = self.after_weight_gradient if keep else _drop_gradient
-                stack.callback(parameter.register_post_accumulate_grad_hook(hook).remove)
+                if self.spread:
+                    self.finished.append((parameter, hook))
+                else:
+                    stack.callback(parameter.register_post_accumulate_grad_hook(hook).remove)
+        self.known = set(map(id, parameters))
+        self.stack = stack
+
+    def take_gradients(self) -> None:
+        """Of a model that is spread over processes: what hooks would do, now that the gradients are those of all of them."""
+        for parameter, hook in self.finished:
+            hook(parameter)
+
+    def borrow(self, module: nn.Module) -> None:
+        """A wrapper may have put other parameters into a module for the time of the pass: gradients are those of these."""
+        for parameter in own_parameters(module).values():
+            if parameter is None or id(parameter) in self.known or not (parameter.is_leaf and parameter.requires_grad):
+                continue
+            self.known.add(id(parameter))
+            self.lent.append(parameter)
+            self.weights[module] = own_weight(module)
+            keep = parameter is self.weights[module] and "weight_gradient" in self.quantities
+            hook = self.after_weight_gradient if keep else _drop_gradient
+            self.stack.callback(parameter.register_post_accumulate_grad_hook(hook).remove)
 
     def end_forward(self) -> None:
         """From now on modules are only called again by checkpointing, and nothing needs to be kept of the pass."""
@@ -117,7 +148,7 @@ class Recorder(TorchFunctionMode):
 
     def measure(self, tensor: Tensor, flat: tuple[float | None, float | None] = (None, None)) -> Reading[TensorStats]:
         with UnseenByModes():
-            return self.readings.stats(tensor, flat)
+            return self.readings.stats(gathered(tensor), flat)
 
     def measure_gradient(self, call: _Call, quantity: str, tensor: Tensor) -> Any:
         if not tensor.requires_grad or quantity not in self.quantities:
@@ -158,6 +189,8 @@ class Recorder(TorchFunctionMode):
             with UnseenByModes():  # checkpointing computes it again, and must find what it found before
                 return self.anchor(module, output, tensor)
         refuse_unreadable(tensor, self.layers[module])
+        if not self.spread:
+            self.borrow(module)
         with UnseenByModes():
             anchored = None
             if not self.takes_gradient(args, tensor):
@@ -198,12 +231,17 @@ class Recorder(TorchFunctionMode):
             self.anchors.append(anchor)
         return anchored
 
-    def targets(self, parameters: list[nn.Parameter]) -> list[Tensor]:
-        """What the backward pass goes back to. Unless they are asked for, gradients of weights, a third of the work, are left out:
-        the anchors behind the first layers and the parameters outside the layers lead it past everything that is measured."""
+    def targets(self, parameters: list[nn.Parameter]) -> list[Tensor] | None:
+        """What the backward pass goes back to; None for all there is, where FSDP2 puts other parameters into the graph.
+
+        Unless they are asked for, gradients of weights, a third of the work, are left out: the anchors behind the first layers and
+        the parameters outside the layers lead it past everything that is measured."""
+        if self.spread and any(map(is_distributed, parameters)):
+            return None
         left_out = set()
         if "weight_gradient" not in self.quantities:
             left_out = {id(p) for m in self.counts if m not in self.unanchored for p in own_parameters(m).values()}
+        parameters = parameters + self.lent
         return [p for p in parameters if p.requires_grad and id(p) not in left_out] + self.anchors
 
     def before_activation(self, call: _Call, tensor: Tensor) -> None:
@@ -229,6 +267,8 @@ class Recorder(TorchFunctionMode):
                 call.dead_units = Reading(dead_units(tensor, axis) if stats.value.zeros else 0.0)
             else:
                 call.dead_units = self.readings.of(largest_magnitudes(tensor, axis), share_of_zeros)
+            if self.spread:  # dead on all ranks are fewer than on one
+                call.dead = self.readings.of(largest_magnitudes(tensor, axis), lambda largest: largest == 0)
         self.measure_gradient(call, "activation_gradient", tensor)
 
     def pending(self, z: Any) -> _Call | None:
@@ -316,7 +356,16 @@ class Recorder(TorchFunctionMode):
         """A record of each call of each layer, then of the layers that were not reached."""
         weights = {module: weight_of(module).detach() for module in self.layers}
         take = self.readings.stats if "weight" in self.quantities else self.readings.rms
-        measured = {module: take(weight) for module, weight in weights.items()}
+        for module, weight in weights.items():
+            if emptied(weight):
+                raise ValueError(
+                    f"model: {self.layers[module]} lets go of its weight's memory after a pass; call it without its wrapper"
+                )
+        if (
+            self.lent
+        ):  # numpy, which measures, takes from a tensor what a wrapper may need: the right to change its memory's size
+            weights = {module: torch.from_dlpack(weight) for module, weight in weights.items()}
+        measured = {module: take(gathered(weight)) for module, weight in weights.items()}
         self.readings.read()
         unreached = [_Call(module, name) for module, name in self.layers.items() if module not in self.counts]
         layers = []
@@ -331,7 +380,7 @@ class Recorder(TorchFunctionMode):
                 LayerStats(
                     name=call.name,
                     reached=call.module in self.counts,
-                    kind=type(call.module).__name__,
+                    kind=kind_of(call.module),
                     weight_shape=tuple(weight.shape),
                     fan_in=fan_in,
                     fan_out=fan_out,
@@ -346,6 +395,10 @@ class Recorder(TorchFunctionMode):
                 )
             )
         return tuple(layers)
+
+    def dead_masks(self) -> dict[str, np.ndarray]:
+        """Call's name -> shape (units,), whether the unit is zero on the whole batch. Kept of a model that is spread over processes."""
+        return {call.name: call.dead.value for call in self.calls if call.dead is not None}
 
 
 def _in_a_reentrant_checkpoint() -> bool:
