@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from initviz._core.fans import is_conv1d
-from initviz._core.torch_internals import Convolution, own_parameters, within_torch_func
+from initviz._core.torch_internals import Convolution, compiled_from, own_parameters, within_torch_func
 
 _LAZY = (nn.parameter.UninitializedParameter, nn.parameter.UninitializedBuffer)
 _SCRIPTED = (
@@ -30,7 +30,7 @@ _BEHIND = ("weight", "weight_v", "weight_orig")
 def bare(model: nn.Module) -> nn.Module:
     """The module within torch.compile's and data parallelism's wrappers: its layers, not fused kernels or copies."""
     while True:
-        inner = getattr(model, "_orig_mod", None)
+        inner = compiled_from(model)
         if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
             inner = model.module
         if inner is None:

@@ -40,6 +40,14 @@ def own_parameters(module: nn.Module) -> Mapping[str, nn.Parameter | None]:
     return dict(module.named_parameters(recurse=False, remove_duplicate=False)) if found is None else found
 
 
+def compiled_from(model: nn.Module) -> nn.Module | None:
+    """The module that torch.compile made this one from; None of a module that it did not make."""
+    found = getattr(model, "_orig_mod", None)
+    if found is None and type(model).__name__ == "OptimizedModule":
+        return next(model.children(), None)
+    return found
+
+
 # Trees of tuples, lists and dicts -----------------------------------------------------------------------------------------
 
 

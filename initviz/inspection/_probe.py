@@ -112,7 +112,7 @@ def _probe(
             output = call(model, x)
         recorder.end_forward()
         value = ranks.weighted(_scalar(_loss(output, y, loss, ranks, labels)))
-        _backward(value, recorder.targets(parameters))
+        _backward(value, recorder.targets(stack))
         if ranks.several:
             ranks.average_gradients(parameters)
             recorder.take_gradients()
@@ -163,7 +163,7 @@ def _loss(output: Any, y: Any, loss: Callable[[Any, Any], Tensor] | None, ranks:
         raise ValueError("model: its output has no real tensor; pass `loss` to say what to differentiate")
     logits = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
     if y is None:
-        return (logits * ranks.noise(logits.shape, logits.device).to(logits.dtype)).sum() / ranks.size
+        return (logits * ranks.noise(logits.shape).to(logits)).sum() / ranks.size
     if not isinstance(y, Tensor):
         raise TypeError(f"y: got {type(y).__name__}; it takes a tensor")
     if y.is_floating_point():

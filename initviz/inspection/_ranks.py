@@ -45,11 +45,12 @@ class Ranks:
         dist.all_gather_object(values, value, group=self.group)
         return values
 
-    def noise(self, shape: torch.Size, device: torch.device) -> Tensor:
-        """Standard normal numbers for this rank's samples: a part of those that one process would draw for the whole batch."""
+    def noise(self, shape: torch.Size) -> Tensor:
+        """Standard normal numbers for this rank's samples, on the CPU: a part of those that one process would draw for the whole
+        batch."""
         if self.several and shape[:1] == (self.size,):
-            return torch.randn((self.total, *shape[1:]), device=device)[self.start :][: self.size]
-        return torch.randn(shape, device=device)
+            return torch.randn((self.total, *shape[1:]), device="cpu")[self.start :][: self.size]
+        return torch.randn(shape, device="cpu")
 
     def weighted(self, loss: Tensor) -> Tensor:
         """The loss such that the mean of all ranks' is the mean over the samples of the whole batch."""

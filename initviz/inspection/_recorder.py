@@ -110,34 +110,15 @@ class Recorder(TorchFunctionMode):
             if isinstance(module, ActivationModule):
                 stack.callback(module.register_forward_pre_hook(self.before_module, with_kwargs=True).remove)
                 stack.callback(module.register_forward_hook(self.after_module).remove)
-        measured = set(map(id, self.weights.values())) if "weight_gradient" in self.quantities else set()
-        for parameter in parameters:
-            if parameter.requires_grad:
-                keep = id(parameter) in measured
-                hook = self.after_weight_gradient if keep else _drop_gradient
-                if self.spread:
-                    self.finished.append((parameter, hook))
-                else:
-                    stack.callback(parameter.register_post_accumulate_grad_hook(hook).remove)
         self.known = set(map(id, parameters))
-        self.stack = stack
-
-    def take_gradients(self) -> None:
-        """Of a model that is spread over processes: what hooks would do, now that the gradients are those of all of them."""
-        for parameter, hook in self.finished:
-            hook(parameter)
 
     def borrow(self, module: nn.Module) -> None:
         """A wrapper may have put other parameters into a module for the time of the pass: gradients are those of these."""
         for parameter in own_parameters(module).values():
-            if parameter is None or id(parameter) in self.known or not (parameter.is_leaf and parameter.requires_grad):
-                continue
-            self.known.add(id(parameter))
-            self.lent.append(parameter)
-            self.weights[module] = own_weight(module)
-            keep = parameter is self.weights[module] and "weight_gradient" in self.quantities
-            hook = self.after_weight_gradient if keep else _drop_gradient
-            self.stack.callback(parameter.register_post_accumulate_grad_hook(hook).remove)
+            if parameter is not None and id(parameter) not in self.known and parameter.is_leaf:
+                self.known.add(id(parameter))
+                self.lent.append(parameter)
+                self.weights[module] = own_weight(module)
 
     def end_forward(self) -> None:
         """From now on modules are only called again by checkpointing, and nothing needs to be kept of the pass."""
@@ -214,6 +195,8 @@ class Recorder(TorchFunctionMode):
         """Whether the backward pass reaches `output` by itself. If not, an anchor is added to it: a zero that takes a gradient."""
         if "weight_gradient" in self.quantities:
             return output.requires_grad
+        if args and isinstance(args[0], Tensor) and args[0].requires_grad:
+            return True  # the usual case, at a tenth of the cost
         return any(isinstance(leaf, Tensor) and leaf.requires_grad for leaf in tree_leaves(args))
 
     def anchor(self, module: nn.Module, output: Any, tensor: Tensor) -> Any:
@@ -231,18 +214,32 @@ class Recorder(TorchFunctionMode):
             self.anchors.append(anchor)
         return anchored
 
-    def targets(self, parameters: list[nn.Parameter]) -> list[Tensor] | None:
-        """What the backward pass goes back to; None for all there is, where FSDP2 puts other parameters into the graph.
+    def targets(self, stack: ExitStack) -> list[Tensor] | None:
+        """What the backward pass goes back to, with hooks that measure and drop the gradients there; None for all there is, where
+        FSDP2 puts other parameters into the graph.
 
-        Unless they are asked for, gradients of weights, a third of the work, are left out: the anchors behind the first layers and
-        the parameters outside the layers lead it past everything that is measured."""
-        if self.spread and any(map(is_distributed, parameters)):
-            return None
+        Unless they are asked for, gradients of weights, a third of the work, are left out: the anchors behind the first layers
+        and the parameters outside the layers lead it past everything that is measured.
+        """
         left_out = set()
         if "weight_gradient" not in self.quantities:
             left_out = {id(p) for m in self.counts if m not in self.unanchored for p in own_parameters(m).values()}
-        parameters = parameters + self.lent
-        return [p for p in parameters if p.requires_grad and id(p) not in left_out] + self.anchors
+        measured = set(map(id, self.weights.values())) if "weight_gradient" in self.quantities else set()
+        targets = [p for p in self.parameters + self.lent if p.requires_grad and id(p) not in left_out]
+        for parameter in targets:
+            hook = self.after_weight_gradient if id(parameter) in measured else _drop_gradient
+            if self.spread:
+                self.finished.append((parameter, hook))
+            else:
+                stack.callback(parameter.register_post_accumulate_grad_hook(hook).remove)
+        if self.spread and any(map(is_distributed, self.parameters)):
+            return None
+        return [*targets, *self.anchors]
+
+    def take_gradients(self) -> None:
+        """Of a model that is spread over processes: what hooks would do, now that the gradients are those of all of them."""
+        for parameter, hook in self.finished:
+            hook(parameter)
 
     def before_activation(self, call: _Call, tensor: Tensor) -> None:
         """`tensor` is the pre-activation of `call`, as far as is known: the layer's output, then an activation's input."""
