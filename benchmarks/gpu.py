@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import cProfile
 import importlib
+import importlib.util
 import io
 import itertools
 import math
@@ -29,13 +30,16 @@ from benchmarks.common import SHOWN, Table, median, median_ratio, verdict
 
 try:
     import initviz  # noqa: F401
-except ImportError as error:  # what `initviz` needs beyond torch isn't here: the probe does without
+except ImportError as error:  # the probe does without what the package needs beyond torch
     print(f"(without the package's top level: {error})")
     for name in [name for name in sys.modules if name.split(".")[0] == "initviz"]:
         del sys.modules[name]
     package = types.ModuleType("initviz")
     package.__path__ = [str(Path(__file__).resolve().parent.parent / "initviz")]
     sys.modules["initviz"] = package
+    for name in ("cachetools", "pandas"):  # named at the top of modules on the way, not called
+        if importlib.util.find_spec(name) is None:
+            sys.modules[name] = types.SimpleNamespace(LRUCache=dict, DataFrame=object)  # type: ignore[assignment]
 
 readings = importlib.import_module("initviz._core.readings")
 statistics = importlib.import_module("initviz._core.statistics")
