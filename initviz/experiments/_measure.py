@@ -105,7 +105,7 @@ def measure(
     Raises:
         TypeError, ValueError: as `Settings`.
     """
-    settings = changed(settings or Settings(), **changes)
+    settings = changed(settings, **changes)
     data = get_dataset(settings.data)
     x, y = data.batch(settings.batch, seed=settings.seed)
     net = _network(settings, data.n_in, data.n_classes, x)
@@ -116,12 +116,12 @@ def measure(
     return Measurement(settings, report, prediction, verdict(report))
 
 
-def changed(settings: Settings, **changes) -> Settings:
-    """`settings` with some fields changed; an unknown field raises ValueError."""
+def changed(settings: Settings | None, **changes) -> Settings:
+    """`settings`, or the default ones, with some fields changed; an unknown field raises ValueError."""
     known = {field.name: field for field in fields(Settings)}
     for name in changes:
         look_up("settings", name, known)
-    return Settings(**(asdict(settings) | changes))
+    return Settings(**((asdict(settings) if settings else {}) | changes))
 
 
 def _network(settings: Settings, n_in: int, n_out: int, x: Tensor) -> MLP:

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from initviz._core.arguments import look_up, real_number, several, whole_number
 from initviz._core.batches import batch_size, call, copy_batch
+from initviz._core.distributed import refuse_several_ranks
 from initviz._core.extras import pandas
 from initviz._core.layers import Unmeasurable, bare, is_linear, layers_of, refuse_unreadable
 from initviz._core.parameters import weights_and_biases
@@ -176,6 +177,7 @@ def lsuv_(
         ValueError: an empty batch or one that does not fit, a model without a linear or convolution layer or with a lazy one, and
             if `strict` a layer that can't have variance 1.
     """
+    refuse_several_ranks(model, "lsuv_")
     model = bare(model)
     layers: dict[nn.Module, str] = {module: name for module, name in layers_of(model).items() if is_linear(module)}
     if not layers:
@@ -209,7 +211,7 @@ def lsuv_(
 
 
 def start_from_batch(
-    build: Callable[..., Network], x: Any, *, scheme: str | Scheme, scale: float = 1.0, **settings: Any
+    build: Callable[..., Network], x: Any, /, *, scheme: str | Scheme, scale: float = 1.0, **settings: Any
 ) -> Network:
     """The network of these settings, if `scheme` takes its scale from a batch as well: from `x`.
 
