@@ -170,10 +170,10 @@ class Recorder(TorchFunctionMode):
                 return None
             with UnseenByModes():  # checkpointing computes it again, and must find what it found before
                 return self.anchor(module, output, tensor)
-        refuse_unreadable(tensor, self.layers[module])
-        if not self.spread:
-            self.borrow(module)
         with UnseenByModes():
+            refuse_unreadable(tensor, self.layers[module])
+            if not self.spread:
+                self.borrow(module)
             anchored = None
             if not self.takes_gradient(args, tensor):
                 anchored = self.anchor(module, output, tensor)
@@ -360,9 +360,7 @@ class Recorder(TorchFunctionMode):
                 raise ValueError(
                     f"model: {self.layers[module]} lets go of its weight's memory after a pass; call it without its wrapper"
                 )
-        if (
-            self.lent
-        ):  # numpy, which measures, takes from a tensor what a wrapper may need: the right to change its memory's size
+        if self.lent:  # numpy takes from a tensor what a wrapper may need: the right to change its memory's size
             weights = {module: torch.from_dlpack(weight) for module, weight in weights.items()}
         measured = {module: take(gathered(weight)) for module, weight in weights.items()}
         self.readings.read()
