@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -354,7 +354,6 @@ class Recorder(TorchFunctionMode):
     def layer_stats(self) -> tuple[LayerStats, ...]:
         """A record of each call of each layer, then of the layers that were not reached."""
         weights = {module: weight_of(module).detach() for module in self.layers}
-        take = self.readings.stats if "weight" in self.quantities else self.readings.rms
         for module, weight in weights.items():
             if emptied(weight):
                 raise ValueError(
@@ -362,7 +361,13 @@ class Recorder(TorchFunctionMode):
                 )
         if self.lent:  # numpy takes from a tensor what a wrapper may need: the right to change its memory's size
             weights = {module: torch.from_dlpack(weight) for module, weight in weights.items()}
-        measured = {module: take(gathered(weight)) for module, weight in weights.items()}
+        whole_weights = [gathered(weight) for weight in weights.values()]
+        taken: Sequence[Reading[Any]] = (
+            [self.readings.stats(weight) for weight in whole_weights]
+            if "weight" in self.quantities
+            else self.readings.rms(whole_weights)
+        )
+        measured = dict(zip(weights, taken))
         self.readings.read()
         unreached = [_Call(module, name) for module, name in self.layers.items() if module not in self.counts]
         layers = []
