@@ -85,7 +85,7 @@ def move_draws(seed: int) -> None:
             return draw
         with torch.no_grad():
             generator = torch.Generator().manual_seed(hash((seed, draw.double().sum().item())) % 2**32)
-            step = torch.randint(-1, 2, draw.shape, generator=generator).to(draw.device)
+            step = torch.randint(-1, 2, draw.shape, device="cpu", generator=generator).to(draw.device)
             draw.copy_(torch.nextafter(draw, torch.where(step == 0, draw, step * torch.inf)))
         return draw
 

@@ -79,7 +79,7 @@ class Kept:
             self._copies[id(parameter)] = parameter, _Values(parameter)
 
     def restore(self) -> None:
-        _every(values.put_back for parameter, values in self._copies.values() if not _emptied(parameter))
+        _every(values.put_back for parameter, values in self._copies.values() if not emptied(parameter))
 
 
 _CONTAINERS = {dict, OrderedDict, defaultdict, Counter, list, set, deque}
@@ -97,8 +97,9 @@ class _Found:
         self.empty: list[Any] = []
         self.tensors: list[_Values] = []
         self.states: list[tuple[Callable[[Any], Any], Any]] = []
-        values, met = list(self.attributes.values()), set()
-        for value in values:
+        values, met = deque(self.attributes.values()), set()
+        while values:
+            value = values.popleft()
             kind = type(value)
             if kind in _ATOMS or id(value) in met:
                 continue
@@ -145,7 +146,7 @@ class _Found:
             container.get(name) is not p for name, p in content.items()
         ):
             # a wrapper gave the module other parameters, and may have let go of the memory of these
-            content = {name: container.get(name, p) if _emptied(p) else p for name, p in content.items()}
+            content = {name: container.get(name, p) if emptied(p) else p for name, p in content.items()}
         container.clear()
         (container.extend if hasattr(container, "extend") else container.update)(content)
 
@@ -176,7 +177,7 @@ def _place(tensor: Tensor) -> tuple[Any, ...]:
     return tensor.data_ptr(), tensor.shape, tensor.stride()
 
 
-def _emptied(tensor: Tensor | None) -> bool:
+def emptied(tensor: Tensor | None) -> bool:
     """Whether the memory of its values was let go."""
     return type(tensor) in (Tensor, nn.Parameter) and tensor.numel() > 0 and not tensor.untyped_storage().nbytes()  # type: ignore[union-attr]
 
