@@ -48,10 +48,10 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             with from_extra():
                 tool = importlib.import_module(TOOLS[arguments[0]][0])
+            return tool.main(arguments[1:]) or 0
         except MissingExtra as error:
             print(f"initviz: {error}", file=sys.stderr)
             return 2
-        return tool.main(arguments[1:]) or 0
     parser = argparse.ArgumentParser(prog="initviz", description="See what initialization does to a network.")
     commands = parser.add_subparsers(dest="command", required=True)
     check = commands.add_parser("diagnose", help="probe a model, judge it, find a remedy (exit code: 0 stable, 1 not)")

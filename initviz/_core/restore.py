@@ -101,8 +101,9 @@ class _Found:
         self.parameters = own_parameters(module)
         self.tensors: list[tuple[_Values]] = []
         self.states: list[tuple[Callable[[Any], Any], Any]] = []
-        values, met = list(self.attributes.values()), set()
-        for value in values:
+        values, met = deque(self.attributes.values()), set()
+        while values:
+            value = values.popleft()
             kind = type(value)
             if kind in _ATOMS or id(value) in met:
                 continue

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from initviz._core.arguments import look_up, several, whole_number
-from initviz._core.batches import batch_size, call, first_line, own_batch
+from initviz._core.batches import batch_size, call, copy_batch, first_line
 from initviz._core.distributed import process_group, resharded
 from initviz._core.layers import bare, layers_of
 from initviz._core.outputs import real_tensors
@@ -107,7 +107,7 @@ def _probe(
         stack.enter_context(torch.enable_grad())
         stack.enter_context(restored(model, parameters, seed))
         recorder.watch(model, parameters, stack)
-        x, y = own_batch(x, parameter.device), own_batch(y, parameter.device)
+        x, y = copy_batch(x, parameter.device), copy_batch(y, parameter.device)
         with recorder:
             output = call(model, x)
         recorder.end_forward()

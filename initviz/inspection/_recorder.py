@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -288,8 +289,9 @@ class Recorder(TorchFunctionMode):
         """The calls of layers that `z` comes from with no other layer in between."""
         found: list[_Call] = []
         seen: set[Any] = set()
-        nodes = [z.grad_fn]
-        for node in nodes:
+        nodes = deque([z.grad_fn])  # breadth first
+        while nodes:
+            node = nodes.popleft()
             if node is None or node in seen or len(seen) == _REACH:
                 continue
             seen.add(node)
