@@ -31,7 +31,7 @@ def restored(model: nn.Module, parameters: list[nn.Parameter], seed: int | None 
     """
     with random_states({p.device for p in parameters}, seed), uncompiled(), _hooked_paths():
         found = [_Found(module) for module in model.modules()]
-        gradients = [(p, p.grad, p.requires_grad, put_gradient_hooks_aside(p)) for p in parameters]
+        gradients = [(p, p.grad, p.requires_grad, p.dtype, put_gradient_hooks_aside(p)) for p in parameters]
         try:
             for parameter, *_ in gradients:
                 parameter.grad = None
@@ -55,9 +55,15 @@ def _every(step: Callable[..., Any], items: Iterable[tuple[Any, ...]], problems:
 
 
 def _put_back_gradient(
-    parameter: nn.Parameter, gradient: Tensor | None, requires_grad: bool, put_hooks_back: Callable[[], Any]
+    parameter: nn.Parameter,
+    gradient: Tensor | None,
+    requires_grad: bool,
+    dtype: torch.dtype,
+    put_hooks_back: Callable[[], Any],
 ) -> None:
     try:
+        if parameter.dtype != dtype:  # a gradient is of its parameter's type
+            parameter.data = parameter.data.to(dtype)
         parameter.requires_grad_(requires_grad)
         parameter.grad = gradient
     finally:
