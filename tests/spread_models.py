@@ -51,20 +51,20 @@ def convolution():
 
 
 def batch(seed=0):
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator(torch.get_default_device()).manual_seed(seed)
     return torch.randn(48, 64, generator=generator), torch.randint(0, CLASSES, (48,), generator=generator)
 
 
 def signed():
     """Samples whose first two features are positive in the first half and negative in the second."""
-    x = torch.rand(12, 4, generator=torch.Generator().manual_seed(0)) + 0.1
+    x = torch.rand(12, 4, generator=torch.Generator(torch.get_default_device()).manual_seed(0)) + 0.1
     x[6:, 0] *= -1
     x[:, 1] = 1
     return x
 
 
 def images():
-    return torch.randn(10, 3, 8, 8, generator=torch.Generator().manual_seed(3))
+    return torch.randn(10, 3, 8, 8, generator=torch.Generator(torch.get_default_device()).manual_seed(3))
 
 
 CASES = {

@@ -198,7 +198,7 @@ def test_a_wrapper_that_swaps_parameters_is_measured_and_usable(empty):
         torch.manual_seed(0)
         return nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 3))
 
-    x = torch.randn(16, 8, generator=torch.Generator().manual_seed(0))
+    x = torch.randn(16, 8, generator=torch.Generator(torch.get_default_device()).manual_seed(0))
     right, plain = iv.probe(make(), x), make()
     model = nn.Sequential(Lent(plain[0], empty), nn.ReLU(), plain[2])
     found = iv.probe(model, x)

@@ -250,4 +250,6 @@ def test_a_diagnosis_keeps_to_itself_what_its_remedies_leave():
         model[2].weight.zero_()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        iv.diagnose(model, torch.randint(0, 9, (5, 3), generator=torch.Generator().manual_seed(0)))
+        iv.diagnose(
+            model, torch.randint(0, 9, (5, 3), generator=torch.Generator(torch.get_default_device()).manual_seed(0))
+        )
