@@ -14,8 +14,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
-BY_PIP = {"isal", "mnist1d"}
-"""mnist1d is not on conda-forge; there "isal" is the C library, and its Python side has another name and pace."""
+BY_PIP = {"mnist1d"}
+"""Not on conda-forge."""
 
 
 def canonical(name: str) -> str:

@@ -7,12 +7,12 @@ from functools import lru_cache
 
 import ipywidgets as widgets
 
-from initviz.experiments import RULES, WAYS, WIDTHS, FactorCurve, WidthSpread, factor_curve, width_spread
+from initviz.experiments import RULES, WAYS, WIDTHS, WidthSpread, factor_curve, width_spread
 from initviz.initializers import ACTIVATIONS
 from initviz.models import Workbench
-from initviz.plots import WidthsFigure
+from initviz.plots import Figure, widths_figure
 from initviz.widgets._controls import LogSlider, columns, control, menu
-from initviz.widgets._frame import Frame, picture, sentence_html
+from initviz.widgets._frame import Frame
 
 DEPTHS = (2, 16)
 NOISE_MEGABYTES = 120
@@ -28,10 +28,10 @@ class ScaleExplorer(Frame):
     """
 
     spread: WidthSpread
+    spare = ("distribution", "seed")
 
     def __init__(self, **settings) -> None:
         super().__init__()
-        self._figure = WidthsFigure()
         self._workbench = Workbench(megabytes=NOISE_MEGABYTES)
         self.controls = {
             "std": control(
@@ -57,7 +57,6 @@ class ScaleExplorer(Frame):
             ),
         }  # fmt: skip
         self.choose(settings)
-        self.words, self.picture = widgets.HTML(), picture()
         c = self.controls
         rows = columns(
             [c["std"], c["width"], c["rule"]],
@@ -66,17 +65,15 @@ class ScaleExplorer(Frame):
         )
         self.start([rows, self.words, self.picture])
 
-    def refresh(self) -> None:
-        """Follow the signal through all widths, and move the picture."""
+    def measure(self) -> None:
+        """Follow the signal through all widths."""
         value = {name: widget.value for name, widget in self.controls.items()}
         self.spread = width_spread(value.pop("std"), chosen_at=value.pop("width"), noise=self._workbench.noise, **value)
-        self._figure.update(*self._shown())
-        self.picture.value = self._figure.png()
-        self.words.value = sentence_html(self.sentence)
 
-    def _shown(self) -> tuple[WidthSpread, FactorCurve, int]:
+    def describe(self, title: str = "") -> Figure:
         c = self.controls
-        return self.spread, _curve(c["activation"].value, c["depth"].value, c["way"].value), c["width"].value
+        curve = _curve(c["activation"].value, c["depth"].value, c["way"].value)
+        return widths_figure(self.spread, curve, c["width"].value, title)
 
     @property
     def sentence(self) -> str:
@@ -89,12 +86,6 @@ class ScaleExplorer(Frame):
             f"(theory {theory[chosen]:.2f}). Std {std[other]:.3g} at width {width[other]}: {factor[other]:.2f}x a layer "
             f"(theory {theory[other]:.2f})."
         )
-
-    def still(self) -> bytes:
-        """The picture with its words, for a page without a kernel."""
-        figure = WidthsFigure()
-        figure.update(*self._shown(), self.sentence)
-        return figure.png()
 
     def summary(self) -> str:
         c = {name: widget.value for name, widget in self.controls.items()}
