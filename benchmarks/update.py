@@ -1,4 +1,4 @@
-"""An update of the explorer, from the new value of a control to the bytes of the new PNG, against the bare pass."""
+"""An update of the explorer, from the new value of a control to the bytes for the page, against the bare pass."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def tables(quick: bool = False) -> list[Table]:
                 verdict(beyond, limit),
             )
         )
-    title = f"Explorer update, from new value to PNG bytes (depth {DEPTH}, width {WIDTH}, batch {BATCH})"
+    title = f"Explorer update, from new value to the page's bytes (depth {DEPTH}, width {WIDTH}, batch {BATCH})"
     return [Table(title, ("control", "bare ms", "update ms", "that is", "target", ""), tuple(rows))]
 
 

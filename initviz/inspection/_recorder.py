@@ -8,14 +8,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._C._functorch import is_functorch_wrapped_tensor
-from torch.utils._pytree import tree_leaves
 
+from initviz._core.fans import fans
 from initviz._core.layers import own_weight, weight_of
 from initviz._core.outputs import plus, real_tensors
 from initviz._core.restore import Kept
 from initviz._core.statistics import TensorStats, rms, tensor_stats
-from initviz.initializers import ActivationModule, fans
+from initviz._core.torch_internals import UnseenByModes, own_parameters, tree_leaves, version, within_torch_func
+from initviz.initializers import ActivationModule
 from initviz.inspection._report import LayerStats
 from initviz.inspection._units import dead_units, distinct_units, unit_axis
 
@@ -55,6 +55,7 @@ class Recorder:
         self.quantities = quantities
         self.options = options
         self.kept = Kept()
+        self.parameters: list[nn.Parameter] = []
         self.calls: list[_Call] = []
         self.counts: dict[nn.Module, int] = {}
         self.sources: dict[Any, _Call] = {}  # the graph's node that made a layer's output -> its call
@@ -68,6 +69,7 @@ class Recorder:
         self.entered: _Call | None = None  # the call whose ActivationModule that is
 
     def watch(self, model: nn.Module, parameters: list[nn.Parameter], stack: ExitStack) -> None:
+        self.parameters = parameters
         stack.callback(self.kept.restore)
         for module in self.layers:
             stack.callback(module.register_forward_hook(self.after_layer).remove)
@@ -90,7 +92,7 @@ class Recorder:
             self.calls[-1].output = None
 
     def measure(self, tensor: Tensor, flat: tuple[float | None, float | None] = (None, None)) -> TensorStats:
-        with torch._C.DisableTorchFunction():
+        with UnseenByModes():
             return tensor_stats(tensor, flat=flat, **self.options)
 
     def measure_gradient(self, call: _Call, quantity: str, tensor: Tensor) -> Any:
@@ -125,14 +127,14 @@ class Recorder:
         if not self.forward:
             if module not in self.anchored or self.takes_gradient(args, tensor):
                 return None
-            with torch._C.DisableTorchFunction():  # checkpointing computes it again, and must find what it found before
+            with UnseenByModes():  # checkpointing computes it again, and must find what it found before
                 return self.anchor(module, output, tensor)
-        if is_functorch_wrapped_tensor(tensor):
+        if within_torch_func(tensor):
             self.problem = (
                 f"model: calls {self.layers[module]} within torch.func (vmap, grad), where no value can be read"
             )
             raise ValueError(self.problem)
-        with torch._C.DisableTorchFunction():
+        with UnseenByModes():
             anchored = None
             if not self.takes_gradient(args, tensor):
                 anchored = self.anchor(module, output, tensor)
@@ -175,14 +177,14 @@ class Recorder:
         the anchors behind the first layers and the parameters outside the layers lead it past everything that is measured."""
         left_out = set()
         if "weight_gradient" not in self.quantities:
-            left_out = {id(p) for m in self.counts if m not in self.unanchored for p in m._parameters.values()}
+            left_out = {id(p) for m in self.counts if m not in self.unanchored for p in own_parameters(m).values()}
         return [p for p in parameters if p.requires_grad and id(p) not in left_out] + self.anchors
 
     def before_activation(self, call: _Call, tensor: Tensor) -> None:
         """`tensor` is the pre-activation of `call`, as far as is known: the layer's output, then an activation's input."""
         if call.handle is not None:
             call.handle.remove()
-        call.version = _version(tensor)
+        call.version = version(tensor)
         if "preactivation" in self.quantities:
             call.stats["preactivation"] = self.measure(tensor)
         call.handle = self.measure_gradient(call, "preactivation_gradient", tensor)
@@ -229,8 +231,8 @@ class Recorder:
 
     def enter(self, z: Any) -> _Call | None:
         call = self.pending(z)
-        if call is not None and (call.output is not z or _version(z) != call.version):
-            with torch._C.DisableTorchFunction():
+        if call is not None and (call.output is not z or version(z) != call.version):
+            with UnseenByModes():
                 self.before_activation(call, z)
         return call
 
@@ -243,7 +245,7 @@ class Recorder:
     def after_module(self, module: Any, _: Any, output: Tensor) -> None:
         self.inside = False
         if self.entered is not None:
-            with torch._C.DisableTorchFunction():
+            with UnseenByModes():
                 self.after_activation(self.entered, module.activation.name, module.activation.flat, output)
 
     # Weights
@@ -264,7 +266,7 @@ class Recorder:
             weight, weight_stats = measured[call.module]
             if call.other_gradient is not None:
                 call.stats.setdefault("preactivation_gradient", call.other_gradient)
-            fan_in, fan_out = fans(weight)
+            fan_in, fan_out = fans(weight, call.module)
             layers.append(
                 LayerStats(
                     name=call.name,
@@ -284,11 +286,6 @@ class Recorder:
                 )
             )
         return tuple(layers)
-
-
-def _version(tensor: Any) -> int:
-    """How often it was written into. Tensors of inference mode don't count."""
-    return 0 if tensor.is_inference() else tensor._version
 
 
 def _alike(output: torch.Size, z: torch.Size) -> bool:

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from initviz._core.torch_internals import Convolution
+
 _MIX = np.sqrt(np.arange(2.0, 10.0))
 _SAME = 16 * float(np.finfo(np.float32).eps)
 
@@ -17,7 +19,7 @@ def unit_axis(module: nn.Module, tensor: Tensor, axes: int) -> int:
 
     It is counted from the end, so that an input without a batch axis has it too.
     """
-    if isinstance(module, nn.modules.conv._ConvNd) and tensor.dim() == axes:
+    if isinstance(module, Convolution) and tensor.dim() == axes:
         return axes - len(module.kernel_size) - 1
     return max(tensor.dim() - 1, 0)
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_leaves
 
+from initviz._core.torch_internals import UnseenByModes, tree_leaves, whole
 from initviz.initializers import ACTIVATIONS
 
 if TYPE_CHECKING:
@@ -41,11 +40,11 @@ class ActivationWatch(TorchFunctionMode):
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
         if _may_write(func, name, args, kwargs):
-            with torch._C.DisableTorchFunction():
+            with UnseenByModes():
                 for tensor in tree_leaves((args, kwargs)):
-                    whole = tensor._base if isinstance(tensor, Tensor) and tensor._is_view() else tensor
-                    if isinstance(whole, nn.Parameter):
-                        self.recorder.kept.keep(whole)
+                    owner = whole(tensor, self.recorder.parameters) if isinstance(tensor, Tensor) else None
+                    if isinstance(owner, nn.Parameter):
+                        self.recorder.kept.keep(owner)
         activation = _FUNCTIONS.get(name.rstrip("_"))
         if activation is None or self.recorder.inside:
             return func(*args, **kwargs)

@@ -1,6 +1,8 @@
 """A grid of runs: every combination of schemes, activations, depths, ... measured at the start and trained, on any executor.
 
-A run is a function of its fields alone and uses one thread, so the numbers are the same whichever executor ran it.
+A run is a function of its fields alone and uses one thread, so the numbers are the same whichever executor ran it, on processors of
+one kind. Another kind rounds otherwise, and training multiplies that: of 32 runs without AVX2 all started with scales that differed by
+up to 1e-6 of themselves, and 6 ended with another accuracy, by up to 0.11.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from initviz._core.arguments import look_up, real_number, whole_number
 from initviz._core.threads import one_thread
 from initviz.datasets import DATASETS, dataset
 from initviz.diagnosis import verdict
-from initviz.initializers import activation, lsuv_, scheme
+from initviz.initializers import activation, scheme, start_from_batch
 from initviz.inspection import Report, probe
 from initviz.models import MLP, NORMALIZATIONS, mlp
 from initviz.training._loop import train
@@ -34,7 +36,7 @@ class Run:
     """One run of a sweep.
 
     Attributes:
-        scheme, activation: names; "lsuv" is an orthogonal start followed by `lsuv_` on the first batch.
+        scheme, activation: names; "lsuv" is an orthogonal start followed by `lsuv_` on a batch of 256 (see `start_from_batch`).
         depth, width: hidden layers, and units in each.
         scale: factor on the scheme's weights.
         normalization: "none", "batch" or "layer".
@@ -157,14 +159,11 @@ def _list(value: Any) -> list:
 
 
 def _network(settings: Run, n_in: int, n_out: int, x: torch.Tensor) -> MLP:
-    start = "orthogonal" if settings.scheme == "lsuv" else settings.scheme
-    net = mlp(
-        settings.depth, settings.width, settings.activation, start, n_in=n_in, n_out=n_out, scale=settings.scale,
-        normalization=settings.normalization, seed=settings.seed, device="cpu",
+    s = settings
+    return start_from_batch(
+        mlp, x, scheme=s.scheme, scale=s.scale, depth=s.depth, width=s.width, activation=s.activation, n_in=n_in, n_out=n_out,
+        normalization=s.normalization, seed=s.seed, device="cpu",
     )  # fmt: skip
-    if settings.scheme == "lsuv":
-        lsuv_(net, x, seed=settings.seed, strict=False)
-    return net
 
 
 def _train(net: MLP, settings: Run) -> tuple[float, bool]:

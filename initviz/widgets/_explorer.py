@@ -12,7 +12,6 @@ import ipywidgets as widgets
 from initviz._core.arguments import look_up
 from initviz.experiments import Measurement, Settings, changed, code, measure
 from initviz.inspection import QUANTITIES
-from initviz.models import Workbench
 from initviz.plots import Figure, draw, flow_figure
 from initviz.widgets._controls import button, columns, control, setting_controls
 from initviz.widgets._frame import Frame, free_path, verdict_html
@@ -44,7 +43,6 @@ class Explorer(Frame):
         look_up("forward", forward, {name: name for name in FORWARD.values()})
         look_up("backward", backward, {name: name for name in BACKWARD.values()})
         self._batch = settings.batch
-        self._workbench = Workbench()
         self._pinned: Measurement | None = None
         self.controls = setting_controls(settings) | {
             "forward": control(
@@ -99,7 +97,7 @@ class Explorer(Frame):
 
     def measure(self) -> None:
         """Measure the network that the controls describe."""
-        self.measurement = measure(self.settings, quantities=self._panels().values(), workbench=self._workbench)
+        self.measurement = measure(self.settings, quantities=self._panels().values())
 
     def refresh(self) -> None:
         super().refresh()

@@ -8,7 +8,6 @@ import ipywidgets as widgets
 
 from initviz.experiments import Measurement, Settings, measure
 from initviz.initializers import ACTIVATIONS
-from initviz.models import Workbench
 from initviz.plots import Figure, flow_figure, phase_figure
 from initviz.theory import Phase, critical_sigma_w, phase_diagram
 from initviz.widgets._controls import button, control, menu
@@ -31,7 +30,7 @@ class PhaseExplorer(Frame):
 
     def __init__(self, **settings) -> None:
         super().__init__()
-        self._workbench, self.plane = Workbench(), Picture()
+        self.plane = Picture()
         step = {"step": 0.05, "readout_format": ".2f"}
         self.controls = {
             "sigma_w": control(
@@ -61,7 +60,7 @@ class PhaseExplorer(Frame):
             bias_std=value["sigma_b"], data="gaussian", seed=value["seed"],
         )  # fmt: skip
         shown = ("activation", "preactivation_gradient")
-        self.measurement = measure(settings, quantities=shown, workbench=self._workbench)
+        self.measurement = measure(settings, quantities=shown)
 
     def describe(self, title: str = "") -> Figure:
         return flow_figure(
