@@ -74,7 +74,7 @@ __all__ = [
     "explore_lsuv", "explore_phase", "explore_race", "explore_relu", "explore_scale", "explore_symmetry",
     "explore_transfer", "few_labels", "finite_width", "gaussian", "growth", "init_", "jacobian_singular_values", "leaky_relu", "lsuv_",
     "measure", "mlp", "mnist1d", "mnist1d_large", "phase_diagram", "plots", "predict", "pretrained", "probe",
-    "public_model", "quiz", "race", "residual", "stream_growth", "sweep", "symmetry", "textures", "theory", "train",
+    "public_model", "quiz", "race", "record", "residual", "stream_growth", "sweep", "symmetry", "textures", "theory", "train",
     "transfer", "transfer_study", "transformer", "verdict", "weight_shapes", "widgets", "width_spread",
 ]  # fmt: skip
 
@@ -92,6 +92,7 @@ _LATE = {
     "explore_symmetry": "initviz.widgets",
     "explore_transfer": "initviz.widgets",
     "quiz": "initviz.course",
+    "record": "initviz.widgets",
 }
 
 

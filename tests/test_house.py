@@ -89,7 +89,9 @@ def test_only_rooms_stand_in_the_house():
 @pytest.mark.parametrize("room", [room for room in rooms() if room.name != "_core"], ids=lambda room: room.name)
 def test_files_are_private_and_rooms_are_public(room):
     assert all(path.name.startswith("_") for path in room.glob("*.py"))
-    names = getattr(importlib.import_module(f"initviz.{room.name}"), "__all__", [])  # tools are commands and share nothing
+    names = getattr(
+        importlib.import_module(f"initviz.{room.name}"), "__all__", []
+    )  # tools are commands and share nothing
     assert not {path.stem for path in room.glob("*.py")} & set(names)
 
 

@@ -104,29 +104,16 @@ def _factors(factors: Sequence[LayerFactors], chosen: int) -> Panel:
         marks.append(Line(np.clip(measured, 1 / LIMIT, LIMIT), y, role, 0, marker=marker, size=12.5))
         words = tuple(f"{_short(value)} ({_short(expected)})" for value, expected in zip(measured, theory))
         marks.append(
-            Words(np.ones(rows), 1 - (row + 0.5) / rows, words, size=17, align="left", shift=(place, 0), panel=True)
+            Words(np.ones(rows), 1 - (row + 0.5) / rows, words, (role,), 17, "left", shift=(place, 0), panel=True)
         )
-        sign = "●" if marker == "o" else "■"
-        marks.append(
-            Words(
-                np.ones(1),
-                np.ones(1),
-                (f"{sign} {way}",),
-                (role,),
-                align="left",
-                valign="bottom",
-                shift=(place, 24),
-                panel=True,
-            )
-        )
-    marks.append(
-        Words(
-            np.ones(1), np.ones(1), ("measured (theory)",), ("grey",), 16, "left", "bottom", shift=(12, 5), panel=True
-        )
-    )
     end = math.log10(LIMIT)
     labels = tuple(f"{choice.label}\n{choice.variance}" for choice in FAN_CHOICES.values())
-    key = (("● forward: outputs over inputs", "blue"), ("■ backward: gradients", "orange"), ("| theory", "ink"))
+    key = (
+        ("● forward: outputs over inputs", "blue"),
+        ("■ backward: gradients", "orange"),
+        ("| theory", "ink"),
+        ("numbers: measured (theory)", "grey"),
+    )
     return Panel(
         Axis(-end, end, "log", ticks=(-2, -1, 0, 1, 2), labels=("1/100", "1/10", "1", "10", "100"), tick=0),
         Axis(rows - 0.5, -0.5, ticks=tuple(row.tolist()), labels=labels, tick=0),

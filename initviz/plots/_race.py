@@ -50,7 +50,7 @@ def race_figure(
         title: words above.
         classes: of the data: the loss and the accuracy of guessing are marked.
     """
-    box: dict[str, Any] = {"left": 77, "right": 180, "top": 47, "bottom": 277}
+    box: dict[str, Any] = {"left": 77, "right": 206, "top": 47, "bottom": 277}
     curves = [
         _curves(result, "loss", "Loss of the batch", math.log(classes), steps, now, **box),
         _curves(result, "accuracy", "Test accuracy", 1 / classes, steps, now, **box),
@@ -87,8 +87,8 @@ def race_figure(
     )
     return Figure(
         (
-            Block(0, 0, 614, 338, (curves[0],)),
-            Block(0, 338, 614, 339, (curves[1],)),
+            Block(0, 0, 640, 338, (curves[0],)),
+            Block(0, 338, 640, 339, (curves[1],)),
             Block(690, 0, 590, 338, layers),
             Block(690, 338, 590, 339, below),
         ),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from initviz.experiments import FactorCurve, WidthSpread
 
 WORDS = {"activation": "Activations (rms) by layer", "preactivation_gradient": "Gradients (rms) by layer"}
-STDS = np.geomspace(1e-3, 1, 121)
+STDS = np.geomspace(1e-3, 1, 61)
 LIMIT = 2.0
 """Factors from 1/4 to 4 a layer are told apart: powers of two."""
 MARKERS = "osD^vPX*"
@@ -116,7 +116,7 @@ def _apart(ends: list[float], low: float, high: float) -> list[float]:
 
 def _map(spread: WidthSpread, curve: FactorCurve, chosen_at: int) -> Panel:
     left, right = np.log2(spread.widths[0]) - 0.4, np.log2(spread.widths[-1]) + 0.4
-    across = 2 ** np.linspace(left, right, 60)
+    across = 2 ** np.linspace(left, right, 40)
     factors = np.log2(curve.at(STDS[:, None], across[None, :]))
     at = np.log2(spread.widths)
     std = np.maximum(spread.std, STDS[0] / 10)

@@ -75,6 +75,10 @@ class Frame(widgets.VBox):
     def describe(self, title: str = "") -> Figure:
         raise NotImplementedError
 
+    def figures(self) -> tuple[Figure, ...]:
+        """All its pictures, as data."""
+        return (self.describe(),)
+
     @property
     def sentence(self) -> str:
         """What there is to see, in words."""

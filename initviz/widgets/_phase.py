@@ -70,9 +70,15 @@ class PhaseExplorer(Frame):
     def said(self) -> str:
         return verdict_html(self.measurement.verdict)
 
+    def figures(self) -> tuple[Figure, ...]:
+        place = self.controls["sigma_w"].value, self.controls["sigma_b"].value
+        return phase_figure(self.phase, place), self.describe()
+
     def show(self) -> None:
-        self.plane.show(phase_figure(self.phase, (self.controls["sigma_w"].value, self.controls["sigma_b"].value)))
-        super().show()
+        """Bring both pictures and the words up to date."""
+        for picture, figure in zip((self.plane, self.picture), self.figures()):
+            picture.show(figure)
+        self.words.value = self.said()
 
     def to_the_edge(self) -> None:
         """Move sigma_w to the edge of chaos, to the nearest step of the slider; stay if this activation has none."""

@@ -81,6 +81,12 @@ function keyRows(context, panel, room) {  // [{words, role, x, row}], rows that 
     return found;
 }
 
+function uprightRoom(context, panel, across) {  // for words above a panel that stand upright because they are too wide
+    font(context, SMALL);
+    const widest = Math.max(...panel.x.labels.map(label => context.measureText(label).width));
+    return widest + 6 > across / panel.x.labels.length ? widest - 14 : 0;
+}
+
 function wrap(context, words, room) {
     const lines = [''];
     for (const word of words.split(' ')) {
@@ -108,7 +114,10 @@ function layout(context, figure, width) {
             const inside = panel.left < 0 ? size + panel.left : panel.left, across = size - inside - panel.right;
             const key = keyRows(context, panel, size - inside - 6);
             if (key.length) below = Math.max(below, start + panel.bottom + panel.key_top + KEY_ROW * (key.at(-1).row + 1) + 6);
-            panels.push({panel, key, x: left + inside, y: start + panel.top, w: across, h: panel.bottom - panel.top});
+            const lift = panel.over ? uprightRoom(context, panel, across) : 0;
+            below = Math.max(below, start + block.height + lift);
+            const [y, h] = [start + panel.top + lift, panel.bottom - panel.top];
+            panels.push({panel, key, x: left + inside, y, w: across, h, lift});
         }
         bottom = Math.max(bottom, below);
     });
@@ -422,12 +431,20 @@ function panelOn(context, box, dark) {
     font(context, NORMAL);
     const down = panel.over ? -1 : 1, level = panel.over ? y : y + h;
     words(context, 'center', panel.over ? 'bottom' : 'top', ink);
-    const gap = w / Math.max(1, panel.x.ticks.length), widestX = Math.max(0, ...panel.x.labels.map(label => context.measureText(label).width));
-    if (panel.over) font(context, NORMAL * Math.min(1, Math.max(0.45, gap / (widestX + 5))));
+    if (panel.over) font(context, SMALL);
     let free = Infinity;
     for (let i = panel.x.ticks.length - 1; i >= 0; i--) {  // the last label is the one to keep
         const at = x + w * tickPlace(panel.x, panel.x.ticks[i]), half = context.measureText(panel.x.labels[i] || '').width / 2;
         if (panel.x.tick) { context.beginPath(); context.moveTo(at, level); context.lineTo(at, level + down * panel.x.tick); context.stroke(); }
+        if (box.lift) {
+            context.save();
+            context.translate(at, level - panel.x.tick - 8);
+            context.rotate(-Math.PI / 2);
+            words(context, 'left', 'middle', ink);
+            context.fillText(panel.x.labels[i], 0, 0);
+            context.restore();
+            continue;
+        }
         if (!panel.x.labels[i] || at + half > free) continue;
         context.fillText(panel.x.labels[i], at, level + down * (panel.x.tick + 8));
         free = at - half - 3;
@@ -458,8 +475,8 @@ function panelOn(context, box, dark) {
         words(context, 'left', 'bottom', ink);
         font(context, TITLE);
         const room = w + panel.right - 2, wide = context.measureText(panel.title).width;
-        if (wide > room) font(context, TITLE * Math.max(0.6, room / wide));
-        context.fillText(panel.title, x, y - (panel.over ? 34 : 7));
+        if (wide > room) font(context, TITLE * Math.max(0.5, room / wide));
+        context.fillText(panel.title, x, y - (panel.over ? 34 + box.lift : 7));
     }
     font(context, NORMAL);
     words(context, 'center', 'middle', ink);

@@ -39,7 +39,9 @@ function mount(element, model) {
         asked = 0;
         const width = element.clientWidth;
         if (!figure || !width) return;
-        const start = performance.now(), ratio = devicePixelRatio || 1, dark = darkPage(element);
+        const start = performance.now(), dark = darkPage(element);
+        const enlarged = Math.max(1, canvas.getBoundingClientRect().width / width);  // by a slide's transform
+        const ratio = (devicePixelRatio || 1) * enlarged;
         plan = layout(context, figure, width);
         const [across, down] = [Math.round(width * ratio), Math.round(plan.height * ratio)];
         if (canvas.width !== across || canvas.height !== down) {
@@ -98,6 +100,7 @@ function mount(element, model) {
         theme.observe(part, {attributes: true, attributeFilter: ['class', 'style', 'data-jp-theme-light', 'data-vscode-theme-kind', 'data-theme']});
     }
     preference.addEventListener('change', later);
+    addEventListener('resize', later);
     for (const name of ['pointermove', 'pointerdown']) canvas.addEventListener(name, point);
     canvas.addEventListener('pointerleave', leave);
     canvas.addEventListener('blur', leave);
@@ -110,6 +113,7 @@ function mount(element, model) {
         size.disconnect();
         theme.disconnect();
         preference.removeEventListener('change', later);
+        removeEventListener('resize', later);
         sharpness.removeEventListener('change', follow);
         cancelAnimationFrame(asked);
         element.replaceChildren();
