@@ -60,8 +60,8 @@ RAMPS = {
 
 
 def color(role: str, dark: bool = False) -> str:
-    """The colour of a role; words that begin with "#" are a colour already."""
-    return role if role.startswith("#") else ROLES[role][dark]
+    """The colour of a role; "#0072B2" and "#0072B2|#56B4E9", for both kinds of page, are colours already."""
+    return role.split("|")[-1 if dark else 0] if role.startswith("#") else ROLES[role][dark]
 
 
 def ramp(name: str, steps: int = 256, dark: bool = False) -> np.ndarray:

@@ -83,8 +83,8 @@ function keyRows(context, panel, room) {  // [{words, role, x, row}], rows that 
 
 function uprightRoom(context, panel, across) {  // for words above a panel that stand upright because they are too wide
     font(context, SMALL);
-    const widest = Math.max(...panel.x.labels.map(label => context.measureText(label).width));
-    return widest + 6 > across / panel.x.labels.length ? widest - 14 : 0;
+    const wide = panel.x.labels.map(label => context.measureText(label).width), gap = across / wide.length - 6;
+    return wide.some((one, i) => i && (one + wide[i - 1]) / 2 > gap) ? Math.max(...wide) - 14 : 0;
 }
 
 function wrap(context, words, room) {
@@ -146,8 +146,7 @@ function lookup(name, dark) {  // 256 colours of a ramp, each four bytes
 }
 
 function color(role, dark) {
-    if (role[0] !== '#') return LOOK.roles[role][+dark];
-    return role;
+    return role[0] === '#' ? role.split('|').at(dark ? -1 : 0) : LOOK.roles[role][+dark];
 }
 
 function shares(mark, column) {  // of a histogram's cells, from their packed cube roots
