@@ -1,11 +1,10 @@
-"""`python tests/machines.py [machine ...]`: notebooks and tests that train, as computers of other kinds run them.
+"""`python tests/machines.py [machine ...]`: the notebooks, and tests that train, as computers of other kinds run them.
 
 Floating-point sums are rounded in another order by each kind of processor and number of threads, and training multiplies the
 difference. A machine here is a set of environment variables; the libraries below torch take another path for each. What no variable
 can emulate, `ulp-1` to `ulp-3` stand in for: every random draw of torch is moved by -1, 0 or +1 unit in its last place.
 
-Without names all of MACHINES are run, one after another; arguments after "--" go to pytest, in place of the notebooks and tests
-that train.
+Without names all of MACHINES are run, one after another; arguments after "--" go to pytest, in place of TRAIN.
 """
 
 from __future__ import annotations
@@ -39,17 +38,24 @@ MACHINES = {
 """Name -> environment. TEST_THREADS and TEST_ULP are read by `apply`."""
 
 TRAIN = [
-    *(f"notebooks/{number:02}_*.ipynb" for number in range(1, 11)),
-    "tests/test_symmetry.py",
-    "tests/test_training.py",
-    "tests/test_sweep.py",
-    "tests/test_widths.py",
-    "tests/test_growth.py",
-    "tests/test_finite_width.py",
-    "tests/test_lsuv.py",
-    "tests/test_notebooks_exercises.py",
+    "notebooks/*.ipynb",
+    *(
+        f"tests/**/test_{name}.py"
+        for name in (
+            "finite_width",
+            "growth",
+            "lsuv",
+            "notebooks_exercises",
+            "residual",
+            "sweep",
+            "symmetry",
+            "training",
+            "transfer",
+            "widths",
+        )
+    ),
 ]
-"""Notebooks and tests whose numbers come from training or from many layers."""
+"""Notebooks, and tests whose numbers come from training or from many layers."""
 
 
 def apply() -> None:

@@ -1,6 +1,7 @@
 """The comparison: its sums against pandas by hand, the shipped runs against runs made anew, the heat map and its app."""
 
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,7 @@ import pytest
 from pictures import mark, marks, pixels
 
 import initviz as iv
+from initviz.__main__ import main
 from initviz.diagnosis import KINDS
 from initviz.experiments import cells, heat_map, recommendations, remake
 from initviz.experiments._compare import COLUMNS, GRID, TRAINED, shipped_runs
@@ -137,6 +139,13 @@ def test_remake_writes_the_table(tmp_path, monkeypatch):
     runs = remake(path, workers=1)
     assert len(runs) == 4
     pd.testing.assert_frame_equal(pd.read_csv(path), runs[COLUMNS], rtol=1e-3)
+
+
+def test_the_command_writes_into_the_current_folder(made, tmp_path, monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr("initviz.__main__.remake", lambda *arguments: asked.append(arguments) or made)
+    assert main(["compare"]) == 0 and "trained" in capsys.readouterr().out
+    assert asked == [(Path("comparison.csv"), None, 2)]
 
 
 # Picture and app -----------------------------------------------------------------------------------------------------------

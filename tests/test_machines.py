@@ -55,3 +55,7 @@ def test_the_kernel_of_a_notebook_is_that_machine(tmp_path, monkeypatch):
 def test_an_unknown_machine_is_named(capsys):
     assert machines.main(["odlest"]) == 2
     assert "no such machine: odlest" in capsys.readouterr().err
+
+
+def test_what_is_run_exists():
+    assert all(list(machines.ROOT.glob(pattern)) for pattern in machines.TRAIN)

@@ -1,6 +1,6 @@
 """One forward and one backward pass of any nn.Module, measured layer by layer.
 
-Nothing is kept of a layer but its numbers: statistics are taken in hooks, while the tensor is there anyway. A model comes
+Nothing is kept of a layer but its numbers: they are taken in hooks, while the tensor is there anyway. A model comes
 back exactly as it went in.
 """
 
@@ -15,13 +15,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from initviz._core.arguments import look_up, several, whole_number
-from initviz._core.batches import batch_size, call, own_batch
+from initviz._core.batches import batch_size, call, first_line, own_batch
 from initviz._core.layers import bare, layers_of
 from initviz._core.outputs import real_tensors
+from initviz._core.readings import Readings
 from initviz._core.restore import no_collection, restored
-from initviz.inspection._recorder import Recorder
+from initviz.inspection._recorder import REENTRANT, Recorder
 from initviz.inspection._report import QUANTITIES, Report
-from initviz.inspection._watch import ActivationWatch
 
 
 def probe(
@@ -64,7 +64,8 @@ def probe(
     Raises:
         TypeError: `model` is not an nn.Module, or an argument is of the wrong kind.
         ValueError: an empty batch, one that does not fit the model, a model that can't be measured (no layer; lazy, complex or
-            meta parameters; TorchScript; re-entrant checkpoints), a loss that is not a scalar or that no parameter can change.
+            meta parameters; TorchScript; re-entrant checkpoints; nested tensors), a pass that fails, a loss that is not a scalar or
+            that no parameter can change.
     """
     model = bare(model)
     layers = layers_of(model)
@@ -76,7 +77,8 @@ def probe(
     parameters = list(model.parameters())
     parameter = parameters[0]
     size = batch_size(x)
-    recorder = Recorder(layers, frozenset(quantities), {"bins": bins, "sample": sample})
+    labels = _label_range(y) if loss is None else (0, 0)
+    recorder = Recorder(layers, frozenset(quantities), Readings(bins, sample))
 
     with no_collection(), ExitStack() as stack:
         stack.enter_context(torch.inference_mode(False))
@@ -84,16 +86,11 @@ def probe(
         stack.enter_context(restored(model, parameters, seed))
         recorder.watch(model, parameters, stack)
         x, y = own_batch(x, parameter.device), own_batch(y, parameter.device)
-        try:
-            with ActivationWatch(recorder):
-                output = call(model, x)
-        except ValueError:
-            if recorder.problem:
-                raise ValueError(recorder.problem) from None
-            raise
+        with recorder:
+            output = call(model, x)
         recorder.end_forward()
-        value = _scalar(_loss(output, y, loss, size))
-        _backward(value, recorder.targets(parameters))
+        value = _scalar(_loss(output, y, loss, size, labels))
+        _backward(value, recorder.targets(stack))
         return Report(
             layers=recorder.layer_stats(),
             loss=value.item(),
@@ -106,15 +103,29 @@ def probe(
 def _backward(value: Tensor, targets: list[Tensor]) -> None:
     try:
         torch.autograd.backward(value, inputs=targets)
-    except RuntimeError as error:
-        if "use_reentrant" not in str(error):
-            raise
-        raise ValueError(
-            "model: uses torch.utils.checkpoint with use_reentrant=True, which hides gradients; use_reentrant=False does not"
-        ) from error
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, TypeError, ValueError) as error:
+        if "use_reentrant" in str(error):
+            raise ValueError(REENTRANT) from error
+        words = f"{type(error).__name__}: {first_line(error)}"
+        raise ValueError(f"model: its backward pass failed: {words}") from error
+    except Exception as error:  # of the user's own, who may want to see it
+        error.add_note("in the backward pass of the model that initviz probes")
+        raise
 
 
-def _loss(output: Any, y: Any, loss: Callable[[Any, Any], Tensor] | None, batch_size: int) -> Any:
+def _label_range(y: Any) -> tuple[int, int]:
+    """The smallest and the largest class among whole-number labels, read before the pass. -100 is torch's mark for "ignore"."""
+    if not isinstance(y, Tensor) or y.is_floating_point() or y.is_complex():
+        return 0, 0
+    counted = y[y != -100]
+    return (int(counted.min()), int(counted.max())) if counted.numel() else (0, 0)
+
+
+def _loss(
+    output: Any, y: Any, loss: Callable[[Any, Any], Tensor] | None, batch_size: int, labels: tuple[int, int]
+) -> Any:
     if loss is not None:
         if not callable(loss):
             raise TypeError(f"loss: got {type(loss).__name__}; it takes a function (output, y) -> scalar tensor")
@@ -128,7 +139,7 @@ def _loss(output: Any, y: Any, loss: Callable[[Any, Any], Tensor] | None, batch_
         raise ValueError("model: its output has no real tensor; pass `loss` to say what to differentiate")
     logits = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
     if y is None:
-        return (logits * torch.randn(logits.shape).to(logits)).sum() / batch_size
+        return (logits * torch.randn(logits.shape, device="cpu").to(logits)).sum() / batch_size
     if not isinstance(y, Tensor):
         raise TypeError(f"y: got {type(y).__name__}; it takes a tensor")
     if y.is_floating_point():
@@ -142,9 +153,9 @@ def _loss(output: Any, y: Any, loss: Callable[[Any, Any], Tensor] | None, batch_
     else:
         hint = "; 0 or 1 for each output is taken as floats: y.float()" if y.shape == logits.shape else ""
         raise ValueError(f"y: shape {tuple(y.shape)} does not fit the output's {tuple(logits.shape)} as classes{hint}")
-    wrong = y[((y < 0) & (y != -100)) | (y >= classes)]  # -100 is torch's mark for "ignore"
-    if wrong.numel():
-        raise ValueError(f"y: has class {int(wrong[0])}; the model's output has classes 0 to {classes - 1}")
+    for label in labels:
+        if not 0 <= label < classes:
+            raise ValueError(f"y: has class {label}; the model's output has classes 0 to {classes - 1}")
     return F.cross_entropy(logits, y.long())
 
 

@@ -1,27 +1,45 @@
-"""What a probe hangs on a model: hooks that turn each tensor into its statistics while it passes by, and keep nothing else."""
+"""What a probe hangs on a model: hooks that take each tensor's numbers while it passes by, and keep nothing else."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from initviz._core.fans import fans
-from initviz._core.layers import own_weight, weight_of
+from initviz._core.layers import Unmeasurable, own_weight, refuse_unreadable, weight_of
 from initviz._core.outputs import plus, real_tensors
+from initviz._core.readings import Reading, Readings
 from initviz._core.restore import Kept
-from initviz._core.statistics import TensorStats, rms, tensor_stats
-from initviz._core.torch_internals import UnseenByModes, own_parameters, tree_leaves, version, within_torch_func
+from initviz._core.statistics import TensorStats
+from initviz._core.torch_internals import UnseenByModes, own_parameters, tree_leaves, version, whole
 from initviz.initializers import ActivationModule
+from initviz.inspection._functions import activation_name, flat_parts, may_write
 from initviz.inspection._report import LayerStats
-from initviz.inspection._units import dead_units, distinct_units, unit_axis
+from initviz.inspection._units import (
+    dead_units,
+    distinct_units,
+    few_places,
+    largest_magnitudes,
+    share_of_zeros,
+    unit_axis,
+)
 
 _REACH = 32
 """Steps back through the autograd graph, from an activation's input, in which its layer is looked for: enough for a
 normalization, a reshaping and a sum of branches."""
+
+
+REENTRANT = (
+    "model: uses torch.utils.checkpoint with use_reentrant=True, which hides gradients; use_reentrant=False does not"
+)
 
 
 @dataclass(eq=False)
@@ -34,36 +52,42 @@ class _Call:
     output: Tensor | None = None  # of the latest call alone, so that no tensor is kept
     shape: torch.Size = field(default_factory=torch.Size)
     version: int = 0  # of the output, as it was measured: what is written into it since counts it up
-    stats: dict[str, TensorStats] = field(default_factory=dict)
+    stats: dict[str, Reading[TensorStats]] = field(default_factory=dict)
     activation_name: str | None = None
-    units: int | None = None
-    distinct_units: int | None = None
-    dead_units: float | None = None
+    units: Reading[tuple[int, int | None]] | None = None  # how many there are, and how many of them differ
+    differences: Reading[Callable[[], tuple[int, int | None]]] | None = (
+        None  # the same of the units' gradients, if it is asked for
+    )
+    dead_units: Reading[float] | None = None
     handle: Any = None
-    other_gradient: TensorStats | None = None  # of a further output, such as an LSTM's last state
+    other_gradient: Reading[TensorStats] | None = None  # of a further output, such as an LSTM's last state
 
     def axis(self, tensor: Tensor) -> int:
         return unit_axis(self.module, tensor, len(self.shape))
 
 
-class Recorder:
-    """Collects statistics from hooks on layers, activations, gradients and parameters."""
+class Recorder(TorchFunctionMode):
+    """Takes the numbers of one pass, by hooks on layers, activations, gradients and parameters; as a mode (`with recorder:`, around the
+    forward pass) it also sees each torch function that is called.
 
-    def __init__(self, layers: dict[nn.Module, str], quantities: frozenset[str], options: dict[str, int]) -> None:
+    On a GPU nothing is read during the pass: `layer_stats`, after it, reads everything.
+    """
+
+    def __init__(self, layers: dict[nn.Module, str], quantities: frozenset[str], readings: Readings) -> None:
+        super().__init__()
         self.layers = layers
         self.weights = {module: own_weight(module) for module in layers}
         self.quantities = quantities
-        self.options = options
+        self.readings = readings
         self.kept = Kept()
         self.parameters: list[nn.Parameter] = []
         self.calls: list[_Call] = []
         self.counts: dict[nn.Module, int] = {}
         self.sources: dict[Any, _Call] = {}  # the graph's node that made a layer's output -> its call
-        self.weight_gradients: dict[int, TensorStats] = {}
+        self.weight_gradients: dict[int, Reading[TensorStats]] = {}
         self.anchors: list[Tensor] = []
         self.anchored: set[nn.Module] = set()
         self.unanchored: set[nn.Module] = set()
-        self.problem = ""  # why the model can't be measured, found on the way
         self.forward = True  # False in the backward pass, where checkpointing calls modules again
         self.inside = False  # within an ActivationModule, whose parts are not activations of their own
         self.entered: _Call | None = None  # the call whose ActivationModule that is
@@ -77,12 +101,6 @@ class Recorder:
             if isinstance(module, ActivationModule):
                 stack.callback(module.register_forward_pre_hook(self.before_module, with_kwargs=True).remove)
                 stack.callback(module.register_forward_hook(self.after_module).remove)
-        measured = set(map(id, self.weights.values())) if "weight_gradient" in self.quantities else set()
-        for parameter in parameters:
-            if parameter.requires_grad:
-                keep = id(parameter) in measured
-                hook = self.after_weight_gradient if keep else _drop_gradient
-                stack.callback(parameter.register_post_accumulate_grad_hook(hook).remove)
 
     def end_forward(self) -> None:
         """From now on modules are only called again by checkpointing, and nothing needs to be kept of the pass."""
@@ -91,9 +109,9 @@ class Recorder:
         if self.calls:
             self.calls[-1].output = None
 
-    def measure(self, tensor: Tensor, flat: tuple[float | None, float | None] = (None, None)) -> TensorStats:
+    def measure(self, tensor: Tensor, flat: tuple[float | None, float | None] = (None, None)) -> Reading[TensorStats]:
         with UnseenByModes():
-            return tensor_stats(tensor, flat=flat, **self.options)
+            return self.readings.stats(tensor, flat)
 
     def measure_gradient(self, call: _Call, quantity: str, tensor: Tensor) -> Any:
         if not tensor.requires_grad or quantity not in self.quantities:
@@ -101,11 +119,15 @@ class Recorder:
 
         def hook(gradient: Tensor) -> None:
             call.stats[quantity] = self.measure(gradient)
-            if quantity == "preactivation_gradient" and call.distinct_units != call.units:
-                _, distinct = distinct_units(gradient, call.axis(gradient))
-                call.distinct_units = max(call.distinct_units or 1, distinct or 1)
+            if quantity == "preactivation_gradient" and call.units is not None and not _all_differ(call.units):
+                self.measure_differences(call, gradient)
 
         return tensor.register_hook(hook)
+
+    def measure_differences(self, call: _Call, gradient: Tensor) -> None:
+        """Keep what tells whether units differ in their gradients; where they differ in their outputs, no one asks."""
+        later = lambda places: partial(distinct_units, places, gradient.dtype)  # noqa: E731
+        call.differences = self.readings.of(few_places(gradient, call.axis(gradient)), later)
 
     def measure_other_gradients(self, call: _Call, output: Any) -> None:
         """Of several outputs the first is measured, but the gradient may come back through another one alone."""
@@ -129,11 +151,7 @@ class Recorder:
                 return None
             with UnseenByModes():  # checkpointing computes it again, and must find what it found before
                 return self.anchor(module, output, tensor)
-        if within_torch_func(tensor):
-            self.problem = (
-                f"model: calls {self.layers[module]} within torch.func (vmap, grad), where no value can be read"
-            )
-            raise ValueError(self.problem)
+        refuse_unreadable(tensor, self.layers[module])
         with UnseenByModes():
             anchored = None
             if not self.takes_gradient(args, tensor):
@@ -157,11 +175,15 @@ class Recorder:
         """Whether the backward pass reaches `output` by itself. If not, an anchor is added to it: a zero that takes a gradient."""
         if "weight_gradient" in self.quantities:
             return output.requires_grad
+        if args and isinstance(args[0], Tensor) and args[0].requires_grad:
+            return True  # the usual case, at a tenth of the cost
         return any(isinstance(leaf, Tensor) and leaf.requires_grad for leaf in tree_leaves(args))
 
     def anchor(self, module: nn.Module, output: Any, tensor: Tensor) -> Any:
         """The output with an anchor, or None where it takes none."""
         anchored = None
+        if not torch.is_grad_enabled() and _in_a_reentrant_checkpoint():
+            raise Unmeasurable(REENTRANT)
         if torch.is_grad_enabled():
             anchor = torch.zeros((), dtype=tensor.dtype, device=tensor.device, requires_grad=True)
             anchored = plus(output, anchor)
@@ -172,13 +194,21 @@ class Recorder:
             self.anchors.append(anchor)
         return anchored
 
-    def targets(self, parameters: list[nn.Parameter]) -> list[Tensor]:
-        """What the backward pass goes back to. Unless they are asked for, gradients of weights, a third of the work, are left out:
-        the anchors behind the first layers and the parameters outside the layers lead it past everything that is measured."""
+    def targets(self, stack: ExitStack) -> list[Tensor]:
+        """What the backward pass goes back to, with hooks that measure and drop the gradients there.
+
+        Unless they are asked for, gradients of weights, a third of the work, are left out: the anchors behind the first layers
+        and the parameters outside the layers lead it past everything that is measured.
+        """
         left_out = set()
         if "weight_gradient" not in self.quantities:
             left_out = {id(p) for m in self.counts if m not in self.unanchored for p in own_parameters(m).values()}
-        return [p for p in parameters if p.requires_grad and id(p) not in left_out] + self.anchors
+        measured = set(map(id, self.weights.values())) if "weight_gradient" in self.quantities else set()
+        targets = [p for p in self.parameters if p.requires_grad and id(p) not in left_out]
+        for parameter in targets:
+            hook = self.after_weight_gradient if id(parameter) in measured else _drop_gradient
+            stack.callback(parameter.register_post_accumulate_grad_hook(hook).remove)
+        return [*targets, *self.anchors]
 
     def before_activation(self, call: _Call, tensor: Tensor) -> None:
         """`tensor` is the pre-activation of `call`, as far as is known: the layer's output, then an activation's input."""
@@ -188,14 +218,21 @@ class Recorder:
         if "preactivation" in self.quantities:
             call.stats["preactivation"] = self.measure(tensor)
         call.handle = self.measure_gradient(call, "preactivation_gradient", tensor)
-        call.units, call.distinct_units = distinct_units(tensor, call.axis(tensor))
+        call.units = None
+        if tensor.dim() >= 2:
+            count = partial(distinct_units, dtype=tensor.dtype)
+            call.units = self.readings.of(few_places(tensor, call.axis(tensor)), count)
 
     def after_activation(self, call: _Call, name: str, flat: tuple[float | None, float | None], tensor: Tensor) -> None:
         call.activation_name = name
         call.output = None
         if "activation" in self.quantities:
             call.stats["activation"] = stats = self.measure(tensor, flat)
-            call.dead_units = dead_units(tensor, call.axis(tensor)) if stats.zeros else 0.0
+            axis = call.axis(tensor)
+            if stats.known:
+                call.dead_units = Reading(dead_units(tensor, axis) if stats.value.zeros else 0.0)
+            else:
+                call.dead_units = self.readings.of(largest_magnitudes(tensor, axis), share_of_zeros)
         self.measure_gradient(call, "activation_gradient", tensor)
 
     def pending(self, z: Any) -> _Call | None:
@@ -236,7 +273,7 @@ class Recorder:
                 self.before_activation(call, z)
         return call
 
-    # Activation modules of our own; functions come through `initviz.inspection`
+    # Activation modules of our own
 
     def before_module(self, module: nn.Module, args: Any, kwargs: Any) -> None:
         self.entered = self.enter(next(iter([*args, *kwargs.values()]), None))
@@ -248,6 +285,30 @@ class Recorder:
             with UnseenByModes():
                 self.after_activation(self.entered, module.activation.name, module.activation.flat, output)
 
+    # Functions
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        name = getattr(func, "__name__", "")
+        if may_write(func, name, args, kwargs):
+            with UnseenByModes():
+                self.keep(args, kwargs)
+        activation = None if self.inside else activation_name(name)
+        if activation is None:
+            return func(*args, **kwargs)
+        call = self.enter(args[0] if args else kwargs.get("input"))
+        output = func(*args, **kwargs)
+        if call is not None:
+            self.after_activation(call, *flat_parts(activation, args, kwargs), output)
+        return output
+
+    def keep(self, args: Any, kwargs: Any) -> None:
+        """Copy each parameter that is among the arguments, or that one of them is a view of, before it is written into."""
+        for tensor in tree_leaves((args, kwargs)):
+            owner = whole(tensor, self.parameters) if isinstance(tensor, Tensor) else None
+            if isinstance(owner, nn.Parameter):
+                self.kept.keep(owner)
+
     # Weights
 
     def after_weight_gradient(self, parameter: Tensor) -> None:
@@ -256,17 +317,20 @@ class Recorder:
         _drop_gradient(parameter)
 
     def layer_stats(self) -> tuple[LayerStats, ...]:
+        """A record of each call of each layer, then of the layers that were not reached."""
+        weights = {module: weight_of(module).detach() for module in self.layers}
+        take = self.readings.stats if "weight" in self.quantities else self.readings.rms
+        measured = {module: take(weight) for module, weight in weights.items()}
+        self.readings.read()
         unreached = [_Call(module, name) for module, name in self.layers.items() if module not in self.counts]
-        measured = {}
-        for module in self.layers:
-            weight = weight_of(module).detach()
-            measured[module] = weight, self.measure(weight) if "weight" in self.quantities else None
         layers = []
         for call in self.calls + unreached:
-            weight, weight_stats = measured[call.module]
+            weight, found = weights[call.module], measured[call.module].value
             if call.other_gradient is not None:
                 call.stats.setdefault("preactivation_gradient", call.other_gradient)
+            units, distinct = _units(call)
             fan_in, fan_out = fans(weight, call.module)
+            weight_gradient = self.weight_gradients.get(id(self.weights[call.module]))
             layers.append(
                 LayerStats(
                     name=call.name,
@@ -276,16 +340,43 @@ class Recorder:
                     fan_in=fan_in,
                     fan_out=fan_out,
                     activation_name=call.activation_name,
-                    units=call.units,
-                    distinct_units=call.distinct_units,
-                    dead_units=call.dead_units,
-                    weight_rms=rms(weight) if weight_stats is None else weight_stats.rms,
-                    weight=weight_stats,
-                    weight_gradient=self.weight_gradients.get(id(self.weights[call.module])),
-                    **call.stats,
+                    units=units,
+                    distinct_units=distinct,
+                    dead_units=None if call.dead_units is None else call.dead_units.value,
+                    weight_rms=found.rms if isinstance(found, TensorStats) else found,
+                    weight=found if isinstance(found, TensorStats) else None,
+                    weight_gradient=None if weight_gradient is None else weight_gradient.value,
+                    **{quantity: reading.value for quantity, reading in call.stats.items()},
                 )
             )
         return tuple(layers)
+
+
+def _in_a_reentrant_checkpoint() -> bool:
+    """Whether a function on the stack is torch.utils.checkpoint's, or the one of a library that is made in the same way. Where its
+    input takes no gradient, autograd never asks for a second pass: the layers in it have no gradient at all."""
+    frame = sys._getframe()
+    while (caller := frame.f_back) is not None:
+        frame = caller
+        if frame.f_code.co_qualname == "CheckpointFunction.forward":
+            return True
+    return False
+
+
+def _all_differ(units: Reading[tuple[int, int | None]]) -> bool:
+    """Whether it is known already that every unit differs from the others."""
+    return units.known and units.value[0] == units.value[1]
+
+
+def _units(call: _Call) -> tuple[int | None, int | None]:
+    """How many units a layer has, and how many of them differ in what they compute or in the gradient that they get."""
+    if call.units is None:
+        return None, None
+    units, distinct = call.units.value
+    if distinct != units and call.differences is not None:
+        _, others = call.differences.value()
+        distinct = max(distinct or 1, others or 1)
+    return units, distinct
 
 
 def _alike(output: torch.Size, z: torch.Size) -> bool:

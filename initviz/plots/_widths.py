@@ -54,8 +54,9 @@ def widths(spread: WidthSpread, curve: FactorCurve, chosen_at: int, title: str =
 
 def _colors(count: int) -> list[str]:
     """From viridis: its darker part on a white page, its brighter part on a dark one."""
-    tables = [ramp("viridis")[np.rint(np.linspace(*ends, count) * 255).astype(int)] for ends in ((0.72, 0.08), (0.45, 1))]
-    return ["|".join("#{:02X}{:02X}{:02X}".format(*row) for row in pair) for pair in zip(*(t.tolist() for t in tables))]
+    parts = (np.linspace(0.72, 0.08, count), np.linspace(0.45, 1, count))
+    tables = [ramp("viridis")[np.rint(part * 255).astype(int)].tolist() for part in parts]
+    return ["|".join("#{:02X}{:02X}{:02X}".format(*row) for row in pair) for pair in zip(*tables)]
 
 
 def _spread(spread: WidthSpread, chosen_at: int) -> Panel:

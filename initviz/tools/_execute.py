@@ -54,7 +54,7 @@ def execute(path: Path, check: bool = False) -> float:
         return seconds
     notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
     notebook.metadata["language_info"] = {"name": "python"}
-    path.write_text(steady(notebook) + "\n", encoding="utf-8")
+    path.write_text(steady(notebook) + "\n", encoding="utf-8", newline="\n")
     return seconds
 
 

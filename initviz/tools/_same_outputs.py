@@ -84,7 +84,7 @@ def _parts(text: str, html: bool) -> list[str | _Measured]:
     for i, (number, value) in enumerate(zip(numbers, values)):
         before, after = pairs[i], pairs[i - 1]  # whether it stands before a "±", and after one
         if before or after or number["point"] or number["power"] or re.match(r" ?%", text[number.end() :]):
-            unit = Decimal(1).scaleb(value.as_tuple().exponent)
+            unit = Decimal(1).scaleb(int(value.as_tuple().exponent))
             mean = values[i - 1] if after else value
             spread = values[i + 1] if before else value if after else Decimal(0)
             parts += [_blanks(text[end : number.start()]).rstrip(" "), _Measured(number[0], value, unit, mean, spread)]
