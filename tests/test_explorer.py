@@ -57,7 +57,7 @@ MOVES = {
 
 
 def test_there_is_a_control_for_every_setting_and_for_the_panels(explorer):
-    assert set(explorer.controls) == {*MOVES, "forward", "backward"}
+    assert set(explorer.controls) == {*MOVES, "device", "forward", "backward"}
     c = explorer.controls
     assert (c["depth"].min, c["depth"].max) == (1, 200)
     assert (c["width"].options[0], c["width"].options[-1]) == (8, 1024)
@@ -110,7 +110,8 @@ def test_every_control_has_a_tooltip_and_none_needs_a_mouse(explorer):
     for w in controls:  # ipywidgets shows no tooltip of a menu that has a label: there the label has it
         if isinstance(w, widgets.Dropdown):
             assert f'title="{html.escape(w.tooltip)}"' in w.description and w.description_allow_html
-    assert {id(w) for w in explorer.controls.values()} <= {id(w) for w in shown}
+    known = [w for name, w in explorer.controls.items() if name != "device" or len(w.options) > 1]
+    assert {id(w) for w in known} <= {id(w) for w in shown}
     assert not any(isinstance(w, widgets.Output) for w in shown)
 
 
