@@ -70,6 +70,9 @@ class Clinic(Frame):
     def said(self) -> str:
         return verdict_html(self._shown()[1])
 
+    def grid(self) -> dict[str, list]:
+        return {"patient": list(self._patients), "view": list(self.controls["view"].options)}
+
     def summary(self) -> str:
         remedy = f"; remedy: {self.page.remedy}" if self.page.remedy else ""
         return (

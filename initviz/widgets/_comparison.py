@@ -71,6 +71,9 @@ class Comparison(Frame):
     def describe(self, title: str = "") -> Figure:
         return heat_map_figure(self.map)
 
+    def grid(self) -> dict[str, list]:
+        return {name: list(self.controls[name]._options_values) for name in ("quantity", "depth")}
+
     def summary(self) -> str:
         return f"Comparison: {WORDS[self.map.quantity].lower()} of {len(self.map.schemes)} schemes at {self.map.depth} layers"
 

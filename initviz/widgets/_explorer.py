@@ -124,6 +124,14 @@ class Explorer(Frame):
     def _panels(self) -> dict[str, Any]:
         return {"forward": self.controls["forward"].value, "backward": self.controls["backward"].value}
 
+    def grid(self) -> dict[str, list]:
+        return {
+            "activation": ["tanh", "sigmoid", "relu"],
+            "scheme": ["xavier_normal", "he_normal"],
+            "depth": [10, 20, 30, 50],
+            "scale": [0.5, 0.75, 1.0, 1.5, 3.0],
+        }
+
     def summary(self) -> str:
         return f"Explorer: {self.measurement.settings.label}; {self.measurement.verdict.kind}"
 

@@ -69,6 +69,9 @@ class FansExplorer(Frame):
             f"way back (theory {one.backward_theory:.3g}). A single draw strays by about {one.forward_error:.0%}."
         )
 
+    def grid(self) -> dict[str, list]:
+        return {"choice": list(FAN_CHOICES), "n_in": [16, 64, 256, 1024], "n_out": [16, 64, 256, 1024]}
+
     def summary(self) -> str:
         c = self.controls
         return f"Fans explorer, {c['activation'].value}, {c['distribution'].value} weights, seed {c['seed'].value}. {self.sentence}"

@@ -75,6 +75,10 @@ class Frame(widgets.VBox):
     def describe(self, title: str = "") -> Figure:
         raise NotImplementedError
 
+    def grid(self) -> dict[str, list]:
+        """Settings worth recording for a deck, see `iv.record`: name -> values."""
+        raise NotImplementedError
+
     def figures(self) -> tuple[Figure, ...]:
         """All its pictures, as data."""
         return (self.describe(),)

@@ -88,6 +88,9 @@ class LsuvStepper(Frame):
     def sentence(self) -> str:
         return self.step.sentence
 
+    def grid(self) -> dict[str, list]:
+        return {"start": list(STARTS), "step": list(range(self.controls["depth"].value + 2))}
+
     def summary(self) -> str:
         s = self.step.settings
         return (

@@ -91,6 +91,9 @@ class PhaseExplorer(Frame):
         """The plane: what a page without a kernel shows."""
         return self.plane.png()
 
+    def grid(self) -> dict[str, list]:
+        return {"sigma_b": [0.0, 0.1, 0.3, 1.0], "sigma_w": [0.5, 0.8, 1.0, 1.2, 1.3, 1.5, 2.0, 3.0]}
+
     def summary(self) -> str:
         c = {name: widget.value for name, widget in self.controls.items()}
         return (

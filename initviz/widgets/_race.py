@@ -295,6 +295,9 @@ class RaceExplorer(Frame):
         shown, step = self.controls["shown"].value, self.controls["time"].value
         return where + f"The layers of {shown} at step {step}: {verdict(self.report).kind}."
 
+    def grid(self) -> dict[str, list]:
+        return {"shown": self.labels, "time": list(range(0, self.step + 1, EVERY))}
+
     def summary(self) -> str:
         c = self.controls
         return (

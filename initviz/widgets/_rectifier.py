@@ -71,6 +71,9 @@ class RectifierExplorer(Frame):
             f"{backward:.3g} on the way back (theory {backward_theory:.3g})."
         )
 
+    def grid(self) -> dict[str, list]:
+        return {"recipe": list(RECIPES), "slope": [0.0, 0.1, 0.25, 0.5, 0.75], "scale": [0.9, 1.0, 1.1]}
+
     def summary(self) -> str:
         c = {name: widget.value for name, widget in self.controls.items()}
         return (

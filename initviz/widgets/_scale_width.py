@@ -83,6 +83,9 @@ class ScaleExplorer(Frame):
             f"(theory {theory[other]:.2f})."
         )
 
+    def grid(self) -> dict[str, list]:
+        return {"rule": list(RULES), "activation": ["relu", "tanh"], "std": [0.01, 0.03, 0.05, 0.1, 0.177, 0.3]}
+
     def summary(self) -> str:
         c = {name: widget.value for name, widget in self.controls.items()}
         return f"Scale x width: {c['activation']}, depth {c['depth']}, {RULES[c['rule']]}, seed {c['seed']}. {self.sentence}"

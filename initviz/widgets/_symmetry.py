@@ -83,6 +83,9 @@ class SymmetryExplorer(Frame):
         )
         return f"Step {step}: {words}; the two losses are {same}. Layer 1 {when}."
 
+    def grid(self) -> dict[str, list]:
+        return {"noise": [0.0, 1e-6, 1e-4, 1e-2], "steps": list(range(0, STEPS + 1, 50))}
+
     def summary(self) -> str:
         c = {name: widget.value for name, widget in self.controls.items()}
         return (

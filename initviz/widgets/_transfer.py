@@ -55,6 +55,9 @@ class TransferExplorer(Frame):
     def sentence(self) -> str:
         return in_words(self.result, self.controls["labels"].value, self.controls["strategy"].value)
 
+    def grid(self) -> dict[str, list]:
+        return {name: list(self.controls[name]._options_values) for name in ("source", "strategy", "labels")}
+
     def summary(self) -> str:
         return f"Transfer explorer: {self.sentence}"
 
