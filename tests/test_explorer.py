@@ -249,7 +249,7 @@ def test_no_png_is_painted_while_controls_move(explorer, monkeypatch):
 
 def test_the_projector_switch_marks_the_app_for_its_style(explorer):
     spare = {name for name, widget in explorer.controls.items() if "initviz-spare" in widget._dom_classes}
-    assert spare == {"bias_std", "normalization", "precision", "data", "skip", "forward", "backward"}
+    assert spare == {"bias_std", "seed", "normalization", "precision", "data", "skip", "forward", "backward"}
     assert "initviz-app" in explorer._dom_classes and "initviz-projector" not in explorer._dom_classes
     explorer.projector.value = True
     assert "initviz-projector" in explorer._dom_classes

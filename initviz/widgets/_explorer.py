@@ -35,7 +35,7 @@ class Explorer(Frame):
     """
 
     measurement: Measurement
-    spare = ("bias_std", "normalization", "precision", "data", "skip", "forward", "backward")
+    spare = ("bias_std", "seed", "normalization", "precision", "data", "skip", "forward", "backward")
 
     def __init__(
         self, settings: Settings, forward: str = "activation", backward: str = "preactivation_gradient"
@@ -73,6 +73,8 @@ class Explorer(Frame):
         self.pin.observe(self._toggle_pin, names="value")
         self.show_code.observe(lambda _: self._write_code(), names="value")
         self.save.on_click(lambda _: self._save_picture())
+        for widget in (self.show_code, self.save):
+            widget.add_class("initviz-spare")
         self.start(self._layout())
 
     def _layout(self) -> list[widgets.Widget]:
