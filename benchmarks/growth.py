@@ -24,7 +24,7 @@ from initviz.models import NetworkCache
 from initviz.plots import flow_figure, packed
 
 DEPTHS, WIDTHS = (10, 50, 200, 1000), (64, 256, 1024)
-LIMIT = 22
+LIMIT = 20
 """How many times depth 50 depth 1000 may cost."""
 
 

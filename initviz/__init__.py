@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from initviz._core import openmp as _openmp  # noqa: F401  first: before torch is loaded
 from initviz._core.extras import from_extra as _from_extra
 from initviz._core.statistics import TensorStats
-from initviz.datasets import DATASETS, curves, dataset, digits, gaussian, mnist1d, mnist1d_large, textures
+from initviz.datasets import DATASETS, curves, digits, gaussian, mnist1d, mnist1d_large, textures
+from initviz.datasets import get_dataset as dataset
 from initviz.diagnosis import Diagnosis, Verdict, assert_stable, diagnose, verdict
 from initviz.experiments import (
     FiniteWidth,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import html
 import math
+import warnings
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
@@ -15,9 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from initviz._core.arguments import several
+from initviz._core.progress import LOG
 from initviz._core.torch_internals import tree_leaves, tree_map
 from initviz.diagnosis._gates import judge
-from initviz.diagnosis._verdict import KINDS, Verdict
+from initviz.diagnosis._verdict import DEAD, KINDS, RATIO, Verdict
 from initviz.initializers import ACTIVATIONS, SCHEMES, init_, lsuv_
 from initviz.inspection import LayerStats, Report
 
@@ -59,7 +61,7 @@ class Diagnosis:
         names = [f"{n} ({self.report.reached[n - 1].name})" for n in self.verdict.layers]
         if names:
             shown = names if len(names) <= 6 else [*names[:3], "...", names[-1]]
-            page.append(("layers at fault", ", ".join(shown)))
+            page.append(("layers at fault", f"{', '.join(shown)}: {_at_fault(self.verdict.kind)}"))
         if self.cause:
             page.append(("likely cause", self.cause))
         if self.remedy:
@@ -97,6 +99,22 @@ class Diagnosis:
         return f'<table style="font-size:15px; line-height:1.4">{"".join(rows)}</table>'
 
 
+_AT_FAULT = {
+    "vanishing": f"those where the signal is under 1/{RATIO:.0f} of what it is where it starts",
+    "exploding": f"those where the signal is more than {RATIO:.0f} times what it is where it starts",
+    "saturated": "those that are on the flat part of their function",
+    "dead": f"those with at least {DEAD:.0%} of their units at zero",
+    "symmetric": "those whose units are all alike",
+    "non-finite": "those with NaN or infinite values",
+}
+"""Which layers a verdict of this kind counts as at fault."""
+
+
+def _at_fault(kind: str) -> str:
+    which = _AT_FAULT.get(kind, "those in which it was found")
+    return f"{which} (number in the order of the forward pass, and module)"
+
+
 def diagnose(
     model: nn.Module,
     x: Any,
@@ -118,6 +136,7 @@ def diagnose(
     Raises:
         TypeError, ValueError: as `initviz.probe`.
     """
+    LOG.info("probing %s, %s parameters", type(model).__name__, f"{sum(p.numel() for p in model.parameters()):,}")
     report, found = judge(model, x, y, loss, seed)
     parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
     page = type(model).__name__, parameters, report, found
@@ -125,11 +144,12 @@ def diagnose(
         return Diagnosis(*page, "", "", None, None)
     tried = 0
     for remedy in _remedies(report, x):
+        LOG.info("%s; trying %s on a copy", found.kind, remedy.code)
         try:
             patient, batch = remedy.apply(_copy(model), x)
             after, judged = judge(patient, batch, y, loss, seed)
-        except (RuntimeError, TypeError, ValueError, NotImplementedError):
-            continue  # a remedy that this model can't take
+        except (AssertionError, RuntimeError, TypeError, ValueError, NotImplementedError):
+            continue  # a remedy that this model can't take, or a model that can't be copied (FSDP2)
         tried += 1
         if judged.kind == "stable":
             cause = remedy.cause or _cause(report, found)
@@ -210,7 +230,9 @@ def _in_type(dtype: torch.dtype, model: nn.Module, x: Any) -> tuple[nn.Module, A
 
 
 def _initialized(scheme: str, model: nn.Module, x: Any) -> tuple[nn.Module, Any]:
-    return init_(model, scheme), x
+    with warnings.catch_warnings():  # of what it leaves, on a copy that no one sees
+        warnings.simplefilter("ignore")
+        return init_(model, scheme), x
 
 
 def _settled(model: nn.Module, x: Any) -> tuple[nn.Module, Any]:

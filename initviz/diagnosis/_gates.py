@@ -21,8 +21,7 @@ def judge(model: nn.Module, x: Any, y: Any, loss: Any, seed: int) -> tuple[Repor
     """`initviz.probe`'s report and its verdict: "saturated" too where the layers are sound and the gates are stuck."""
     gates: dict[str, list[float]] = {}
     handles = []
-    model = bare(model)
-    for name, module in model.named_modules() if isinstance(model, nn.Module) else ():
+    for name, module in bare(model).named_modules() if isinstance(model, nn.Module) else ():
         plain = isinstance(module, nn.LSTM | nn.GRU) and module.num_layers == 1 and not module.bidirectional
         if plain and not module.proj_size:
             shares = gates.setdefault(name or type(module).__name__, [])

@@ -15,11 +15,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from initviz._core.arguments import look_up, several, whole_number
-from initviz._core.batches import batch_size, call, first_line, own_batch
+from initviz._core.batches import batch_size, call, copy_batch, first_line
+from initviz._core.distributed import process_group, resharded
 from initviz._core.layers import bare, layers_of
 from initviz._core.outputs import real_tensors
 from initviz._core.readings import Readings
 from initviz._core.restore import no_collection, restored
+from initviz.inspection._ranks import Ranks
 from initviz.inspection._recorder import REENTRANT, Recorder
 from initviz.inspection._report import QUANTITIES, Report
 
@@ -45,7 +47,12 @@ def probe(
     what `loss` or a backward hook of yours writes into them), buffers, gradients, modes, hooks, attributes and the random states,
     also if the pass fails. Your own hooks on modules run, as
     they would in any pass; hooks that act on a parameter's finished gradient (an optimizer in the backward pass) do not. What
-    torch.compile wraps is run without it, and a data-parallel model on one device.
+    torch.compile wraps is run without it, and nn.DataParallel on one device.
+
+    A model that several processes hold (`fully_shard`, DistributedDataParallel) is probed by all ranks together, each with its part of
+    the batch, and each gets the report of one process with the whole batch; the loss counts as a mean over samples. Histograms are
+    put together from those of the ranks, to within a cell. What looks at one rank's part alone differs: batch normalization's mean and
+    variance, and dropout, whose draws are those of one rank. If a rank raises an error, the others wait for it.
 
     Args:
         model: any nn.Module.
@@ -64,10 +71,24 @@ def probe(
     Raises:
         TypeError: `model` is not an nn.Module, or an argument is of the wrong kind.
         ValueError: an empty batch, one that does not fit the model, a model that can't be measured (no layer; lazy, complex or
-            meta parameters; TorchScript; re-entrant checkpoints; nested tensors), a pass that fails, a loss that is not a scalar or
-            that no parameter can change.
+            meta parameters; TorchScript; re-entrant checkpoints; nested tensors; FSDP1, tensor parallelism), a pass that fails, a
+            loss that is not a scalar or that no parameter can change.
     """
-    model = bare(model)
+    with resharded(model):
+        return _probe(model, x, y, loss, quantities, bins, sample, seed)
+
+
+def _probe(
+    model: nn.Module,
+    x: Any,
+    y: Tensor | None,
+    loss: Callable[[Any, Any], Tensor] | None,
+    quantities: Collection[str],
+    bins: int,
+    sample: int,
+    seed: int,
+) -> Report:
+    group, model = process_group(model), bare(model)
     layers = layers_of(model)
     bins, sample = whole_number("bins", bins), whole_number("sample", sample)
     seed = whole_number("seed", seed, least=0)
@@ -78,29 +99,34 @@ def probe(
     parameter = parameters[0]
     size = batch_size(x)
     labels = _label_range(y) if loss is None else (0, 0)
-    recorder = Recorder(layers, frozenset(quantities), Readings(bins, sample))
+    ranks = Ranks(group, size)
+    recorder = Recorder(layers, frozenset(quantities), Readings(bins, sample), spread=ranks.several)
 
     with no_collection(), ExitStack() as stack:
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         stack.enter_context(restored(model, parameters, seed))
         recorder.watch(model, parameters, stack)
-        x, y = own_batch(x, parameter.device), own_batch(y, parameter.device)
+        x, y = copy_batch(x, parameter.device), copy_batch(y, parameter.device)
         with recorder:
             output = call(model, x)
         recorder.end_forward()
-        value = _scalar(_loss(output, y, loss, size, labels))
+        value = ranks.weighted(_scalar(_loss(output, y, loss, ranks, labels)))
         _backward(value, recorder.targets(stack))
-        return Report(
+        if ranks.several:
+            ranks.average_gradients(parameters)
+            recorder.take_gradients()
+        report = Report(
             layers=recorder.layer_stats(),
             loss=value.item(),
             batch_size=size,
             dtype=str(parameter.dtype).removeprefix("torch."),
             device=str(parameter.device),
         )
+        return ranks.merged(report, recorder.dead_masks())
 
 
-def _backward(value: Tensor, targets: list[Tensor]) -> None:
+def _backward(value: Tensor, targets: list[Tensor] | None) -> None:
     try:
         torch.autograd.backward(value, inputs=targets)
     except torch.OutOfMemoryError:
@@ -119,13 +145,14 @@ def _label_range(y: Any) -> tuple[int, int]:
     """The smallest and the largest class among whole-number labels, read before the pass. -100 is torch's mark for "ignore"."""
     if not isinstance(y, Tensor) or y.is_floating_point() or y.is_complex():
         return 0, 0
-    counted = y[y != -100]
-    return (int(counted.min()), int(counted.max())) if counted.numel() else (0, 0)
+    if not y.numel():
+        return 0, 0
+    counted = torch.where(y == -100, 0, y)
+    low, high = torch.stack([counted.min(), counted.max()]).tolist()
+    return int(low), int(high)
 
 
-def _loss(
-    output: Any, y: Any, loss: Callable[[Any, Any], Tensor] | None, batch_size: int, labels: tuple[int, int]
-) -> Any:
+def _loss(output: Any, y: Any, loss: Callable[[Any, Any], Tensor] | None, ranks: Ranks, labels: tuple[int, int]) -> Any:
     if loss is not None:
         if not callable(loss):
             raise TypeError(f"loss: got {type(loss).__name__}; it takes a function (output, y) -> scalar tensor")
@@ -139,7 +166,7 @@ def _loss(
         raise ValueError("model: its output has no real tensor; pass `loss` to say what to differentiate")
     logits = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
     if y is None:
-        return (logits * torch.randn(logits.shape, device="cpu").to(logits)).sum() / batch_size
+        return (logits * ranks.noise(logits.shape).to(logits)).sum() / ranks.size
     if not isinstance(y, Tensor):
         raise TypeError(f"y: got {type(y).__name__}; it takes a tensor")
     if y.is_floating_point():

@@ -13,7 +13,7 @@ import ipywidgets as widgets
 
 from initviz._core.arguments import look_up, whole_number
 from initviz.diagnosis import verdict
-from initviz.initializers import ACTIVATIONS, SCHEMES, activation
+from initviz.initializers import ACTIVATIONS, SCHEMES, get_activation
 from initviz.inspection import Report
 from initviz.plots import Figure, race_figure
 from initviz.training import OPTIMIZERS, Race, RaceResult
@@ -301,7 +301,7 @@ class RaceExplorer(Frame):
     def summary(self) -> str:
         c = self.controls
         return (
-            f"Race: {', '.join(self.labels)}; {activation(c['activation'].value).label}, {c['depth'].value} layers of {WIDTH}, "
+            f"Race: {', '.join(self.labels)}; {get_activation(c['activation'].value).label}, {c['depth'].value} layers of {WIDTH}, "
             f"{c['optimizer'].value}, learning rate {c['lr'].value:g}, seed {c['seed'].value}; step {self.step} of {STEPS}"
         )
 
@@ -333,7 +333,7 @@ def explore_race(
     for name in settings:
         look_up("settings", name, dict.fromkeys(known))
     if "activation" in settings:
-        settings["activation"] = activation(settings["activation"]).name
+        settings["activation"] = get_activation(settings["activation"]).name
     if "optimizer" in settings:
         look_up("optimizer", settings["optimizer"], OPTIMIZERS)
     return RaceExplorer(names, step, settings, device)
