@@ -77,13 +77,17 @@ CASES = {
 def spread(kind, model):
     if kind == "ddp":
         return nn.parallel.DistributedDataParallel(model)
+    from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
 
+    mesh = init_device_mesh(
+        "cpu", (dist.get_world_size(),)
+    )  # not on a GPU that happens to be there: the group is gloo's
     if kind == "fsdp by layer":
         for part in model:
             if list(part.parameters()):
-                fully_shard(part)
-    return fully_shard(model)
+                fully_shard(part, mesh=mesh)
+    return fully_shard(model, mesh=mesh)
 
 
 def part(tensor, rank, first):

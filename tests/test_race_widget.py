@@ -11,7 +11,7 @@ import initviz as iv
 from initviz.plots import RaceFigure, race
 from initviz.plots._race import LOOKS, apart
 from initviz.widgets import RaceExplorer
-from initviz.widgets import race as app_module
+from initviz.widgets import _race as app_module
 from initviz.widgets._race import EVERY
 
 

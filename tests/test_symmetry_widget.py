@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from initviz.experiments import _symmetry as symmetry
+from initviz.widgets import _symmetry as app
 from initviz.widgets import explore_symmetry
-from initviz.widgets import symmetry as app
 
 
 @pytest.fixture(scope="module")
