@@ -76,7 +76,7 @@ __all__ = [
     "explore_lsuv", "explore_phase", "explore_race", "explore_relu", "explore_scale", "explore_symmetry",
     "explore_transfer", "few_labels", "finite_width", "gaussian", "growth", "init_", "jacobian_singular_values", "leaky_relu", "lsuv_",
     "measure", "mlp", "mnist1d", "mnist1d_large", "phase_diagram", "plots", "predict", "pretrained", "probe",
-    "public_model", "quiz", "race", "residual", "stream_growth", "sweep", "symmetry", "textures", "theory", "train",
+    "public_model", "quiz", "race", "record", "residual", "stream_growth", "sweep", "symmetry", "textures", "theory", "train",
     "transfer", "transfer_study", "transformer", "verdict", "weight_shapes", "widgets", "width_spread",
 ]  # fmt: skip
 
@@ -99,6 +99,7 @@ if TYPE_CHECKING:  # what draws (matplotlib, ipywidgets) is loaded when it is as
         explore_scale,
         explore_symmetry,
         explore_transfer,
+        record,
     )
 else:
 
@@ -110,6 +111,6 @@ else:
                 return importlib.import_module(f"initviz.experiments._{name}")
             if name in ("check", "quiz"):
                 return getattr(importlib.import_module("initviz.course"), name)
-            if name in ("PRESETS", "clinic") or name.startswith("explore"):
+            if name in ("PRESETS", "clinic", "record") or name.startswith("explore"):
                 return getattr(importlib.import_module("initviz.widgets"), name)
         raise AttributeError(f"module 'initviz' has no attribute {name!r}")

@@ -14,6 +14,7 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -97,7 +98,7 @@ def _diagnose(options: argparse.Namespace) -> int:
     for kind in allow:
         look_up("allow", kind, KINDS)
     try:
-        with progress(f"loading {options.model}"):
+        with progress(f"loading {options.model}"), _modules_from_here():
             model, x, y = _load(options.model, options.shape, options.classes)
             if options.dtype is not None:
                 model, x, y = _in_type(look_up("dtype", options.dtype, PRECISIONS), model, x, y)
@@ -147,15 +148,12 @@ def _load(target: str, shape: str | None, classes: int | None) -> tuple[nn.Modul
         raise ValueError(f"model: got the file {module_name!r}; it takes the module's name, {hint}:{name or 'name'}")
     if not (module_name and name):
         raise ValueError(f"model: got {target!r}; it takes package.module:name")
-    sys.path.insert(0, os.getcwd())  # as python -m does for the module that it runs
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if not f"{module_name}.".startswith(f"{error.name}."):
             raise  # one that the user's module imports
         raise ValueError(f"model: {target!r} can't be loaded ({error})") from None
-    finally:
-        sys.path.remove(os.getcwd())
     if not hasattr(module, name):
         raise ValueError(f"model: {target!r} can't be loaded (module {module_name!r} has no {name!r})")
     made = getattr(module, name)
@@ -171,6 +169,17 @@ def _load(target: str, shape: str | None, classes: int | None) -> tuple[nn.Modul
     if shape is not None and y is not None:
         raise ValueError(f"shape: {target} returns a target y for its own x; leave --shape out, or return no y")
     return model, _batch(shape, classes) if x is None or shape is not None else x, y
+
+
+@contextmanager
+def _modules_from_here() -> Iterator[None]:
+    """Modules of the present folder can be imported, as python -m does it for the module that it runs."""
+    path, here = list(sys.path), os.getcwd()
+    sys.path.insert(0, here)
+    try:
+        yield
+    finally:
+        sys.path[:] = path
 
 
 def _needed_arguments(function: Any) -> list[str]:

@@ -67,6 +67,7 @@ def images():
     return torch.randn(10, 3, 8, 8, generator=torch.Generator(torch.get_default_device()).manual_seed(3))
 
 
+KINDS = ("ddp", "fsdp", "fsdp by layer", "fsdp of a part")
 CASES = {
     "perceptron": (perceptron, batch),
     "dead units": (with_dead_units, lambda: (signed(), None)),
@@ -80,9 +81,11 @@ def spread(kind, model):
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
 
-    mesh = init_device_mesh(
-        "cpu", (dist.get_world_size(),)
-    )  # not on a GPU that happens to be there: the group is gloo's
+    # not on a GPU that happens to be there: the group is gloo's
+    mesh = init_device_mesh("cpu", (dist.get_world_size(),))
+    if kind == "fsdp of a part":
+        fully_shard(model[0], mesh=mesh)
+        return model
     if kind == "fsdp by layer":
         for part in model:
             if list(part.parameters()):
@@ -156,7 +159,7 @@ def main(rank, port, folder):
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
     torch.set_num_threads(1)
     dist.init_process_group("gloo", rank=rank, world_size=2)
-    found = {(kind, case): probed(kind, case, rank) for kind in ("ddp", "fsdp", "fsdp by layer") for case in CASES}
+    found = {(kind, case): probed(kind, case, rank) for kind in KINDS for case in CASES}
     found["verdicts"] = [iv.verdict(report[0]).kind for report in found.values()]
     found["initialized"] = {kind: initialized(kind) for kind in ("ddp", "fsdp by layer")}
     found["refused"] = refusals()

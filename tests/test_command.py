@@ -115,6 +115,14 @@ def test_a_shape_is_taken_in_place_of_the_functions_own_batch(module, capsys):
     assert "shape: " in capsys.readouterr().err
 
 
+def test_a_function_may_import_from_its_own_folder_and_change_paths(module, capsys):
+    other = module(MODEL)
+    name = module(
+        f"import os, sys\ndef make():\n    sys.path.insert(0, 'x'), os.chdir('/')\n    from {other} import model\n    return model()\n"
+    )
+    assert main(["diagnose", f"{name}:make", "--shape", "4,8"]) == 0
+
+
 @pytest.mark.parametrize("dtype", ["bfloat16", "float64", "float16"])
 def test_a_dtype_is_that_of_model_and_batch(module, capsys, dtype):
     name = module(MODEL + "def both():\n    return model(), {'input': torch.randn(6, 8)}\n")

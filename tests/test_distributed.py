@@ -9,7 +9,7 @@ import pytest
 import spread_models
 import torch
 import torch.distributed as dist
-from spread_models import CASES, perceptron
+from spread_models import CASES, KINDS, perceptron
 from torch import nn
 
 import initviz as iv
@@ -86,7 +86,7 @@ def assert_same_report(found, right, histograms=0.03):
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("kind", ["ddp", "fsdp", "fsdp by layer"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_report_of_two_processes_is_that_of_one(ranks, alone, kind, case):
     for found in ranks:
         report, fewer, same = found[kind, case]
@@ -145,7 +145,7 @@ def world_of_one(monkeypatch):
     dist.destroy_process_group()
 
 
-@pytest.mark.parametrize("kind", ["fsdp", "fsdp by layer", "ddp"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     "before", ["fresh", "after a forward pass", "after an error", "with a backward pass to be done"]
 )

@@ -145,8 +145,11 @@ def _label_range(y: Any) -> tuple[int, int]:
     """The smallest and the largest class among whole-number labels, read before the pass. -100 is torch's mark for "ignore"."""
     if not isinstance(y, Tensor) or y.is_floating_point() or y.is_complex():
         return 0, 0
-    counted = y[y != -100]
-    return (int(counted.min()), int(counted.max())) if counted.numel() else (0, 0)
+    if not y.numel():
+        return 0, 0
+    counted = torch.where(y == -100, 0, y)
+    low, high = torch.stack([counted.min(), counted.max()]).tolist()
+    return int(low), int(high)
 
 
 def _loss(output: Any, y: Any, loss: Callable[[Any, Any], Tensor] | None, ranks: Ranks, labels: tuple[int, int]) -> Any:

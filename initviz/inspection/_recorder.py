@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -175,10 +175,10 @@ class Recorder(TorchFunctionMode):
                 return None
             with UnseenByModes():  # checkpointing computes it again, and must find what it found before
                 return self.anchor(module, output, tensor)
-        refuse_unreadable(tensor, self.layers[module])
-        if not self.spread:
-            self.borrow(module)
         with UnseenByModes():
+            refuse_unreadable(tensor, self.layers[module])
+            if not self.spread:
+                self.borrow(module)
             anchored = None
             if not self.takes_gradient(args, tensor):
                 anchored = self.anchor(module, output, tensor)
@@ -359,17 +359,20 @@ class Recorder(TorchFunctionMode):
     def layer_stats(self) -> tuple[LayerStats, ...]:
         """A record of each call of each layer, then of the layers that were not reached."""
         weights = {module: weight_of(module).detach() for module in self.layers}
-        take = self.readings.stats if "weight" in self.quantities else self.readings.rms
         for module, weight in weights.items():
             if emptied(weight):
                 raise ValueError(
                     f"model: {self.layers[module]} lets go of its weight's memory after a pass; call it without its wrapper"
                 )
-        if (
-            self.lent
-        ):  # numpy, which measures, takes from a tensor what a wrapper may need: the right to change its memory's size
+        if self.lent:  # numpy takes from a tensor what a wrapper may need: the right to change its memory's size
             weights = {module: torch.from_dlpack(weight) for module, weight in weights.items()}
-        measured = {module: take(gathered(weight)) for module, weight in weights.items()}
+        whole_weights = [gathered(weight) for weight in weights.values()]
+        taken: Sequence[Reading[Any]] = (
+            [self.readings.stats(weight) for weight in whole_weights]
+            if "weight" in self.quantities
+            else self.readings.rms(whole_weights)
+        )
+        measured = dict(zip(weights, taken))
         self.readings.read()
         unreached = [_Call(module, name) for module, name in self.layers.items() if module not in self.counts]
         layers = []
