@@ -48,7 +48,7 @@ import sys
 for name in {[*blocked, "IPython"]}:
     sys.modules[name] = None  # importing it raises ModuleNotFoundError
 {PROBE}
-for attempt in ("iv.plots", "iv.explore", "iv.check", "iv.digits()", "iv.mnist1d()", "report.to_frame()", "iv.compare()"):
+for attempt in ("iv.plots", "iv.explore", "iv.check", "iv.digits()", "iv.datasets.mnist1d()", "report.to_frame()", "iv.compare()"):
     try:
         eval(attempt)
     except ModuleNotFoundError as error:

@@ -587,7 +587,7 @@ def test_the_scheme_needs_a_batch_and_the_explorers_measurement_has_one():
 def test_the_explorers_code_does_what_it_measures():
     from initviz.widgets._code import code
 
-    settings = iv.Settings(depth=5, width=16, activation="sine", scheme="lsuv", scale=1.5, bias_std=0.3)
+    settings = iv.experiments.Settings(depth=5, width=16, activation="sine", scheme="lsuv", scale=1.5, bias_std=0.3)
     names = {}
     exec("\n".join(line for line in code(settings).splitlines() if not line.startswith(("print", "iv.plots"))), names)
     expected = iv.measure(settings).report.values("activation", "std")

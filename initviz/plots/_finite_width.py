@@ -20,7 +20,7 @@ def finite_width(runs: Mapping[str, FiniteWidth]) -> Figure:
     depth over width, with the normal density that the theory predicts.
 
     Args:
-        runs: label -> from `initviz.finite_width`; at most four.
+        runs: label -> from `initviz.experiments.finite_width`; at most four.
     Raises:
         ValueError: none, or more than four.
     """

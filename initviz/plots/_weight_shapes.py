@@ -19,7 +19,7 @@ def weight_shapes(shapes: Sequence[WeightShape], words: str = "pretrained") -> F
     """Draw up to four layers side by side.
 
     Args:
-        shapes: from `initviz.weight_shapes`.
+        shapes: from `initviz.experiments.weight_shapes`.
         words: what the model's own weights are called.
     Raises:
         ValueError: none, or more than four.

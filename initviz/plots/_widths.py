@@ -13,7 +13,7 @@ from initviz.plots._palette import ramp
 from initviz.plots._scale import exponent_ticks, log10, log_limits
 
 if TYPE_CHECKING:
-    from initviz.experiments import FactorCurve, WidthSpread
+    from initviz.experiments import FactorCurve, SignalByWidth
 
 WORDS = {"activation": "Activations (rms) by layer", "preactivation_gradient": "Gradients (rms) by layer"}
 STDS = np.geomspace(1e-3, 1, 61)
@@ -22,12 +22,12 @@ LIMIT = 2.0
 MARKERS = "osD^vPX*"
 
 
-def widths_figure(spread: WidthSpread, curve: FactorCurve, chosen_at: int, title: str = "") -> Figure:
+def widths_figure(spread: SignalByWidth, curve: FactorCurve, chosen_at: int, title: str = "") -> Figure:
     """The picture as data.
 
     Args:
-        spread: from `initviz.widths.width_spread`; up to eight widths.
-        curve: from `initviz.widths.factor_curve`.
+        spread: from `initviz.experiments.signal_by_width`; up to eight widths.
+        curve: from `initviz.experiments.factor_curve`.
         chosen_at: the width at which the std was chosen; ringed.
         title: words above.
     """
@@ -47,7 +47,7 @@ def widths_figure(spread: WidthSpread, curve: FactorCurve, chosen_at: int, title
     )
 
 
-def widths(spread: WidthSpread, curve: FactorCurve, chosen_at: int, title: str = "") -> matplotlib.figure.Figure:
+def widths(spread: SignalByWidth, curve: FactorCurve, chosen_at: int, title: str = "") -> matplotlib.figure.Figure:
     """The picture as a matplotlib Figure. Arguments as `widths_figure`."""
     return draw(widths_figure(spread, curve, chosen_at, title))
 
@@ -59,7 +59,7 @@ def _colors(count: int) -> list[str]:
     return ["|".join("#{:02X}{:02X}{:02X}".format(*row) for row in pair) for pair in zip(*tables)]
 
 
-def _spread(spread: WidthSpread, chosen_at: int) -> Panel:
+def _spread(spread: SignalByWidth, chosen_at: int) -> Panel:
     depth, forward = spread.measured.shape[1], spread.way == "activation"
     layers = np.arange(1, depth + 1, dtype=float)
     low, high = log_limits(np.concatenate([spread.measured.ravel(), spread.theory.ravel(), [1.0]]))
@@ -115,7 +115,7 @@ def _apart(ends: list[float], low: float, high: float) -> list[float]:
     return found.tolist()
 
 
-def _map(spread: WidthSpread, curve: FactorCurve, chosen_at: int) -> Panel:
+def _map(spread: SignalByWidth, curve: FactorCurve, chosen_at: int) -> Panel:
     left, right = np.log2(spread.widths[0]) - 0.4, np.log2(spread.widths[-1]) + 0.4
     across = 2 ** np.linspace(left, right, 40)
     factors = np.log2(curve.at(STDS[:, None], across[None, :]))
