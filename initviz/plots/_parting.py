@@ -10,7 +10,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from initviz.plots._panels import BLUE, FONT, GREY, INK, ORANGE, PAPER_COLOR, TITLE, bare
+from initviz.plots._panels import BLUE, FONT, GREY, GRID, INK, ORANGE, PAPER_COLOR, TITLE, bare
 from initviz.plots._scale import power
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def parting(traces: Mapping[str, SymmetryTrace], layer: int = 0) -> Figure:
     for ax in axes:
         bare(ax)
         ax.set_facecolor(PAPER_COLOR)
-        ax.grid(color="#D8D8D8", lw=0.8)
+        ax.grid(color=GRID, lw=0.8)
         ax.tick_params(labelsize=FONT["fontsize"], labelcolor=INK, length=0)
     label, trace = next(iter(traces.items()))
     colors = colormaps["viridis"](np.linspace(0.72, 0, len(trace.noise)))[np.argsort(np.argsort(trace.noise))]

@@ -10,7 +10,7 @@ import numpy as np
 from initviz.plots._figure import NORMAL, Axis, Band, Block, Figure, Heat, Line, Mark, Panel, Words
 from initviz.plots._matplotlib import draw
 from initviz.plots._palette import ramp
-from initviz.plots._scale import exponent_ticks, log10, log_limits
+from initviz.plots._scale import apart, exponent_ticks, log10, log_limits
 
 if TYPE_CHECKING:
     from initviz.experiments import FactorCurve, SignalByWidth
@@ -82,7 +82,7 @@ def _spread(spread: SignalByWidth, chosen_at: int) -> Panel:
         last = log10(spread.measured[row])[-1 if forward else 0]
         ends.append(last if np.isfinite(last) else low)
     y = Axis(low - margin, high + margin, "log", ticks=ticks, labels=labels)
-    places = (np.array(_apart(ends, low, high)) - y.low) / (y.high - y.low)
+    places = (np.array(apart(ends, 0.062 * (high - low), low, high)) - y.low) / (y.high - y.low)
     words = tuple(str(width) for width in spread.widths)
     bold = tuple(bool(width == chosen_at) for width in spread.widths)
     marks.append(
@@ -100,19 +100,6 @@ def _spread(spread: SignalByWidth, chosen_at: int) -> Panel:
         x, y, tuple(marks), title=WORDS[spread.way], side="left" if forward else "right", grid=True, key=(key,), key_top=66,
         left=77, right=102, top=43, bottom=388,
     )  # fmt: skip
-
-
-def _apart(ends: list[float], low: float, high: float) -> list[float]:
-    """The heights of the labels beside the ends of their lines, moved apart so that they can be read."""
-    order = np.argsort(ends, kind="stable")
-    values = np.clip(np.array(ends)[order], low, high)
-    places, gap = values.copy(), 0.062 * (high - low)
-    for row in range(1, len(places)):
-        places[row] = max(places[row], places[row - 1] + gap)
-    places -= max((places - values).mean(), places[-1] - high)
-    found = np.empty(len(places))
-    found[order] = places
-    return found.tolist()
 
 
 def _map(spread: SignalByWidth, curve: FactorCurve, chosen_at: int) -> Panel:
