@@ -133,17 +133,16 @@ class _Found:
                 self.states.append((partial(setattr, value.bit_generator, "state"), value.bit_generator.state))
 
     def restore(self, problems: list[Exception]) -> None:
-        _every(self._put_back_attributes, [()], problems)
-        _every(_empty, self.empty, problems)
-        _every(self._refill, self.contents, problems)
-        _every(_Values.put_back, self.tensors, problems)
-        _every(_call, self.states, problems)
-
-    def _put_back_attributes(self) -> None:
         attributes = vars(self.module)
         if attributes.keys() != self.attributes.keys():
             attributes.clear()
         attributes.update(self.attributes)
+        _every(_empty, self.empty, problems)
+        _every(self._refill, self.contents, problems)
+        if self.tensors:
+            _every(_Values.put_back, self.tensors, problems)
+        if self.states:
+            _every(_call, self.states, problems)
 
     def _refill(self, container: Any, content: Any) -> None:
         if container is self.parameters and [*map(id, container.values())] != [*map(id, content.values())]:
