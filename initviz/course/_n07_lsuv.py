@@ -192,7 +192,7 @@ def _judge_saving(answer: Any) -> None:
 
 def _judge_between(answer: Any) -> None:
     generator = seeded(7)
-    for own, constant in ((0.5, 2.0), (1.0, 0.0), (0.01, 1.0)):
+    for own, constant in ((0.4, 2.0), (1.0, 0.0), (0.01, 1.0)):
         noise = own * torch.randn(500, 60, generator=generator)
         output = noise + constant * torch.randn(60, generator=generator) + 3 * constant
         share = (output.var(dim=0, correction=0).mean() / output.var(correction=0)).item()
