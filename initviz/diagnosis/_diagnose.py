@@ -16,10 +16,9 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 
 from initviz._core.arguments import several
-from initviz.diagnosis._gates import judge
-from initviz.diagnosis._verdict import KINDS, Verdict
+from initviz.diagnosis._verdict import KINDS, Verdict, verdict
 from initviz.initializers import ACTIVATIONS, SCHEMES, init_, lsuv_
-from initviz.inspection import LayerStats, Report
+from initviz.inspection import LayerStats, Report, probe
 
 _KNOWN_VARIANCES = {1 / 3: "PyTorch's default", 1.0: "LeCun, and Xavier of a square layer", 2.0: "He"}
 
@@ -118,7 +117,8 @@ def diagnose(
     Raises:
         TypeError, ValueError: as `initviz.probe`.
     """
-    report, found = judge(model, x, y, loss, seed)
+    report = probe(model, x, y, loss=loss, seed=seed)
+    found = verdict(report)
     parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
     page = type(model).__name__, parameters, report, found
     if found.kind == "stable":
@@ -127,7 +127,8 @@ def diagnose(
     for remedy in _remedies(report, x):
         try:
             patient, batch = remedy.apply(_copy(model), x)
-            after, judged = judge(patient, batch, y, loss, seed)
+            after = probe(patient, batch, y, loss=loss, seed=seed)
+            judged = verdict(after)
         except (RuntimeError, TypeError, ValueError, NotImplementedError):
             continue  # a remedy that this model can't take
         tried += 1
@@ -170,7 +171,7 @@ def assert_stable(
     for kind in allow:
         if kind not in KINDS:
             raise ValueError(f"allow: {kind!r} is unknown; it takes some of {', '.join(KINDS)}")
-    _, found = judge(model, x, y, loss, seed)
+    found = verdict(probe(model, x, y, loss=loss, seed=seed))
     if found.kind != "stable" and found.kind not in allow:
         raise AssertionError(f"the model is not stable\n{diagnose(model, x, y, loss=loss, seed=seed)}")
 

@@ -65,6 +65,23 @@ def scale_remedy(report: Report, change: Change) -> str:
     return f"Use {larger} weights: {scheme}, variance {formula}, keeps the scale with {ACTIVATIONS[name].label}{here}."
 
 
+def recurrent_remedy(layer: LayerStats, kind: str) -> str:
+    """For a signal that vanishes or explodes from step to step within a recurrent layer."""
+    if kind == "exploding":
+        return f"Start the recurrent weights of {layer.name} orthogonal, and clip the norm of the gradient."
+    if layer.kind == "RNN":
+        return (
+            f"Start the recurrent weights of {layer.name} orthogonal with small input weights, use an LSTM, or read more than the"
+            " last step."
+        )
+    steps = len(layer.over_time.output) if layer.over_time else 1
+    gate = "forget" if layer.kind == "LSTM" else "update"
+    return (
+        f"Start the {gate} biases of {layer.name} at ln({steps}) = {math.log(steps):.2g} (Tallec & Ollivier 2018), or read more than"
+        " the last step."
+    )
+
+
 def saturation_remedy(report: Report) -> str:
     """For layers whose activations are on the flat part of the function."""
     name, ratio = _weights(report)

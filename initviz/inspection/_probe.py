@@ -6,8 +6,9 @@ back exactly as it went in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from contextlib import ExitStack
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -15,10 +16,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from initviz._core.arguments import look_up, several, whole_number
-from initviz._core.batches import batch_size, call, own_batch
+from initviz._core.batches import batch_size, call, own_batch, rms_of
 from initviz._core.layers import bare, layers_of
 from initviz._core.outputs import real_tensors
 from initviz._core.restore import no_collection, restored
+from initviz.inspection._findings import Origin, Reach
+from initviz.inspection._first_loss import by_class, first_loss, logits_of
+from initviz.inspection._origin import find
+from initviz.inspection._reach import copies, follow
 from initviz.inspection._recorder import Recorder
 from initviz.inspection._report import QUANTITIES, Report
 from initviz.inspection._watch import ActivationWatch
@@ -94,13 +99,67 @@ def probe(
         recorder.end_forward()
         value = _scalar(_loss(output, y, loss, size))
         _backward(value, recorder.targets(parameters))
-        return Report(
+        report = Report(
             layers=recorder.layer_stats(),
             loss=value.item(),
             batch_size=size,
             dtype=str(parameter.dtype).removeprefix("torch."),
             device=str(parameter.device),
+            input_rms=rms_of(x),
+            first_loss=first_loss(output, x, y, value, loss is not None),
+            training=model.training,
         )
+        if size > 1 and any(layer.weight_rms == 0 for layer in report.reached[:-1]):
+            report = replace(report, one_output_for_all=_same_for_all(output))
+        if report.first_loss is not None and not report.first_loss.loss <= 2 * report.first_loss.chance:
+            report = replace(report, large=_large(model))
+        silent = recorder.silent(parameters)
+    again = _Again(model, parameters, x, y, loss, size, seed)
+    if silent and report.dtype != "float16":  # in which a small gradient is 0 and so says nothing
+        report = replace(report, reach=follow(model, silent, again.gradients))
+    if "weight_gradient" in quantities:
+        report = replace(report, reach=report.reach or Reach(), copies=copies(layers, report.layers))
+    if not report.finite:
+        report = replace(report, origin=again.origin())
+    return report
+
+
+@dataclass(frozen=True)
+class _Again:
+    """Further passes, taken only where the first one found something odd."""
+
+    model: nn.Module
+    parameters: list[nn.Parameter]
+    x: Any
+    y: Any
+    loss: Any
+    size: int
+    seed: int
+
+    def gradients(self, wanted: list[nn.Parameter], number: int) -> list[Tensor | None]:
+        """Gradients of the loss. Where the caller names none, of all the outputs: what another output alone needs is no idler."""
+        with self.prepared(number) as (x, y):
+            output = call(self.model, x)
+            if y is None and self.loss is None and _own_loss(output) is None:
+                tensors = [tensor for tensor in real_tensors(output) if tensor.requires_grad]
+                value = torch.stack([_mixed(tensor).float() for tensor in tensors]).sum()
+            else:
+                value = _scalar(_loss(output, y, self.loss, self.size))
+            return list(torch.autograd.grad(value, wanted, allow_unused=True))
+
+    def origin(self) -> Origin | None:
+        with self.prepared(0) as (x, y):
+            return find(self.model, x, lambda: _scalar(_loss(call(self.model, x), y, self.loss, self.size)))
+
+    @contextmanager
+    def prepared(self, number: int) -> Iterator[tuple[Any, Any]]:
+        device = self.parameters[0].device
+        with (
+            torch.inference_mode(False),
+            torch.enable_grad(),
+            restored(self.model, self.parameters, self.seed + number),
+        ):
+            yield own_batch(self.x, device), own_batch(self.y, device)
 
 
 def _backward(value: Tensor, targets: list[Tensor]) -> None:
@@ -119,33 +178,52 @@ def _loss(output: Any, y: Any, loss: Callable[[Any, Any], Tensor] | None, batch_
         if not callable(loss):
             raise TypeError(f"loss: got {type(loss).__name__}; it takes a function (output, y) -> scalar tensor")
         return loss(output, y)
-    own = output.get("loss") if isinstance(output, dict) else getattr(output, "loss", None)
-    if y is None and isinstance(own, Tensor):
+    own = _own_loss(output)
+    if y is None and own is not None:
         return own
-    logits = output.get("logits") if isinstance(output, dict) else getattr(output, "logits", None)
-    logits = next(real_tensors(output), None) if logits is None else logits
+    logits = logits_of(output)
     if logits is None:
         raise ValueError("model: its output has no real tensor; pass `loss` to say what to differentiate")
-    logits = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
     if y is None:
-        return (logits * torch.randn(logits.shape).to(logits)).sum() / batch_size
+        return _mixed(logits) / batch_size
     if not isinstance(y, Tensor):
         raise TypeError(f"y: got {type(y).__name__}; it takes a tensor")
     if y.is_floating_point():
         if y.shape != logits.shape:
             raise ValueError(f"y: shape {tuple(y.shape)} does not fit the output's {tuple(logits.shape)}")
         return F.mse_loss(logits, y.to(logits.dtype))
-    if logits.dim() >= 2 and y.shape == logits.shape[:1] + logits.shape[2:]:
-        classes = logits.shape[1]
-    elif logits.dim() >= 2 and y.shape == logits.shape[:-1]:
-        logits, y, classes = logits.flatten(0, -2), y.flatten(), logits.shape[-1]
-    else:
+    fits = by_class(logits, y)
+    if fits is None:
         hint = "; 0 or 1 for each output is taken as floats: y.float()" if y.shape == logits.shape else ""
         raise ValueError(f"y: shape {tuple(y.shape)} does not fit the output's {tuple(logits.shape)} as classes{hint}")
+    logits, y, classes = fits
     wrong = y[((y < 0) & (y != -100)) | (y >= classes)]  # -100 is torch's mark for "ignore"
     if wrong.numel():
         raise ValueError(f"y: has class {int(wrong[0])}; the model's output has classes 0 to {classes - 1}")
     return F.cross_entropy(logits, y.long())
+
+
+def _same_for_all(output: Any) -> bool:
+    first = next(real_tensors(output), None)
+    return first is not None and first.dim() > 0 and bool((first == first[:1]).all())
+
+
+def _large(model: nn.Module) -> tuple[str, ...]:
+    return tuple(
+        name
+        for name, p in model.named_parameters()
+        if p.dim() == 1 and p.numel() and float(p.detach().abs().max()) > 30
+    )
+
+
+def _own_loss(output: Any) -> Tensor | None:
+    own = output.get("loss") if isinstance(output, dict) else getattr(output, "loss", None)
+    return own if isinstance(own, Tensor) else None
+
+
+def _mixed(values: Tensor) -> Tensor:
+    """Sum of the values with random weights of mean 0 and variance 1."""
+    return (values * torch.randn(values.shape).to(values)).sum()
 
 
 def _scalar(value: Any) -> Tensor:

@@ -16,6 +16,7 @@ from initviz._core.outputs import plus, real_tensors
 from initviz._core.restore import Kept
 from initviz._core.statistics import TensorStats, rms, tensor_stats
 from initviz.initializers import ActivationModule, fans
+from initviz.inspection._recurrence import Steps, data_of, with_data
 from initviz.inspection._report import LayerStats
 from initviz.inspection._units import dead_units, distinct_units, unit_axis
 
@@ -41,6 +42,10 @@ class _Call:
     dead_units: float | None = None
     handle: Any = None
     other_gradient: TensorStats | None = None  # of a further output, such as an LSTM's last state
+    output_stats: TensorStats | None = (
+        None  # of the layer's own output, where something lies between it and the activation
+    )
+    steps: Steps | None = None  # of a recurrent layer
 
     def axis(self, tensor: Tensor) -> int:
         return unit_axis(self.module, tensor, len(self.shape))
@@ -59,6 +64,8 @@ class Recorder:
         self.counts: dict[nn.Module, int] = {}
         self.sources: dict[Any, _Call] = {}  # the graph's node that made a layer's output -> its call
         self.weight_gradients: dict[int, TensorStats] = {}
+        self.has_gradient: dict[int, bool] = {}  # by parameter: whether its gradient is not exactly 0
+        self.running: dict[nn.Module, list[Steps]] = {}  # of recurrent modules whose pass has begun
         self.anchors: list[Tensor] = []
         self.anchored: set[nn.Module] = set()
         self.unanchored: set[nn.Module] = set()
@@ -70,16 +77,20 @@ class Recorder:
     def watch(self, model: nn.Module, parameters: list[nn.Parameter], stack: ExitStack) -> None:
         stack.callback(self.kept.restore)
         for module in self.layers:
+            if isinstance(module, nn.RNNBase):
+                stack.callback(module.register_forward_pre_hook(self.before_recurrent).remove)
             stack.callback(module.register_forward_hook(self.after_layer).remove)
         for module in model.modules():
             if isinstance(module, ActivationModule):
                 stack.callback(module.register_forward_pre_hook(self.before_module, with_kwargs=True).remove)
                 stack.callback(module.register_forward_hook(self.after_module).remove)
-        measured = set(map(id, self.weights.values())) if "weight_gradient" in self.quantities else set()
+        hooks = dict.fromkeys(map(id, self.weights.values()), self.after_weight_gradient)
+        other = self.after_other_gradient
+        if "weight_gradient" not in self.quantities:
+            hooks, other = {}, _drop_gradient
         for parameter in parameters:
             if parameter.requires_grad:
-                keep = id(parameter) in measured
-                hook = self.after_weight_gradient if keep else _drop_gradient
+                hook = hooks.get(id(parameter), other)
                 stack.callback(parameter.register_post_accumulate_grad_hook(hook).remove)
 
     def end_forward(self) -> None:
@@ -149,7 +160,36 @@ class Recorder:
             self.before_activation(call, tensor)
             if tensor is not output:
                 self.measure_other_gradients(call, output)
+            if isinstance(module, nn.RNNBase):
+                self.after_recurrent(call, output)
             return anchored
+
+    # Recurrent modules, over time
+
+    def before_recurrent(self, module: nn.RNNBase, args: Any) -> Any:
+        """Has the gradient of the input measured step by step. An input that takes none gets an anchor."""
+        if not (self.forward and args):
+            return None
+        with torch._C.DisableTorchFunction():
+            steps = Steps(module, args[0])
+            self.running.setdefault(module, []).append(steps)
+            data = data_of(args[0])
+            if "preactivation_gradient" not in self.quantities or not torch.is_grad_enabled():
+                return None
+            if data.requires_grad:
+                data.register_hook(steps.take_gradient)
+                return None
+            anchor = torch.zeros((), dtype=data.dtype, device=data.device, requires_grad=True)
+            self.anchors.append(anchor)
+            data = data + anchor
+            data.register_hook(steps.take_gradient)
+            return with_data(args[0], data), *args[1:]
+
+    def after_recurrent(self, call: _Call, output: Any) -> None:
+        running = self.running.get(call.module)
+        if running:
+            call.steps = running.pop()
+            call.steps.take_output(output[0])
 
     def takes_gradient(self, args: Any, output: Tensor) -> bool:
         """Whether the backward pass reaches `output` by itself. If not, an anchor is added to it: a zero that takes a gradient."""
@@ -184,6 +224,7 @@ class Recorder:
             call.handle.remove()
         call.version = _version(tensor)
         if "preactivation" in self.quantities:
+            call.output_stats = call.stats.get("preactivation")
             call.stats["preactivation"] = self.measure(tensor)
         call.handle = self.measure_gradient(call, "preactivation_gradient", tensor)
         call.units, call.distinct_units = distinct_units(tensor, call.axis(tensor))
@@ -250,8 +291,20 @@ class Recorder:
 
     def after_weight_gradient(self, parameter: Tensor) -> None:
         if parameter.grad is not None:
-            self.weight_gradients[id(parameter)] = self.measure(parameter.grad)
+            self.weight_gradients[id(parameter)] = stats = self.measure(parameter.grad)
+            self.has_gradient[id(parameter)] = stats.zeros < 1
         _drop_gradient(parameter)
+
+    def after_other_gradient(self, parameter: Tensor) -> None:
+        if parameter.grad is not None:
+            self.has_gradient[id(parameter)] = bool(parameter.grad.any())
+        _drop_gradient(parameter)
+
+    def silent(self, parameters: list[nn.Parameter]) -> set[int]:
+        """Ids of the parameters that got no gradient, or one of exactly 0; empty where gradients of weights were not asked for."""
+        if "weight_gradient" not in self.quantities:
+            return set()
+        return {id(p) for p in parameters if p.requires_grad and not self.has_gradient.get(id(p), False)}
 
     def layer_stats(self) -> tuple[LayerStats, ...]:
         unreached = [_Call(module, name) for module, name in self.layers.items() if module not in self.counts]
@@ -259,6 +312,9 @@ class Recorder:
         for module in self.layers:
             weight = weight_of(module).detach()
             measured[module] = weight, self.measure(weight) if "weight" in self.quantities else None
+        owners: dict[int, list[str]] = {}
+        for module, name in self.layers.items():
+            owners.setdefault(id(self.weights[module]), []).append(name)
         layers = []
         for call in self.calls + unreached:
             weight, weight_stats = measured[call.module]
@@ -280,10 +336,28 @@ class Recorder:
                     weight_rms=rms(weight) if weight_stats is None else weight_stats.rms,
                     weight=weight_stats,
                     weight_gradient=self.weight_gradients.get(id(self.weights[call.module])),
-                    **call.stats,
+                    tied=tuple(n for n in owners[id(self.weights[call.module])] if n != self.layers[call.module]),
+                    factor=_ratio(call.stats.get("preactivation"), call.output_stats),
+                    **(call.stats | _bias(call) | (call.steps.results() if call.steps else {})),
                 )
             )
         return tuple(layers)
+
+
+def _ratio(stats: TensorStats | None, before: TensorStats | None) -> float:
+    return stats.rms / before.rms if stats is not None and before is not None and before.rms > 0 else 1.0
+
+
+def _bias(call: _Call) -> dict[str, Any]:
+    """Mean and standard deviation of the bias of a layer that has saturated activations."""
+    stats = call.stats.get("activation")
+    if stats is None or not stats.saturated:
+        return {}
+    bias = getattr(call.module, "bias", None)
+    if not isinstance(bias, Tensor) or bias.numel() == 0:
+        return {"bias_mean": 0.0, "bias_std": 0.0}
+    bias = bias.detach().double()
+    return {"bias_mean": bias.mean().item(), "bias_std": bias.std(correction=0).item()}
 
 
 def _version(tensor: Any) -> int:
