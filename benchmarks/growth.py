@@ -19,7 +19,8 @@ from benchmarks.common import (
     run_alone,
     verdict,
 )
-from initviz.models import Workbench
+from initviz.experiments import _measure
+from initviz.models import NetworkCache
 from initviz.plots import FlowFigure
 
 DEPTHS, WIDTHS = (10, 50, 200, 1000), (64, 256, 1024)
@@ -31,11 +32,11 @@ def ways(depth: int, width: int) -> dict:
     """The three, each on a network of this size."""
     net, x, y = network(depth, width)
     settings = iv.Settings(depth=depth, width=width, activation=ACTIVATION, scheme=SCHEME, batch=BATCH)
-    workbench, figure, scale = Workbench(megabytes=1000), FlowFigure(), [1.0]
+    _measure._cache, figure, scale = NetworkCache(megabytes=1000), FlowFigure(), [1.0]
 
     def update() -> None:
         scale[0] *= 1.001
-        measured = iv.measure(settings, quantities=SHOWN, workbench=workbench, scale=scale[0])
+        measured = iv.measure(settings, quantities=SHOWN, scale=scale[0])
         figure.update(measured.report, measured.prediction)
         figure.png()
 

@@ -31,7 +31,7 @@ SEABORN_LIMIT, OTHERS_LIMIT = 60, 1
 Values = list[Tensor]
 
 
-def captured(net: iv.networks.MLP, x: Tensor, y: Tensor) -> tuple[Values, Values]:
+def captured(net: iv.models.MLP, x: Tensor, y: Tensor) -> tuple[Values, Values]:
     """Activations and their gradients of each hidden layer, kept by hooks."""
     activations: Values = []
 

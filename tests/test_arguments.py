@@ -121,6 +121,18 @@ def test_what_is_no_list_and_no_data_set(call, message):
     refused(call, TypeError, message)
 
 
+def test_an_unknown_argument_is_told_by_the_function_that_was_called():
+    with pytest.raises(TypeError, match=r"^race\(\) got an unexpected keyword argument 'step'"):
+        iv.race({"a": "he_normal"}, step=3)
+
+
+@pytest.mark.parametrize(
+    "function", [iv.race, iv.growth, iv.stream_growth, iv.train, iv.measure, iv.phase_diagram, iv.probe]
+)
+def test_a_docstring_says_what_comes_back(function):
+    assert "Returns:\n" in function.__doc__
+
+
 def test_no_seeds_and_one_allowed_kind():
     with pytest.raises(ValueError, match="^seeds: got none"):
         seed_numbers([])

@@ -36,6 +36,9 @@ def test_growth_is_what_the_probe_measures():
     )
     with pytest.raises(ValueError, match="^build: gave a network with fewer than two activated layers"):
         iv.growth(lambda seed: nn.Linear(64, 10), X, Y)
+    np.testing.assert_array_equal(
+        iv.growth(build, X, Y, seeds=[1, 0]).forward, iv.growth(build, X, Y, seeds=2).forward[::-1]
+    )
     with pytest.raises(ValueError, match="^seeds: got 0"):
         iv.growth(build, X, Y, seeds=0)
 

@@ -24,7 +24,7 @@ def failing(output, y):
     raise ArithmeticError("no loss today")
 
 
-@pytest.mark.parametrize("quantities", [("activation", "preactivation_gradient"), tuple(iv.report.QUANTITIES)])
+@pytest.mark.parametrize("quantities", [("activation", "preactivation_gradient"), tuple(iv.inspection.QUANTITIES)])
 @pytest.mark.parametrize("loss", [None, failing])
 def test_a_probe_lets_go_of_every_tensor(quantities, loss):
     net = iv.mlp(4, 8, "tanh", "xavier_normal")

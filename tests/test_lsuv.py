@@ -184,7 +184,7 @@ def test_equal_to_the_algorithm_by_the_letter(name, tol):
     build, x = LETTER[name]
     ours, letter = build(), build()
     trace = iv.lsuv_(ours, x, tol=tol, seed=4)
-    passes = by_the_letter(letter, x, tol=tol, seed=4)
+    passes = by_the_letter(iv.init_(letter, "orthogonal", seed=4), x, tol=tol)
     assert difference(ours, letter) < 1e-5
     assert passes == len(trace.layers) + trace.recomputed
     assert trace.passes == 1

@@ -1,8 +1,10 @@
 """Settings, one run of the explorer, the presets' promises, and the code that reproduces a run."""
 
 import contextlib
+import inspect
 import io
 import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, fields
 
 import numpy as np
@@ -11,9 +13,12 @@ import torch
 
 import initviz as iv
 from initviz._core.statistics import TensorStats
-from initviz.experiments import Settings, changed, code, measure
+from initviz.experiments import Settings, _measure, changed, code, measure
 from initviz.inspection import QUANTITIES, LayerStats, Report
-from initviz.models import Workbench
+from initviz.models import NetworkCache
+from initviz.training import Race
+from initviz.training._sweep import Run
+from initviz.training._sweep import run as run_of_sweep
 
 SMALL = {"depth": 4, "width": 16, "batch": 32}
 
@@ -65,30 +70,73 @@ def test_only_what_is_asked_for_is_measured_and_what_the_verdict_reads(quantity)
     assert measured == {"activation", "preactivation_gradient", quantity}
 
 
-def test_a_workbench_changes_no_number():
-    bench = Workbench()
-    for change in ({}, {"depth": 6}, {"width": 8}, {"scheme": "orthogonal"}, {"precision": "bfloat16"}, {"seed": 5}):
-        settings = changed(Settings(**SMALL), **change)
-        assert_same(measure(settings, workbench=bench).report, measure(settings).report)
+def fresh(settings):
+    """The report of a network that shares nothing with any other."""
+    s = settings
+    net = iv.mlp(s.depth, s.width, s.activation, s.scheme, scale=s.scale, bias_std=s.bias_std, normalization=s.normalization,
+                 skip=s.skip, dtype=s.precision, seed=s.seed)  # fmt: skip
+    return iv.probe(net, *iv.digits().batch(s.batch, seed=s.seed))
 
 
-@pytest.mark.parametrize("megabytes", [0.01, 0.05, 40])
-def test_draws_made_ahead_in_the_memory_of_older_ones_are_the_same(megabytes):
+@pytest.mark.parametrize("megabytes", [0, 0.005, 0.01, 0.05, 60])
+def test_what_is_kept_of_one_network_for_the_next_changes_no_number(megabytes, monkeypatch):
+    monkeypatch.setattr(_measure, "_cache", NetworkCache(megabytes))
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
+    changes = (
+        {"seed": 1}, {"seed": 2}, {"depth": 6}, {"width": 8}, {"seed": 1}, {"scheme": "he_uniform", "seed": 3}, {"scheme": "orthogonal"},
+        {"precision": "bfloat16"}, {"normalization": "layer", "bias_std": 0.1}, {"normalization": "batch"}, {"scale": 2, "skip": True}, {},
+    )  # fmt: skip
     try:
-        bench = Workbench(megabytes)
-        for change in (
-            {"seed": 1},
-            {"seed": 2},
-            {"seed": 2, "width": 8},
-            {"seed": 1},
-            {"scheme": "he_uniform", "seed": 3},
-        ):
+        for change in changes:
             settings = changed(Settings(**SMALL), **change)
-            assert_same(measure(settings, workbench=bench).report, measure(settings).report)
+            assert_same(measure(settings).report, fresh(settings))
     finally:
         torch.set_num_threads(threads)
+
+
+def test_a_network_that_someone_holds_never_changes():
+    x, y = iv.digits().batch(32, seed=0)
+    build = lambda: iv.mlp(4, 16, "tanh", "xavier_normal", normalization="layer", seed=0)  # noqa: E731
+    held, before = build(), [p.detach().clone() for p in build().parameters()]
+    for seed in range(3):
+        measure(**SMALL, seed=seed, normalization="layer")
+        iv.width_spread(0.1, depth=4, widths=(16,), seed=seed)
+        other = iv.mlp(4, 16, "tanh", "xavier_normal", normalization="layer", seed=seed)
+    assert all(torch.equal(p, q) for p, q in zip(held.parameters(), before, strict=True))
+    assert not {p.data_ptr() for p in held.parameters()} & {p.data_ptr() for p in other.parameters()}
+    iv.train(held, iv.digits(), steps=3)
+    same = build()
+    assert all(torch.equal(p, q) for p, q in zip(same.parameters(), before, strict=True))
+    assert_same(measure(**SMALL, normalization="layer").report, iv.probe(same, x, y))
+
+
+def test_two_threads_measure_the_same_numbers_as_one():
+    settings = [Settings(**SMALL, seed=seed) for seed in range(8)]
+    with ThreadPoolExecutor(4) as executor:
+        for one, alone in zip(executor.map(measure, settings * 3), map(measure, settings * 3)):
+            assert_same(one.report, alone.report)
+
+
+def test_no_public_function_takes_a_cache():
+    for function in (iv.mlp, iv.measure, iv.init_, iv.lsuv_, iv.width_spread, iv.Scheme.fill_):
+        assert not {"workbench", "noise", "cache"} & set(inspect.signature(function).parameters)
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.0, 4.0])
+def test_lsuv_starts_the_same_network_here_in_a_sweep_and_in_a_race(scale):
+    how = {"scheme": "lsuv", "activation": "relu", "depth": 6, "width": 16, "scale": scale, "seed": 1}
+    report = measure(**how, batch=256).report
+    rms = report.values("activation", "rms")
+    assert run_of_sweep(Run(**how, steps=0))["forward"] == pytest.approx(rms[5] / rms[0], rel=1e-5)
+    racing = {name: how[name] for name in ("scheme", "scale")}
+    race = Race({"a": racing}, depth=6, width=16, activation="relu", seeds=[1], steps=1)
+    assert race.probe("a").values("weight", "rms") == pytest.approx(report.values("weight", "rms"), rel=1e-5)
+
+
+def test_lsuv_at_a_larger_scale_explodes_in_a_sweep_too():
+    rows = [run_of_sweep(Run("lsuv", "relu", depth=30, width=32, scale=scale, steps=0)) for scale in (1.0, 4.0)]
+    assert [row["verdict"] for row in rows] == ["stable", "exploding"] and rows[1]["forward"] > 1e6 * rows[0]["forward"]
 
 
 def test_the_same_settings_give_the_same_numbers_and_another_seed_others():

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from initviz._core.statistics import CHUNK, tensor_stats, variance
+from initviz._core.statistics import BLOCK, tensor_stats, variance
 
 
 def normal(*shape, seed=0):
@@ -117,7 +117,7 @@ def test_a_small_spread_about_a_large_mean(ratio):
 
 def test_tensors_larger_than_a_chunk_and_spread_about_a_large_mean():
     tensor = normal(1500, 1001) * 1e-3 + 5
-    assert tensor.numel() > CHUNK
+    assert tensor.numel() > BLOCK
     assert_stats_equal_numpy(tensor_stats(tensor), tensor)
 
 

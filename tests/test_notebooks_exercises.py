@@ -58,7 +58,7 @@ def quizzes(cells) -> list[str]:
 @pytest.mark.parametrize("number", course.lessons())
 def test_a_lesson_is_named_as_its_notebook_and_its_parts_are_all_used(number):
     cells = notebook(number).cells
-    assert (ROOT / "notebooks" / f"{course.lessons()[number][1:]}.ipynb").exists()
+    assert (ROOT / "notebooks" / f"{course.lessons()[number][2:]}.ipynb").exists()
     used = [key for cell in cells if cell.cell_type == "code" for key in checks(cell.source)]
     assert sorted(used) == sorted(key for key in tables("EXERCISES") if key.startswith(number))
     assert sorted(quizzes(cells)) == sorted(key for key in tables("QUESTIONS") if key.startswith(number))

@@ -70,7 +70,9 @@ def test_drawn_anew_and_rescaled_it_is_as_built():
 def test_deterministic_and_global_random_state_untouched():
     state = torch.get_rng_state()
     one, two, other = (iv.residual(3, 8, seed=seed)(X) for seed in (5, 5, 6))
-    iv.stream_growth(lambda seed: iv.residual(3, 8, seed=seed), X, seeds=2)
+    both = iv.stream_growth(lambda seed: iv.residual(3, 8, seed=seed), X, seeds=2)
+    second = iv.stream_growth(lambda seed: iv.residual(3, 8, seed=seed), X, seeds=[1])
+    np.testing.assert_array_equal(second.forward, both.forward[1:])
     assert torch.equal(one, two) and not torch.equal(one, other)
     assert torch.equal(state, torch.get_rng_state())
 

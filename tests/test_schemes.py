@@ -8,6 +8,8 @@ import torch
 from torch import nn
 
 import initviz as iv
+from initviz._core.layers import is_linear, layers_of
+from initviz._core.parameters import weights_and_biases
 from initviz.initializers import SCHEMES, fans, scheme, unit_noise
 from initviz.initializers._draws import CUT_STD
 from initviz.initializers._schemes import ALIASES
@@ -339,3 +341,16 @@ def test_bad_input_changes_nothing(call, kind, message):
     with pytest.raises(kind, match=message):
         call(model)
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
+
+
+def test_what_a_scheme_draws_is_measured_too():
+    kinds = [
+        nn.Linear(3, 4), nn.Conv1d(2, 3, 2), nn.Conv3d(2, 3, 2), nn.ConvTranspose2d(2, 3, 2), nn.LSTM(3, 4), nn.GRUCell(3, 4),
+        nn.MultiheadAttention(4, 2), nn.Bilinear(2, 3, 4), nn.Embedding(5, 3), nn.BatchNorm1d(4), nn.LayerNorm((2, 3)),
+    ]  # fmt: skip
+    model = nn.ModuleList(kinds)
+    drawn = {weight.layer for weight in weights_and_biases(model)[0]}
+    measured = set(layers_of(model))
+    assert drawn - measured == {kinds[6].out_proj}  # which is a part of the attention's own layer
+    assert measured - drawn == {kinds[7], kinds[8]}
+    assert {m for m in measured if is_linear(m)} == set(kinds[:4])

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
-from torch.utils._pytree import tree_leaves, tree_map
+
+from initviz._core.torch_internals import tree_leaves, tree_map
 
 
 def batch_size(x: Any) -> int:

@@ -1,4 +1,8 @@
-"""The layers of a model: modules that own a weight of two or more dimensions."""
+"""The layers of a model, here and nowhere else: those that a probe measures, those that a scheme draws, those that LSUV divides.
+
+A layer is a module that owns a weight of two or more dimensions. A probe measures all of them (`layers_of`), embeddings too; a scheme
+draws some kinds (`is_drawn`); LSUV and the comparison of weights take linear ones alone (`is_linear`).
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,9 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
+
+from initviz._core.fans import is_conv1d
+from initviz._core.torch_internals import Convolution, own_parameters
 
 _LAZY = (nn.parameter.UninitializedParameter, nn.parameter.UninitializedBuffer)
 _SCRIPTED = (
@@ -31,6 +38,12 @@ def bare(model: nn.Module) -> nn.Module:
         model = inner
 
 
+def refuse_meta_device() -> None:
+    """Raises ValueError within `torch.device("meta")`: there no new tensor has values, and nothing can be drawn or measured."""
+    if torch.get_default_device().type == "meta":
+        raise ValueError("device: new tensors have no values within torch.device('meta'); call this outside of it")
+
+
 def layers_of(model: nn.Module) -> dict[nn.Module, str]:
     """Modules that own a weight of two or more dimensions -> their path in the model.
 
@@ -44,6 +57,7 @@ def layers_of(model: nn.Module) -> dict[nn.Module, str]:
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"model: got {type(model).__name__}; it takes a torch.nn.Module")
+    refuse_meta_device()
     modules = list(model.named_modules())
     _refuse_what_cannot_be_measured(modules)
     inner = {id(module.out_proj) for _, module in modules if isinstance(module, nn.MultiheadAttention)}
@@ -55,6 +69,16 @@ def layers_of(model: nn.Module) -> dict[nn.Module, str]:
     if not layers:
         raise ValueError("model: has no layer to measure, that is no module with a weight of two or more dimensions")
     return layers
+
+
+def is_linear(module: nn.Module) -> bool:
+    """Whether it is a linear or convolution layer (a transposed one too), Hugging Face's Conv1D among them."""
+    return isinstance(module, nn.Linear | Convolution) or is_conv1d(module)
+
+
+def is_drawn(module: nn.Module) -> bool:
+    """Whether a scheme draws its weights: a linear, convolution, recurrent or attention layer."""
+    return is_linear(module) or isinstance(module, nn.RNNBase | nn.RNNCellBase | nn.MultiheadAttention)
 
 
 def own_weight(module: nn.Module) -> nn.Parameter | None:
@@ -86,7 +110,7 @@ def weight_of(module: nn.Module) -> Tensor:
 
 
 def _own_parameters(module: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
-    for name, parameter in module._parameters.items():
+    for name, parameter in own_parameters(module).items():
         if parameter is not None:
             yield name, parameter
     for name, behind in (getattr(module, "parametrizations", None) or {}).items():
@@ -94,7 +118,7 @@ def _own_parameters(module: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
             name,
             max(behind.parameters(recurse=False), key=Tensor.numel),
         )  # weight_norm: the direction, not the length
-    for name, part in module._modules.items():
+    for name, part in module.named_children():
         if isinstance(part, nn.ParameterList | nn.ParameterDict):
             yield from ((name, parameter) for parameter in part.parameters())
 
@@ -111,7 +135,7 @@ def _refuse_what_cannot_be_measured(modules: list[tuple[str, nn.Module]]) -> Non
             raise ValueError(
                 f"model: {where} is compiled by TorchScript, which hides its layers; use the nn.Module it is from"
             )
-        for key, tensor in [*module._parameters.items(), *module._buffers.items()]:
+        for key, tensor in [*own_parameters(module).items(), *module.named_buffers(recurse=False)]:
             if tensor is None:
                 continue
             whole = f"{name}.{key}" if name else key
@@ -125,5 +149,5 @@ def _refuse_what_cannot_be_measured(modules: list[tuple[str, nn.Module]]) -> Non
                 raise ValueError(
                     f"model: {whole} was made in inference mode, which knows no gradients; use a deepcopy of the model"
                 )
-            if tensor.is_complex() and key in module._parameters:
+            if tensor.is_complex() and key in own_parameters(module):
                 raise ValueError(f"model: {whole} is complex; histograms and moments are those of real numbers")

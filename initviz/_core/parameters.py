@@ -1,17 +1,39 @@
-"""The weights of a model that a scheme draws, each with the biases that belong to it."""
+"""The weights of a model that a scheme draws, each with its layer and the biases that belong to it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import NamedTuple
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from initviz._core.layers import is_drawn, own_weight
+from initviz._core.torch_internals import own_parameters
 
-def weights_and_biases(model: nn.Module) -> Iterator[tuple[nn.Parameter, list[nn.Parameter]]]:
-    """Each weight to draw with the biases that belong to it, in the order of the modules; a shared one comes once.
+EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
 
-    Weights are those of two or more dimensions of linear, convolution, recurrent and attention layers.
+
+class Weight(NamedTuple):
+    """A weight to draw: the layer that it belongs to, and the biases to set with it."""
+
+    layer: nn.Module
+    parameter: nn.Parameter
+    biases: list[nn.Parameter]
+
+
+class Left(NamedTuple):
+    """A weight that no scheme draws: its path in the model, the module that it belongs to, and why."""
+
+    name: str
+    owner: nn.Module
+    why: str
+
+
+def weights_and_biases(model: nn.Module) -> tuple[list[Weight], list[Left]]:
+    """Each `Weight` to draw, in the order of the modules (a shared one comes once), and what is `Left`.
+
+    Drawn are parameters of two or more dimensions of linear, convolution, recurrent and attention layers. What an embedding owns
+    is left: a language model's head often has the same weight. Of an embedding itself, and of a normalization, it goes without saying.
 
     Raises:
         TypeError: not an nn.Module.
@@ -19,11 +41,15 @@ def weights_and_biases(model: nn.Module) -> Iterator[tuple[nn.Parameter, list[nn
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"model: got {type(model).__name__}; it takes a torch.nn.Module")
+    modules = list(model.named_modules())
+    embedded = {
+        id(p): (name, m) for name, m in modules if isinstance(m, EMBEDDINGS) for p in own_parameters(m).values()
+    }
     seen: set[int] = set()
-    for module in model.modules():
-        if not isinstance(
-            module, nn.Linear | nn.modules.conv._ConvNd | nn.RNNBase | nn.RNNCellBase | nn.MultiheadAttention
-        ):
+    weights: list[Weight] = []
+    left: list[Left] = []
+    for path, module in modules:
+        if not is_drawn(module):
             continue
         own, kind = dict(module.named_parameters(recurse=False)), type(module).__name__
         if parametrize.is_parametrized(module) or "weight_g" in own:
@@ -41,5 +67,24 @@ def weights_and_biases(model: nn.Module) -> Iterator[tuple[nn.Parameter, list[nn
             if parameter.dim() < 2 or name in ("bias_k", "bias_v") or id(parameter) in seen:
                 continue
             seen.add(id(parameter))
-            bias = own.get(name.replace("weight", "bias"))
-            yield parameter, [bias] if bias is not None and bias is not parameter else []
+            if id(parameter) in embedded:
+                table, owner = embedded[id(parameter)]
+                left.append(Left(_joined(path, name), owner, f"it is the weight of the embedding {table}"))
+                continue
+            # of attention whose keys and values have sizes of their own, three weights have one bias
+            bias = own.get("in_proj_bias" if name == "q_proj_weight" else name.replace("weight", "bias"))
+            weights.append(Weight(module, parameter, [bias] if bias is not None and bias is not parameter else []))
+    for path, module in modules:
+        weight = None if isinstance(module, EMBEDDINGS) else own_weight(module)
+        if weight is not None and id(weight) not in seen and weight.requires_grad and id(weight) not in embedded:
+            why = f"a {type(module).__name__} is no layer that a scheme draws"
+            left.append(Left(_joined(path, _name_of(weight, module)), module, why))
+    return weights, left
+
+
+def _name_of(parameter: Tensor, module: nn.Module) -> str:
+    return next((name for name, own in module.named_parameters() if own is parameter), "weight")
+
+
+def _joined(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name

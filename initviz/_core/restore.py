@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import gc
 import random
-import sys
 import threading
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Collection, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -16,6 +15,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from initviz._core.torch_internals import put_gradient_hooks_aside, uncompiled
 
 
 @contextmanager
@@ -27,21 +28,20 @@ def restored(model: nn.Module, parameters: list[nn.Parameter], seed: int | None 
     on a finished gradient (an optimizer in the backward pass) are put aside, since they would change parameters. Nothing is
     compiled inside: hooks are seen, and other threads wait.
     """
-    with random_states({p.device for p in parameters if not p.is_cpu}, seed), _uncompiled():
+    with random_states({p.device for p in parameters if not p.is_cpu}, seed), uncompiled():
         found = [_Found(module) for module in model.modules()]
-        gradients = [(p, p.grad, p.requires_grad, p._post_accumulate_grad_hooks) for p in parameters]
+        gradients = [(p, p.grad, p.requires_grad, put_gradient_hooks_aside(p)) for p in parameters]
         try:
             for parameter, *_ in gradients:
                 parameter.grad = None
-                parameter._post_accumulate_grad_hooks = None  # type: ignore[assignment]
             yield
         finally:
             for module in found:
                 module.restore()
-            for parameter, gradient, requires_grad, hooks in gradients:
+            for parameter, gradient, requires_grad, put_hooks_back in gradients:
                 parameter.requires_grad_(requires_grad)
                 parameter.grad = gradient
-                parameter._post_accumulate_grad_hooks = hooks
+                put_hooks_back()
 
 
 class Kept:
@@ -122,12 +122,6 @@ def _put_back(tensor: Tensor, values: Tensor) -> None:
     with torch.inference_mode(tensor.is_inference()), torch.no_grad():
         if tensor.layout != torch.strided or not torch.equal(tensor, values):
             tensor.copy_(values)
-
-
-def _uncompiled() -> AbstractContextManager[Any]:
-    """Run what torch.compile wraps as it was written."""
-    # set_stance loads the compiler. Where it isn't loaded yet, nothing is compiled.
-    return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
 
 
 _ONE_AT_A_TIME = threading.RLock()

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves, tree_map
 
 from initviz._core.arguments import several
+from initviz._core.torch_internals import tree_leaves, tree_map
 from initviz.diagnosis._verdict import KINDS, Verdict, verdict
 from initviz.initializers import ACTIVATIONS, SCHEMES, init_, lsuv_
 from initviz.inspection import LayerStats, Report, probe

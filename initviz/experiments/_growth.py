@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from torch import Tensor, nn
 
-from initviz._core.arguments import whole_number
+from initviz._core.arguments import seed_numbers
 from initviz.inspection import probe
 
 
@@ -38,18 +38,20 @@ class Growth:
         return f"forward {_words(self.forward_slopes)}, backward {_words(self.backward_slopes)}"
 
 
-def growth(build: Callable[[int], nn.Module], x: Tensor, y: Tensor, seeds: int = 8) -> Growth:
+def growth(build: Callable[[int], nn.Module], x: Tensor, y: Tensor, seeds: int | Sequence[int] = 8) -> Growth:
     """Probe the network of each seed.
 
     Args:
         build: seed -> network; all of one depth.
         x, y: the batch, see `initviz.probe`.
-        seeds: how many draws, from 0 on.
+        seeds: how many draws, from seed 0 on, or which seeds.
+    Returns:
+        A `Growth`: second moments by layer, forward and backward, a row a seed, and their slopes.
     Raises:
         TypeError, ValueError: as `probe`; a network with fewer than two activated layers.
     """
     rows = []
-    for seed in range(whole_number("seeds", seeds)):
+    for seed in seed_numbers(seeds):
         report = probe(build(seed), x, y, quantities=("preactivation", "preactivation_gradient"))
         hidden = np.array([layer.activation_name is not None for layer in report.reached])
         if hidden.sum() < 2:

@@ -12,7 +12,7 @@ from torch import Tensor
 from initviz._core.arguments import look_up, real_number, whole_number
 from initviz.datasets import DATASETS, Data, dataset
 from initviz.initializers import ACTIVATIONS, SCHEMES, Activation, LsuvLayer, LsuvTrace, lsuv_, within
-from initviz.models import MLP, Workbench, mlp
+from initviz.models import MLP, NetworkCache
 
 STARTS = ("orthogonal", "he_normal", "xavier_normal", "small_normal", "pytorch_default")
 """Schemes to start from. The first is the paper's; the last has biases, so that one division is not enough."""
@@ -28,6 +28,8 @@ LSUV_CHOICES: dict[str, Activation] = ACTIVATIONS | {
 
 UNSEEN = 512
 """Samples of another draw, on which each layer is measured too."""
+
+_cache = NetworkCache()
 
 
 @dataclass(frozen=True)
@@ -131,14 +133,8 @@ def variances(model: torch.nn.Module, x: Tensor) -> np.ndarray:
 
 def _network(settings: LsuvSettings, data: Data) -> MLP:
     s = settings
-    return mlp(
-        s.depth, s.width, LSUV_CHOICES[s.activation], s.start, n_in=data.n_in, n_out=data.n_classes, seed=s.seed, workbench=_workbench()
-    )  # fmt: skip
-
-
-@lru_cache(maxsize=1)
-def _workbench() -> Workbench:
-    return Workbench()
+    sizes = [data.n_in, *[s.width] * s.depth, data.n_classes]
+    return _cache.mlp(sizes, LSUV_CHOICES[s.activation], SCHEMES[s.start], seed=s.seed)
 
 
 def _done(layer: LsuvLayer, tol: float) -> str:

@@ -8,17 +8,18 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from initviz import theory
 from initviz._core.arguments import look_up, real_number, whole_number
 from initviz.datasets import DATASETS, dataset
 from initviz.diagnosis import Verdict, verdict
-from initviz.initializers import Scheme, activation, fans, lsuv_, scheme
+from initviz.initializers import ACTIVATIONS, SCHEMES, Scheme, activation, fans, scheme, start_from_batch
 from initviz.inspection import QUANTITIES, Report, probe
-from initviz.models import CNN, MLP, NORMALIZATIONS, PRECISIONS, Plain, Workbench, mlp
+from initviz.models import CNN, MLP, NORMALIZATIONS, PRECISIONS, NetworkCache, Plain
 from initviz.theory import predict_cnn
+
+_cache = NetworkCache()
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,6 @@ def measure(
     settings: Settings | None = None,
     *,
     quantities: Collection[str] = tuple(QUANTITIES),
-    workbench: Workbench | None = None,
     **changes,
 ) -> Measurement:
     """Build the network, probe it on its batch, predict and judge.
@@ -100,14 +100,15 @@ def measure(
     Args:
         settings: a `Settings`; `changes` are fields to set on it (or on the defaults): `measure(depth=50, activation="relu")`.
         quantities: see `probe`; the activations and the gradients of pre-activations, which the verdict reads, always come too.
-        workbench: a `Workbench` to build on, for one update after another.
+    Returns:
+        A `Measurement`: the settings, the `Report`, the theory's prediction and the verdict.
     Raises:
         TypeError, ValueError: as `Settings`.
     """
     settings = changed(settings or Settings(), **changes)
     data = dataset(settings.data)
     x, y = data.batch(settings.batch, seed=settings.seed)
-    net = _network(settings, data.n_in, data.n_classes, x, workbench)
+    net = _network(settings, data.n_in, data.n_classes, x)
     report = probe(net, x, y, quantities={"activation", "preactivation_gradient", *quantities})
     prediction = predict(net, x, report, scheme=settings.scheme, scale=settings.scale, bias_std=settings.bias_std)
     return Measurement(settings, report, prediction, verdict(report))
@@ -121,29 +122,20 @@ def changed(settings: Settings, **changes) -> Settings:
     return Settings(**(asdict(settings) | changes))
 
 
-def _network(settings: Settings, n_in: int, n_out: int, x: Tensor, workbench: Workbench | None = None) -> MLP:
-    from_batch = scheme(settings.scheme).data_driven
-    net = mlp(
-        settings.depth,
-        settings.width,
-        settings.activation,
-        "orthogonal" if from_batch else settings.scheme,
-        n_in=n_in,
-        n_out=n_out,
-        scale=1.0 if from_batch else settings.scale,
+def _network(settings: Settings, n_in: int, n_out: int, x: Tensor) -> MLP:
+    return start_from_batch(
+        _cache.mlp,
+        x,
+        scheme=SCHEMES[settings.scheme],
+        scale=settings.scale,
+        sizes=[n_in, *[settings.width] * settings.depth, n_out],
+        activation=ACTIVATIONS[settings.activation],
         bias_std=settings.bias_std,
         normalization=settings.normalization,
         skip=settings.skip,
-        dtype=settings.precision,
+        dtype=PRECISIONS[settings.precision],
         seed=settings.seed,
-        workbench=workbench,
     )
-    if from_batch:
-        lsuv_(net, x, orthonormal=False, strict=False)
-        with torch.no_grad():
-            for layer in [*net.hidden, net.output]:
-                layer.weight *= settings.scale
-    return net
 
 
 def predict(

@@ -54,8 +54,8 @@ class RectifierRun:
     layer: str
     width: int
     scale: float
-    fan_in: int
-    fan_out: int
+    fan_in: float
+    fan_out: float
     weight_std: float
     passed: float
     forward: np.ndarray

@@ -3,14 +3,14 @@ several draws, beside the theory."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from initviz._core.arguments import whole_number
+from initviz._core.arguments import seed_numbers
 from initviz._core.statistics import mean_square
 from initviz.experiments._growth import Growth
 from initviz.initializers import unit_noise
@@ -37,7 +37,9 @@ class StreamGrowth(Growth):
         return self.forward.shape[1] - 1
 
 
-def stream_growth(build: Callable[[int], Residual | Transformer], x: Tensor, seeds: int = 5) -> StreamGrowth:
+def stream_growth(
+    build: Callable[[int], Residual | Transformer], x: Tensor, seeds: int | Sequence[int] = 5
+) -> StreamGrowth:
     """Measure the stream of the network of each seed, forward and backward.
 
     The gradient is that of a loss which sees the last stream as the network's own output layer does (a transformer's: its mean over
@@ -46,12 +48,14 @@ def stream_growth(build: Callable[[int], Residual | Transformer], x: Tensor, see
     Args:
         build: seed -> what `iv.residual` or `iv.transformer` gives; all with as many blocks.
         x: the batch that the networks take.
-        seeds: how many draws, from 0 on.
+        seeds: how many draws, from seed 0 on, or which seeds.
+    Returns:
+        A `StreamGrowth`: second moments by block, forward and backward, a row a seed, measured and predicted.
     Raises:
         TypeError, ValueError: an argument that is not as above.
     """
     rows = []
-    for seed in range(whole_number("seeds", seeds)):
+    for seed in seed_numbers(seeds):
         net = build(seed) if callable(build) else build
         if not isinstance(net, Residual | Transformer):
             raise TypeError(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from initviz._core.layers import is_linear
 from initviz.initializers import Scheme, fans
 from initviz.initializers import scheme as scheme_named
 
@@ -52,15 +54,16 @@ def weight_shapes(model: nn.Module, scheme: str | Scheme = "he_normal", seed: in
     rule = scheme_named(scheme)
     if rule.distribution == "constant":
         raise ValueError(f"scheme: {rule.name} draws nothing to compare with")
-    layers = [(n, m) for n, m in model.named_modules() if isinstance(m, nn.Linear | nn.modules.conv._ConvNd)]
+    layers = [(n, m) for n, m in model.named_modules() if is_linear(m)]
     if not layers:
         raise ValueError("model: has no linear or convolution layer")
-    return tuple(_shape(name, layer.weight.detach(), rule, seed, index) for index, (name, layer) in enumerate(layers))
+    return tuple(_shape(name, layer, rule, seed, index) for index, (name, layer) in enumerate(layers))
 
 
-def _shape(name: str, weight: Tensor, rule: Scheme, seed: int, index: int) -> WeightShape:
-    fresh = rule.fill_(torch.empty(weight.shape), seed=seed, index=index)
-    fresh_std = rule.std(*fans(weight))
+def _shape(name: str, layer: nn.Module, rule: Scheme, seed: int, index: int) -> WeightShape:
+    weight = cast(Tensor, layer.weight).detach()
+    fresh = rule.fill_(torch.empty(weight.shape), layer=layer, seed=seed, index=index)
+    fresh_std = rule.std(*fans(weight, layer))
     drawn, trained = (tensor.double().cpu().numpy().ravel() / fresh_std for tensor in (fresh, weight))
     width = EDGES[1] - EDGES[0]
     density, fresh_density = (np.histogram(values, EDGES)[0] / len(values) / width for values in (trained, drawn))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-Noise = Callable[[tuple[int, ...], str, int, int], Tensor]
-"""What `unit_noise` is: (shape, distribution, seed, index) -> a draw of mean 0 and variance 1."""
+Draw = Callable[[tuple[int, ...], str, int, int], Tensor]
+"""What `unit_noise` is, and a `DrawCache` before it: (shape, distribution, seed, index) -> a draw of mean 0 and variance 1."""
 
 CUT = 2.0
 """Where a truncated normal ends, in standard deviations of the normal that is cut."""
@@ -23,7 +23,15 @@ def one_number(*numbers: int) -> int:
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
-def unit_noise(shape: tuple[int, ...], distribution: str, seed: int, index: int, out: Tensor | None = None) -> Tensor:
+def unit_noise(
+    shape: tuple[int, ...],
+    distribution: str,
+    seed: int,
+    index: int,
+    out: Tensor | None = None,
+    *,
+    taps: Sequence[int] = (),
+) -> Tensor:
     """A float32 CPU tensor of mean 0 and variance 1, the same for the same arguments on every machine and device.
 
     distribution is one of
@@ -36,10 +44,12 @@ def unit_noise(shape: tuple[int, ...], distribution: str, seed: int, index: int,
                             padding keeps an image in its place). There, an out x in matrix with orthonormal rows or columns, times
                             sqrt(max(out, in) x kernel area): the variance is 1 over the whole kernel. For a matrix "orthogonal".
 
-    `out`, a float32 CPU tensor of this shape, is overwritten and may be what is returned.
+    `out`, a float32 CPU tensor of this shape, is overwritten and may be what is returned. `taps`, a number for each axis of the
+    kernel, puts the matrix of "delta_orthogonal" at so many places around its centre, where a transposed convolution of that stride
+    would leave gaps.
     """
     generator = torch.Generator().manual_seed(one_number(seed, index))
-    draw = torch.empty(shape) if out is None else out
+    draw = torch.empty(shape, device="cpu") if out is None else out
     if distribution == "normal":
         return draw.normal_(generator=generator)
     if distribution == "uniform":
@@ -48,22 +58,12 @@ def unit_noise(shape: tuple[int, ...], distribution: str, seed: int, index: int,
         return nn.init.trunc_normal_(draw, a=-CUT, b=CUT, generator=generator) / CUT_STD
     if distribution == "delta_orthogonal" and len(shape) > 2:
         kernel = shape[2:]
-        matrix = torch.empty(shape[:2])
-        nn.init.orthogonal_(matrix, gain=math.sqrt(max(shape[:2]) * math.prod(kernel)), generator=generator)
-        centre = tuple((side - 1) // 2 for side in kernel)
+        lengths = [min(side, tap) for side, tap in zip(kernel, taps or [1] * len(kernel))]
+        matrix = torch.empty(shape[:2], device="cpu")
+        variance = max(shape[:2]) * math.prod(kernel) / math.prod(lengths)
+        nn.init.orthogonal_(matrix, gain=math.sqrt(variance), generator=generator)
+        centre = tuple(slice((k - n) // 2, (k - n) // 2 + n) for k, n in zip(kernel, lengths))
         draw.zero_().movedim((0, 1), (-2, -1))[centre] = matrix
         return draw
     rows, columns = shape[0], math.prod(shape[1:])
     return nn.init.orthogonal_(draw, gain=math.sqrt(max(rows, columns)), generator=generator)
-
-
-def fans(weight: Tensor) -> tuple[int, int]:
-    """(fan_in, fan_out) of a weight of two or more dimensions, as torch.nn.init counts them.
-
-    Raises:
-        ValueError: fewer than two dimensions.
-    """
-    if weight.dim() < 2:
-        raise ValueError(f"weight: got shape {tuple(weight.shape)}; fans take two or more dimensions")
-    receptive_field = math.prod(weight.shape[2:])
-    return weight.shape[1] * receptive_field, weight.shape[0] * receptive_field

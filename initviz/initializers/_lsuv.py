@@ -15,9 +15,9 @@ computes the output of this one layer again until its variance is right, and han
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -25,12 +25,16 @@ from torch import Tensor, nn
 
 from initviz._core.arguments import look_up, real_number, several, whole_number
 from initviz._core.batches import batch_size, call, own_batch
-from initviz._core.layers import bare, layers_of
+from initviz._core.layers import bare, is_linear, layers_of
+from initviz._core.parameters import weights_and_biases
 from initviz._core.restore import Kept, restored
 from initviz._core.statistics import TensorStats, tensor_stats, variance
-from initviz.initializers._draws import Noise
+from initviz._core.torch_internals import own_parameters
 from initviz.initializers._lsuv_trace import LsuvLayer, LsuvTrace, within
-from initviz.initializers._schemes import SCHEMES
+from initviz.initializers._schemes import SCHEMES, Scheme
+from initviz.initializers._schemes import scheme as get_scheme
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def lsuv_(
@@ -45,7 +49,6 @@ def lsuv_(
     strict: bool = True,
     histograms: bool = False,
     seed: int = 0,
-    noise: Noise | None = None,
 ) -> LsuvTrace:
     """Initialize every linear and convolution layer of `model` in place so that its output on `x` has variance 1.
 
@@ -71,7 +74,6 @@ def lsuv_(
             skipped, and the trace says why.
         histograms: keep the outputs' statistics before and after, and what part of their variance is between samples.
         seed: of the orthonormal weights, and of what is random in the model (dropout).
-        noise: see `Scheme.fill_`.
     Returns:
         A `LsuvTrace`.
     Raises:
@@ -80,11 +82,7 @@ def lsuv_(
             if `strict` a layer that can't have variance 1.
     """
     model = bare(model)
-    layers: dict[nn.Module, str] = {
-        module: name
-        for module, name in layers_of(model).items()
-        if isinstance(module, nn.Linear | nn.modules.conv._ConvNd)
-    }
+    layers: dict[nn.Module, str] = {module: name for module, name in layers_of(model).items() if is_linear(module)}
     if not layers:
         raise ValueError("model: has no linear or convolution layer")
     tol, max_iter = real_number("tol", tol), whole_number("max_iter", max_iter)
@@ -93,7 +91,7 @@ def lsuv_(
     left_out = {look_up("skip", name, names) for name in several("skip", skip)}
     limit = len(layers) if first is None else whole_number("first", first, least=0)
     batch_size(x)
-    start = (seed, noise) if orthonormal else None
+    start = seed if orthonormal else None
     settler = _Settler(layers, _reasons(model, layers, left_out), tol, max_iter, limit, histograms, start)
     parameters = list(model.parameters())
 
@@ -107,6 +105,29 @@ def lsuv_(
         return settler.trace(strict)
 
 
+def start_from_batch(
+    build: Callable[..., Network], x: Any, *, scheme: str | Scheme, scale: float = 1.0, **settings: Any
+) -> Network:
+    """The network of these settings, if `scheme` takes its scale from a batch as well: from `x`.
+
+    LSUV then goes on from the orthogonal network at scale 1, skips a layer that can't have variance 1, and at the end every weight is
+    multiplied by `scale`.
+
+    Args:
+        build: what makes the network, a function of scheme, scale and `settings`.
+    """
+    rule = get_scheme(scheme)
+    if not rule.data_driven:
+        return build(scheme=rule, scale=scale, **settings)
+    scale = real_number("scale", scale)
+    net = build(scheme=SCHEMES["orthogonal"], scale=1.0, **settings)
+    lsuv_(net, x, orthonormal=False, strict=False)
+    with torch.no_grad():
+        for weight in weights_and_biases(net)[0]:
+            weight.parameter.mul_(scale)
+    return net
+
+
 class _Settler:
     """The hooks, and what they wrote down."""
 
@@ -118,12 +139,13 @@ class _Settler:
         max_iter: int,
         limit: int,
         histograms: bool,
-        start: tuple[int, Noise | None] | None,
+        start: int | None,
     ) -> None:
         self.layers, self.reasons = layers, reasons
         self.tol, self.max_iter, self.limit = tol, max_iter, limit
-        self.histograms, self.start = histograms, start
-        weights = dict.fromkeys(id(m._parameters["weight"]) for m in layers if "weight" in m._parameters)
+        self.histograms = histograms
+        self.start = start  # the seed of the orthonormal weights, or None to keep those there are
+        weights = dict.fromkeys(id(own["weight"]) for own in map(own_parameters, layers) if "weight" in own)
         self.numbers = {weight: number for number, weight in enumerate(weights)}  # as `init_` counts them
         self.kept = Kept()
         self.met: set[int] = set()  # the ids of the weights that were used so far
@@ -134,15 +156,14 @@ class _Settler:
 
     def before(self, module: nn.Module, args: Any) -> None:
         """At the first use of a weight: keep a copy of it, and give it its orthonormal start."""
-        weight, bias = module._parameters.get("weight"), module._parameters.get("bias")
+        weight, bias = (own_parameters(module).get(name) for name in ("weight", "bias"))
         if module in self.reasons or weight is None or id(weight) in self.met:
             return
         self.met.add(id(weight))
         self.kept.keep(weight)
         if self.start is None:
             return
-        seed, noise = self.start
-        SCHEMES["orthogonal"].fill_(weight, seed=seed, index=self.numbers[id(weight)], noise=noise)
+        SCHEMES["orthogonal"].fill_(weight, layer=module, seed=self.start, index=self.numbers[id(weight)])
         if bias is not None and bias.requires_grad:
             self.kept.keep(bias)
             bias.zero_()
@@ -154,7 +175,7 @@ class _Settler:
         if not isinstance(output, Tensor) or not output.is_floating_point():
             self.write(name, module, [], "its output is not a real tensor")
             return None
-        weight = module._parameters.get("weight")
+        weight = own_parameters(module).get("weight")
         variances, before = [variance(output)], self.stats(output)
         reason = self.reason(module, weight, variances[0])
         if reason or weight is None:
@@ -230,11 +251,11 @@ def _reasons(model: nn.Module, layers: dict[nn.Module, str], left_out: set[str])
         id(parameter): name or type(module).__name__
         for name, module in model.named_modules()
         if module not in layers
-        for parameter in module._parameters.values()
+        for parameter in own_parameters(module).values()
     }
     reasons = {}
     for module, name in layers.items():
-        weight = module._parameters.get("weight")
+        weight = own_parameters(module).get("weight")
         if name in left_out:
             reasons[module] = "left out"
         elif weight is None:

@@ -5,26 +5,35 @@ A scheme fills a weight with independent draws of mean 0 and a standard deviatio
     fan_in   the number of inputs that one unit sums over (n_in; for a convolution in_channels x kernel area)
     fan_out  the number of units that one input feeds     (n_out; for a convolution out_channels x kernel area)
 
-and sets the bias to zero unless it says otherwise. To add a scheme is to add one entry to SCHEMES. Fans are as torch.nn.init counts
-them: they leave out strides, which let an input feed fewer units, and the groups of a grouped convolution on its way back.
+and sets the bias to zero unless it says otherwise. To add a scheme is to add one entry to SCHEMES. `initviz._core.fans` counts fans, with
+the groups and strides that torch.nn.init leaves out, and says where the two differ.
 """
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from initviz._core.arguments import look_up, real_number, whole_number
-from initviz._core.parameters import weights_and_biases
+from initviz._core.distributed import fill_whole_, resharded
+from initviz._core.fans import by_groups, fans, is_plain, is_transposed, stride_of
+from initviz._core.layers import refuse_meta_device
+from initviz._core.parameters import Left, Weight, weights_and_biases
+from initviz._core.restore import torch_random_states
+from initviz._core.torch_internals import Convolution, version
 from initviz.initializers._activations import Activation
 from initviz.initializers._activations import activation as activation_named
-from initviz.initializers._draws import Noise, fans, unit_noise
+from initviz.initializers._draws import Draw, one_number, unit_noise
 
-MODES = {"fan_in": 0, "fan_out": 1}
+MODES = {"fan_in": "inputs", "fan_out": "outputs"}
 """Which fan a scheme's formula counts: the inputs, to keep the forward scale, or the outputs in their place, to keep the gradient's.
 Of use for the schemes that count one of them (LeCun, He, PyTorch's default); the others take both alike."""
 
@@ -46,19 +55,22 @@ class Scheme:
         notes: what to watch for.
         data_driven: whether the scale comes from a batch. `init_` then refuses it, and the rest of this entry describes the
             start from which `initviz.lsuv_` goes on.
+        own_defaults: whether `init_` gives all other kinds of modules their own default too (`reset_parameters`): embeddings, recurrent
+            cells, attention, normalizations and whatever has one. The rest of this entry is that of linear layers and convolutions.
     """
 
     name: str
     label: str
     latex: str
     distribution: str
-    std_rule: Callable[[int, int], float]
+    std_rule: Callable[[float, float], float]
     best_for: str
     source: str
     relu_gain: bool = False
-    bias_std_rule: Callable[[int], float] | None = None
+    bias_std_rule: Callable[[float], float] | None = None
     notes: str = ""
     data_driven: bool = False
+    own_defaults: bool = False
 
     def gain(self, activation: Activation | str | None = None) -> float:
         """The gain used when none is given: 1, or for He's schemes sqrt(2 / (1 + a^2)) with a the slope of a leaky ReLU."""
@@ -68,66 +80,102 @@ class Scheme:
         leaky = slope if slope is not None and 0 < slope < 1 else 0.0
         return math.sqrt(2 / (1 + leaky**2))
 
-    def std(self, fan_in: int, fan_out: int, gain: float | None = None, mode: str = "fan_in") -> float:
+    def std(self, fan_in: float, fan_out: float, gain: float | None = None, mode: str = "fan_in") -> float:
         """Standard deviation of an entry of a fan_out x fan_in matrix: 0 for "zeros" and "constant".
 
         Args:
-            fan_in, fan_out: whole numbers of at least 1.
+            fan_in, fan_out: numbers above 0 (a stride of 2 can make them 1.5).
             gain: factor on the standard deviation; None takes `self.gain()`.
             mode: "fan_in", or "fan_out" to count outputs where the formula counts inputs, as torch's kaiming_normal_ does.
         Raises:
-            TypeError, ValueError: a fan that is not a whole number of at least 1, a gain that is negative or not finite, an
-                unknown mode.
+            TypeError, ValueError: a fan that is not a number above 0, a gain that is negative or not finite, an unknown mode.
         """
+        _check(gain, mode, fan_in=fan_in, fan_out=fan_out)
         return 0.0 if self.distribution == "constant" else self._size(fan_in, fan_out, gain, mode)
 
-    def value(self, fan_in: int, fan_out: int, gain: float | None = None, mode: str = "fan_in") -> float:
-        """Mean of an entry: the constant of "constant", 0 for every other scheme."""
+    def value(self, fan_in: float, fan_out: float, gain: float | None = None, mode: str = "fan_in") -> float:
+        """Mean of an entry: the constant of "constant", 0 for every other scheme. Arguments as `std`."""
+        _check(gain, mode, fan_in=fan_in, fan_out=fan_out)
         return self._size(fan_in, fan_out, gain, mode) if self.distribution == "constant" else 0.0
 
-    def bias_std(self, fan_in: int) -> float:
+    def bias_std(self, fan_in: float) -> float:
         """Standard deviation of the bias; 0 for most schemes."""
         return self.bias_std_rule(fan_in) if self.bias_std_rule else 0.0
 
-    def weight_std(self, weight: Tensor, gain: float | None = None, mode: str = "fan_in") -> float:
-        """`std` for this weight, convolutions included.
+    def weight_std(
+        self, weight: Tensor, gain: float | None = None, mode: str = "fan_in", layer: nn.Module | None = None
+    ) -> float:
+        """`std` for the weight of `layer`; without a layer as in a linear one or a plain convolution. `gain` and `mode` are trusted.
 
-        An orthogonal convolution kernel is orthogonal as an out_channels x (in_channels * kernel area) matrix, so its
-        rows and columns are counted instead of its fans.
+        An orthogonal convolution kernel is orthogonal as an out_channels x (in_channels * kernel area) matrix of each group, so its
+        rows and columns are counted instead of its fans. (In a transposed convolution they spread over `stride` times as many places,
+        which a factor sqrt(stride) makes up for.)
         """
-        fan_in, fan_out = fans(weight)
-        return self.std(fan_in, len(weight) if self.distribution == "orthogonal" else fan_out, gain, mode)
+        if self.distribution == "constant":
+            return 0.0
+        if self.distribution not in _MATRICES:
+            return self._size(*fans(weight, layer), gain, mode)
+        _, n_out, n_in, *kernel = by_groups(weight, layer).shape
+        area = math.prod(kernel)
+        stretch = math.sqrt(stride_of(layer)) if is_transposed(layer) else 1.0
+        n_out = n_out * area if self.distribution == "delta_orthogonal" else n_out
+        return stretch * self._size(n_in * area, n_out, gain, mode)
 
-    @torch.no_grad()
     def fill_(
         self,
         weight: Tensor,
         *,
+        layer: nn.Module | None = None,
         seed: int = 0,
         index: int = 0,
         gain: float | None = None,
         mode: str = "fan_in",
-        noise: Noise | None = None,
     ) -> Tensor:
         """Fill `weight` in place and return it.
 
         Args:
-            weight: shape (fan_out, fan_in) or (out_channels, in_channels, *kernel).
+            weight: shape (fan_out, fan_in) or (out_channels, in_channels, *kernel), or another one that `layer` explains.
+            layer: the module that it belongs to, where that matters: groups, strides and transposed weights.
             seed, index: the draw is a function of these two alone, on every device: `index` tells layers apart.
             gain, mode: see `std`.
-            noise: where the draw of unit variance comes from; `unit_noise` unless a cache stands before it.
+        Raises:
+            TypeError, ValueError: a weight of fewer than two dimensions; as `std`.
         """
-        fan_in, fan_out = fans(weight)
-        if self.distribution == "constant":
-            return weight.fill_(self.value(fan_in, fan_out, gain, mode))
-        draw = (noise or unit_noise)(tuple(weight.shape), self.distribution, seed, index)
-        std = self.weight_std(weight, gain, mode)
-        return weight.copy_(draw * std) if weight.device != draw.device else torch.mul(draw, std, out=weight)
+        _check(gain, mode)
+        return self._fill_(weight, layer, seed, index, gain, mode, unit_noise)
 
-    def _size(self, fan_in: int, fan_out: int, gain: float | None, mode: str) -> float:
-        fan_in, fan_out = whole_number("fan_in", fan_in), whole_number("fan_out", fan_out)
-        fans = (fan_out, fan_in) if look_up("mode", mode, MODES) else (fan_in, fan_out)
-        return (self.gain() if gain is None else real_number("gain", gain)) * self.std_rule(*fans)
+    @torch.no_grad()
+    def _fill_(
+        self, weight: Tensor, layer: nn.Module | None, seed: int, index: int, gain: float | None, mode: str, draw: Draw
+    ) -> Tensor:
+        if self.distribution == "constant":
+            return weight.fill_(self._size(*fans(weight, layer), gain, mode))
+        std = self.weight_std(weight, gain, mode, layer)
+        if self.distribution in _MATRICES and not is_plain(layer):  # a matrix for each group
+            taps = cast(tuple[int, ...], layer.stride) if layer is not None and is_transposed(layer) else ()
+            for group, part in enumerate(by_groups(weight, layer)):
+                unit = unit_noise(tuple(part.shape), self.distribution, one_number(seed, index), group, taps=taps)
+                part.copy_(std * unit)
+            return weight
+        unit = draw(tuple(weight.shape), self.distribution, seed, index)
+        return weight.copy_(unit * std) if weight.device != unit.device else torch.mul(unit, std, out=weight)
+
+    def _size(self, fan_in: float, fan_out: float, gain: float | None, mode: str) -> float:
+        counted = (fan_out, fan_in) if mode == "fan_out" else (fan_in, fan_out)
+        return (self.gain() if gain is None else gain) * self.std_rule(*counted)
+
+
+def _check(gain: float | None, mode: str, **fans: float) -> None:
+    for name, fan in fans.items():
+        if real_number(name, fan) == 0:
+            raise ValueError(f"{name}: got {fan}; it takes a number above 0")
+    if gain is not None:
+        real_number("gain", gain)
+    look_up("mode", mode, MODES)
+
+
+_MATRICES = {"orthogonal", "delta_orthogonal"}
+"""Distributions whose entries depend on each other."""
 
 
 SCHEMES: dict[str, Scheme] = {
@@ -195,7 +243,9 @@ SCHEMES: dict[str, Scheme] = {
         Scheme(
             "pytorch_default", "PyTorch default", r"\frac{1}{3\, n_\mathrm{in}}", "uniform", lambda i, o: 1 / math.sqrt(3 * i),
             "shallow networks, networks with normalization", "torch.nn.Linear.reset_parameters: kaiming_uniform_(a=sqrt(5))",
-            bias_std_rule=lambda i: 1 / math.sqrt(3 * i), notes="A sixth of He's variance; the bias has it too.",
+            bias_std_rule=lambda i: 1 / math.sqrt(3 * i), own_defaults=True,
+            notes="A sixth of He's variance; the bias has it too. Embeddings, normalizations and other modules get the default of "
+            "their own.",
         ),
         Scheme(
             "keras_default", "Keras default", r"\frac{2}{n_\mathrm{in} + n_\mathrm{out}}", "uniform",
@@ -246,12 +296,13 @@ def init_(
     bias_std: float = 0.0,
     activation: str | Activation | None = None,
     mode: str = "fan_in",
-    noise: Noise | None = None,
 ) -> nn.Module:
     """Initialize every linear, convolution, recurrent and attention layer of `model` in place, and return the model.
 
-    Weights are drawn by the scheme, biases set to what it says (zero for most). Embeddings, normalization layers and modules
-    of other kinds keep what they have.
+    Weights are drawn by the scheme, biases set to what it says (zero for most). Frozen parameters (`requires_grad` is False) stay as
+    they are. So do embeddings, with a head that has the weight of one, normalization layers and modules of other kinds; a warning
+    says which weights were left. ("pytorch_default" gives those their own default too.) The weights that FSDP2 has sharded are drawn
+    whole, the same on every rank, and each keeps its part.
 
     Args:
         model: any nn.Module.
@@ -263,10 +314,11 @@ def init_(
         bias_std: standard deviation of a normal draw added to each bias.
         activation: the network's activation, for He's slope; leave out for a plain ReLU.
         mode: "fan_in" keeps the forward scale, "fan_out" the gradient's (see `Scheme.std`). Biases go by the fan-in always.
-        noise: see `Scheme.fill_`.
     Raises:
         TypeError, ValueError: an argument that is not as above, a data-driven scheme, a model without such a layer, or one with
-            lazy, meta, complex or computed weights. The model is then as it was.
+            lazy, meta, complex or computed weights, a call within `torch.device("meta")`. The model is then as it was.
+    Warns:
+        UserWarning: what was left, embeddings and normalization layers apart.
     """
     rule = _scheme_named(scheme)
     if rule.data_driven:
@@ -277,20 +329,99 @@ def init_(
     scale, bias_std = real_number("scale", scale), real_number("bias_std", bias_std)
     look_up("mode", mode, MODES)
     factor = (rule.gain(activation) if gain is None else real_number("gain", gain)) * scale
-    weights = list(weights_and_biases(model))
-    if not weights:
-        raise ValueError("model: has no linear, convolution, recurrent or attention layer to initialize")
-    for index, (weight, biases) in enumerate(weights):
-        rule.fill_(weight.data, seed=seed, index=index, gain=factor, mode=mode, noise=noise)
-        for bias in biases:
-            _fill_bias_(bias.data, rule.bias_std(fans(weight)[0]), bias_std, seed, index)
+    refuse_meta_device()
+    with resharded(model):
+        weights, left = weights_and_biases(model)
+        resets = _own_defaults(model) if rule.own_defaults else {}
+        if not (weights or left or resets):
+            raise ValueError("model: has no linear, convolution, recurrent or attention layer to initialize")
+        for index, weight in enumerate(weights):
+            if weight.layer not in resets:
+                draw_weight_(weight, index, rule, factor, bias_std, mode, seed)
+        changed = {id(p) for module, number in resets.items() for p in _reset_(module, seed, number)}
+        for index, (_, parameter, biases) in enumerate(weights):
+            if id(parameter) in changed and factor != 1:
+                parameter.data.mul_(factor)
+            for bias in biases:
+                if id(bias) in changed and bias_std:
+                    bias.data.add_(_bias_noise(bias, bias_std, seed, index))
+    torch.clear_autocast_cache()  # it keeps copies of weights, which are no copies now
+    _say_what_was_left(weights, left, resets)
     return model
 
 
-def _fill_bias_(bias: Tensor, own_std: float, added_std: float, seed: int, index: int) -> None:
-    values = torch.zeros(bias.shape)
+def draw_weight_(
+    weight: Weight,
+    index: int,
+    rule: Scheme,
+    gain: float,
+    bias_std: float,
+    mode: str,
+    seed: int,
+    draw: Draw = unit_noise,
+) -> None:
+    """What `init_` does to its weight number `index`, unless it is frozen. Trusts its arguments."""
+    layer, parameter, biases = weight
+    if parameter.requires_grad:
+        fill_whole_(parameter.data, lambda values: rule._fill_(values, layer, seed, index, gain, mode, draw))
+    for bias in biases:
+        if bias.requires_grad:
+            own_std = rule.bias_std(fans(parameter, layer)[0])
+            fill_whole_(bias.data, partial(_fill_bias_, own_std, bias_std, seed, index))
+
+
+def _say_what_was_left(weights: list[Weight], left: list[Left], resets: Collection[nn.Module]) -> None:
+    words = [f"{name} ({why})" for name, owner, why in left if owner not in resets]
+    if weights and not any(p.requires_grad for _, weight, biases in weights for p in (weight, *biases)):
+        words.insert(0, "all of the model, since every weight is frozen")
+    if words:
+        more = f" and {len(words) - 6} more" if len(words) > 6 else ""
+        warnings.warn(f"init_ left {', '.join(words[:6])}{more}", stacklevel=3)
+
+
+def _own_defaults(model: nn.Module) -> dict[nn.Module, int]:
+    """The modules that know their own default (`reset_parameters`) -> their number in the model; parts before the whole. Left out are
+    linear layers and ordinary convolutions, whose default is the scheme's formula, and what has nothing to train."""
+    found = {}
+    for number, module in reversed(list(enumerate(model.modules()))):
+        by_formula = isinstance(module, nn.Linear | Convolution) and not is_transposed(module)
+        reset = _reset_of(module)
+        if not by_formula and reset is not None and any(p.requires_grad for p in module.parameters()):
+            found[module] = number
+    return found
+
+
+def _reset_of(module: nn.Module) -> Callable[[], Any] | None:
+    reset = getattr(module, "reset_parameters", None) or getattr(module, "_reset_parameters", None)
+    if not callable(reset):
+        return None
+    needed = [
+        p for p in inspect.signature(reset).parameters.values() if p.default is p.empty and p.kind < p.VAR_POSITIONAL
+    ]
+    return None if needed else reset
+
+
+def _reset_(module: nn.Module, seed: int, number: int) -> list[nn.Parameter]:
+    """Give a module its own default, but for what is frozen. Returns the parameters that it wrote."""
+    parameters = list(module.parameters())
+    kept = [(p, p.detach().clone()) for p in parameters if not p.requires_grad]
+    versions = [version(p) for p in parameters]
+    with torch_random_states({p.device for p in parameters if not p.is_cpu}, one_number(seed, 3_000_000 + number)):
+        _reset_of(module)()  # type: ignore[misc]
+    with torch.no_grad():
+        for parameter, values in kept:
+            parameter.copy_(values)
+    return [p for p, before in zip(parameters, versions) if version(p) != before and p.requires_grad]
+
+
+def _fill_bias_(own_std: float, added_std: float, seed: int, index: int, bias: Tensor) -> Tensor:
+    values = torch.zeros(bias.shape, device="cpu")
     if own_std:
         values += own_std * unit_noise(tuple(bias.shape), "uniform", seed, 1_000_000 + index)
     if added_std:
-        values += added_std * unit_noise(tuple(bias.shape), "normal", seed, 2_000_000 + index)
-    bias.copy_(values)
+        values += _bias_noise(bias, added_std, seed, index)
+    return bias.copy_(values)
+
+
+def _bias_noise(bias: Tensor, std: float, seed: int, index: int) -> Tensor:
+    return std * unit_noise(tuple(bias.shape), "normal", seed, 2_000_000 + index)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from initviz._core.batches import batch_size, own_batch, shape_words
 from initviz._core.restore import restored
+from initviz._core.torch_internals import BatchNorm
 
 AT_ONCE = 16
 """Samples whose Jacobians are computed together; more would take more memory and no less time."""
@@ -42,7 +43,7 @@ def jacobian_singular_values(model: nn.Module, x: Tensor) -> np.ndarray:
     batch_size(x)
     parameters = list(model.parameters())
     place = parameters[0] if parameters else x
-    if any(isinstance(module, nn.modules.batchnorm._BatchNorm) and module.training for module in model.modules()):
+    if any(isinstance(module, BatchNorm) and module.training for module in model.modules()):
         raise ValueError("model: its batch normalization mixes the samples of a batch; call model.eval() first")
 
     def output(sample: Tensor) -> Tensor:

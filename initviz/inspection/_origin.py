@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
+from initviz._core.torch_internals import tree_leaves
 from initviz.inspection._findings import Origin
 
 _PLACES = re.compile(r"(new_)?(fill|full|empty|zeros|ones|masked_fill|where|scalar_tensor|copy|to_copy|lift_fresh|index_put|index_fill|"

@@ -1,12 +1,12 @@
 """One forward and one backward pass of any nn.Module, measured layer by layer.
 
-Nothing is kept of a layer but its numbers: statistics are taken in hooks, while the tensor is there anyway. A model comes
+Nothing is kept of a layer but its numbers: they are taken in hooks, while the tensor is there anyway. A model comes
 back exactly as it went in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,14 +19,14 @@ from initviz._core.arguments import look_up, several, whole_number
 from initviz._core.batches import batch_size, call, own_batch, rms_of
 from initviz._core.layers import bare, layers_of
 from initviz._core.outputs import real_tensors
-from initviz._core.restore import no_collection, restored
+from initviz._core.readings import Readings
+from initviz._core.restore import Kept, no_collection, restored
 from initviz.inspection._findings import Origin, Reach
 from initviz.inspection._first_loss import by_class, first_loss, logits_of
 from initviz.inspection._origin import find
 from initviz.inspection._reach import copies, follow
 from initviz.inspection._recorder import Recorder
 from initviz.inspection._report import QUANTITIES, Report
-from initviz.inspection._watch import ActivationWatch
 
 
 def probe(
@@ -81,23 +81,24 @@ def probe(
     parameters = list(model.parameters())
     parameter = parameters[0]
     size = batch_size(x)
-    recorder = Recorder(layers, frozenset(quantities), {"bins": bins, "sample": sample})
+    labels = _label_range(y) if loss is None else (0, 0)
+    recorder = Recorder(layers, frozenset(quantities), Readings(bins, sample))
 
     with no_collection(), ExitStack() as stack:
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         stack.enter_context(restored(model, parameters, seed))
         recorder.watch(model, parameters, stack)
-        x, y = own_batch(x, parameter.device), own_batch(y, parameter.device)
+        batch, target = own_batch(x, parameter.device), own_batch(y, parameter.device)
         try:
-            with ActivationWatch(recorder):
-                output = call(model, x)
+            with recorder:
+                output = call(model, batch)
         except ValueError:
             if recorder.problem:
                 raise ValueError(recorder.problem) from None
             raise
         recorder.end_forward()
-        value = _scalar(_loss(output, y, loss, size))
+        value = _scalar(_loss(output, target, loss, size, labels))
         _backward(value, recorder.targets(parameters))
         report = Report(
             layers=recorder.layer_stats(),
@@ -105,22 +106,25 @@ def probe(
             batch_size=size,
             dtype=str(parameter.dtype).removeprefix("torch."),
             device=str(parameter.device),
-            input_rms=rms_of(x),
-            first_loss=first_loss(output, x, y, value, loss is not None),
+            input_rms=rms_of(batch),
+            first_loss=first_loss(output, batch, target, value, loss is not None),
             training=model.training,
         )
         if size > 1 and any(layer.weight_rms == 0 for layer in report.reached[:-1]):
             report = replace(report, one_output_for_all=_same_for_all(output))
         if report.first_loss is not None and not report.first_loss.loss <= 2 * report.first_loss.chance:
             report = replace(report, large=_large(model))
-        silent = recorder.silent(parameters)
-    again = _Again(model, parameters, x, y, loss, size, seed)
-    if silent and report.dtype != "float16":  # in which a small gradient is 0 and so says nothing
-        report = replace(report, reach=follow(model, silent, again.gradients))
+    silent = recorder.silent(parameters) if report.dtype != "float16" else set()  # there a small gradient is 0
     if "weight_gradient" in quantities:
-        report = replace(report, reach=report.reach or Reach(), copies=copies(layers, report.layers))
-    if not report.finite:
-        report = replace(report, origin=again.origin())
+        report = replace(report, reach=Reach(), copies=copies(layers, report.layers))
+    if silent or not report.finite:
+        again = _Again(model, parameters, x, y, loss, size, seed)
+        with again.kept():
+            report = replace(
+                report,
+                reach=follow(model, silent, again.gradients) if silent else report.reach,
+                origin=None if report.finite else again.origin(),
+            )
     return report
 
 
@@ -144,12 +148,24 @@ class _Again:
                 tensors = [tensor for tensor in real_tensors(output) if tensor.requires_grad]
                 value = torch.stack([_mixed(tensor).float() for tensor in tensors]).sum()
             else:
-                value = _scalar(_loss(output, y, self.loss, self.size))
-            return list(torch.autograd.grad(value, wanted, allow_unused=True))
+                value = _scalar(_loss(output, y, self.loss, self.size, (0, 0)))
+            _backward(value, wanted)
+            return [parameter.grad for parameter in wanted]
 
     def origin(self) -> Origin | None:
         with self.prepared(0) as (x, y):
-            return find(self.model, x, lambda: _scalar(_loss(call(self.model, x), y, self.loss, self.size)))
+            return find(self.model, x, lambda: _scalar(_loss(call(self.model, x), y, self.loss, self.size, (0, 0))))
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Inside, parameters may be written into; afterwards they are what they were."""
+        kept = Kept()
+        for parameter in self.parameters:
+            kept.keep(parameter)
+        try:
+            yield
+        finally:
+            kept.restore()
 
     @contextmanager
     def prepared(self, number: int) -> Iterator[tuple[Any, Any]]:
@@ -162,7 +178,7 @@ class _Again:
             yield own_batch(self.x, device), own_batch(self.y, device)
 
 
-def _backward(value: Tensor, targets: list[Tensor]) -> None:
+def _backward(value: Tensor, targets: Sequence[Tensor]) -> None:
     try:
         torch.autograd.backward(value, inputs=targets)
     except RuntimeError as error:
@@ -173,7 +189,17 @@ def _backward(value: Tensor, targets: list[Tensor]) -> None:
         ) from error
 
 
-def _loss(output: Any, y: Any, loss: Callable[[Any, Any], Tensor] | None, batch_size: int) -> Any:
+def _label_range(y: Any) -> tuple[int, int]:
+    """The smallest and the largest class among whole-number labels, read before the pass. -100 is torch's mark for "ignore"."""
+    if not isinstance(y, Tensor) or y.is_floating_point() or y.is_complex():
+        return 0, 0
+    counted = y[y != -100]
+    return (int(counted.min()), int(counted.max())) if counted.numel() else (0, 0)
+
+
+def _loss(
+    output: Any, y: Any, loss: Callable[[Any, Any], Tensor] | None, batch_size: int, labels: tuple[int, int]
+) -> Any:
     if loss is not None:
         if not callable(loss):
             raise TypeError(f"loss: got {type(loss).__name__}; it takes a function (output, y) -> scalar tensor")
@@ -197,9 +223,9 @@ def _loss(output: Any, y: Any, loss: Callable[[Any, Any], Tensor] | None, batch_
         hint = "; 0 or 1 for each output is taken as floats: y.float()" if y.shape == logits.shape else ""
         raise ValueError(f"y: shape {tuple(y.shape)} does not fit the output's {tuple(logits.shape)} as classes{hint}")
     logits, y, classes = fits
-    wrong = y[((y < 0) & (y != -100)) | (y >= classes)]  # -100 is torch's mark for "ignore"
-    if wrong.numel():
-        raise ValueError(f"y: has class {int(wrong[0])}; the model's output has classes 0 to {classes - 1}")
+    for label in labels:
+        if not 0 <= label < classes:
+            raise ValueError(f"y: has class {label}; the model's output has classes 0 to {classes - 1}")
     return F.cross_entropy(logits, y.long())
 
 
@@ -223,7 +249,7 @@ def _own_loss(output: Any) -> Tensor | None:
 
 def _mixed(values: Tensor) -> Tensor:
     """Sum of the values with random weights of mean 0 and variance 1."""
-    return (values * torch.randn(values.shape).to(values)).sum()
+    return (values * torch.randn(values.shape, device=values.device).to(values.dtype)).sum()
 
 
 def _scalar(value: Any) -> Tensor:

@@ -8,16 +8,15 @@ tell them apart the parameters that do have a gradient are moved a little along 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_leaves
 
 from initviz._core.layers import own_weight, weight_of
 from initviz._core.statistics import TensorStats
+from initviz._core.torch_internals import tree_leaves
 from initviz.inspection._findings import Reach
 from initviz.inspection._report import LayerStats
 
@@ -43,7 +42,8 @@ class _Used(TorchFunctionMode):
 def follow(
     model: nn.Module, suspects: set[int], gradients: Callable[[list[nn.Parameter], int], list[Tensor | None]]
 ) -> Reach:
-    """What becomes of the parameters (by id) that have no gradient, or one of exactly 0, in the first pass.
+    """What becomes of the parameters (by id) that have no gradient, or one of exactly 0, in the first pass. Parameters are moved: who
+    calls puts them back.
 
     Args:
         gradients: one more pass: (parameters, its number) -> a gradient or None for each.
@@ -51,25 +51,22 @@ def follow(
     names = {id(p): name for name, p in model.named_parameters()}
     parameters = [p for p in model.parameters() if p.requires_grad]
     shut, used = set(suspects), _Used()
-    with ExitStack() as stack:
-        for parameter in parameters:
-            stack.callback(setattr, parameter, "data", parameter.data)
-        with used:
-            found = gradients(parameters, 0)
-        none = {id(p) for p, gradient in zip(parameters, found) if gradient is None}
-        moving = _moving(parameters, found)
-        shut -= {id(p) for p, _ in moving}  # another output needs them, or chance had left them out
-        suspects = set(shut)
-        for number in range(1, _ROUNDS + 1):
-            if not shut:
-                break
-            for parameter, gradient in moving:
-                parameter.data = parameter.data - _step(parameter.data, gradient)
-            moving = _moving(parameters, gradients(parameters, number))
-            opened = shut & {id(p) for p, _ in moving}
-            shut -= opened
-            if not opened:
-                break
+    with used:
+        found = gradients(parameters, 0)
+    none = {id(p) for p, gradient in zip(parameters, found) if gradient is None}
+    moving = _moving(parameters, found)
+    shut -= {id(p) for p, _ in moving}  # another output needs them, or chance had left them out
+    suspects = set(shut)
+    for number in range(1, _ROUNDS + 1):
+        if not shut:
+            break
+        for parameter, gradient in moving:
+            parameter.data = parameter.data - _step(parameter.data, gradient)
+        moving = _moving(parameters, gradients(parameters, number))
+        opened = shut & {id(p) for p, _ in moving}
+        shut -= opened
+        if not opened:
+            break
     never = [id(p) for p in parameters if id(p) in shut]
     return Reach(
         later=tuple(names[id(p)] for p in parameters if id(p) in suspects - shut),

@@ -1,24 +1,43 @@
-"""What a probe hangs on a model: hooks that turn each tensor into its statistics while it passes by, and keep nothing else."""
+"""What a probe hangs on a model: hooks that take each tensor's numbers while it passes by, and keep nothing else."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._C._functorch import is_functorch_wrapped_tensor
-from torch.utils._pytree import tree_leaves
+from torch.overrides import TorchFunctionMode
 
+from initviz._core.fans import fans
 from initviz._core.layers import own_weight, weight_of
 from initviz._core.outputs import plus, real_tensors
+from initviz._core.readings import Reading, Readings
 from initviz._core.restore import Kept
-from initviz._core.statistics import TensorStats, rms, tensor_stats
-from initviz.initializers import ActivationModule, fans
+from initviz._core.statistics import TensorStats
+from initviz._core.torch_internals import (
+    UnseenByModes,
+    own_parameters,
+    tree_leaves,
+    version,
+    whole,
+    within_torch_func,
+)
+from initviz.initializers import ActivationModule
+from initviz.inspection._functions import activation_name, flat_parts, may_write
 from initviz.inspection._recurrence import Steps, data_of, with_data
 from initviz.inspection._report import LayerStats
-from initviz.inspection._units import dead_units, distinct_units, unit_axis
+from initviz.inspection._units import (
+    dead_units,
+    distinct_units,
+    few_places,
+    largest_magnitudes,
+    share_of_zeros,
+    unit_axis,
+)
 
 _REACH = 32
 """Steps back through the autograd graph, from an activation's input, in which its layer is looked for: enough for a
@@ -35,36 +54,42 @@ class _Call:
     output: Tensor | None = None  # of the latest call alone, so that no tensor is kept
     shape: torch.Size = field(default_factory=torch.Size)
     version: int = 0  # of the output, as it was measured: what is written into it since counts it up
-    stats: dict[str, TensorStats] = field(default_factory=dict)
+    stats: dict[str, Reading[TensorStats]] = field(default_factory=dict)
     activation_name: str | None = None
-    units: int | None = None
-    distinct_units: int | None = None
-    dead_units: float | None = None
-    handle: Any = None
-    other_gradient: TensorStats | None = None  # of a further output, such as an LSTM's last state
-    output_stats: TensorStats | None = (
-        None  # of the layer's own output, where something lies between it and the activation
+    units: Reading[tuple[int, int | None]] | None = None  # how many there are, and how many of them differ
+    differences: Reading[Callable[[], tuple[int, int | None]]] | None = (
+        None  # the same of the units' gradients, if it is asked for
     )
+    dead_units: Reading[float] | None = None
+    handle: Any = None
+    other_gradient: Reading[TensorStats] | None = None  # of a further output, such as an LSTM's last state
+    own_output: Reading[TensorStats] | None = None  # the layer's, where something lies between it and the activation
     steps: Steps | None = None  # of a recurrent layer
 
     def axis(self, tensor: Tensor) -> int:
         return unit_axis(self.module, tensor, len(self.shape))
 
 
-class Recorder:
-    """Collects statistics from hooks on layers, activations, gradients and parameters."""
+class Recorder(TorchFunctionMode):
+    """Takes the numbers of one pass, by hooks on layers, activations, gradients and parameters; as a mode (`with recorder:`, around the
+    forward pass) it also sees each torch function that is called.
 
-    def __init__(self, layers: dict[nn.Module, str], quantities: frozenset[str], options: dict[str, int]) -> None:
+    On a GPU nothing is read during the pass: `layer_stats`, after it, reads everything.
+    """
+
+    def __init__(self, layers: dict[nn.Module, str], quantities: frozenset[str], readings: Readings) -> None:
+        super().__init__()
         self.layers = layers
         self.weights = {module: own_weight(module) for module in layers}
         self.quantities = quantities
-        self.options = options
+        self.readings = readings
         self.kept = Kept()
+        self.parameters: list[nn.Parameter] = []
         self.calls: list[_Call] = []
         self.counts: dict[nn.Module, int] = {}
         self.sources: dict[Any, _Call] = {}  # the graph's node that made a layer's output -> its call
-        self.weight_gradients: dict[int, TensorStats] = {}
-        self.has_gradient: dict[int, bool] = {}  # by parameter: whether its gradient is not exactly 0
+        self.weight_gradients: dict[int, Reading[TensorStats]] = {}
+        self.has_gradient: dict[int, Reading[bool]] = {}  # by parameter: whether its gradient is not exactly 0
         self.running: dict[nn.Module, list[Steps]] = {}  # of recurrent modules whose pass has begun
         self.anchors: list[Tensor] = []
         self.anchored: set[nn.Module] = set()
@@ -75,6 +100,7 @@ class Recorder:
         self.entered: _Call | None = None  # the call whose ActivationModule that is
 
     def watch(self, model: nn.Module, parameters: list[nn.Parameter], stack: ExitStack) -> None:
+        self.parameters = parameters
         stack.callback(self.kept.restore)
         for module in self.layers:
             if isinstance(module, nn.RNNBase):
@@ -100,9 +126,9 @@ class Recorder:
         if self.calls:
             self.calls[-1].output = None
 
-    def measure(self, tensor: Tensor, flat: tuple[float | None, float | None] = (None, None)) -> TensorStats:
-        with torch._C.DisableTorchFunction():
-            return tensor_stats(tensor, flat=flat, **self.options)
+    def measure(self, tensor: Tensor, flat: tuple[float | None, float | None] = (None, None)) -> Reading[TensorStats]:
+        with UnseenByModes():
+            return self.readings.stats(tensor, flat)
 
     def measure_gradient(self, call: _Call, quantity: str, tensor: Tensor) -> Any:
         if not tensor.requires_grad or quantity not in self.quantities:
@@ -110,11 +136,15 @@ class Recorder:
 
         def hook(gradient: Tensor) -> None:
             call.stats[quantity] = self.measure(gradient)
-            if quantity == "preactivation_gradient" and call.distinct_units != call.units:
-                _, distinct = distinct_units(gradient, call.axis(gradient))
-                call.distinct_units = max(call.distinct_units or 1, distinct or 1)
+            if quantity == "preactivation_gradient" and call.units is not None and not _all_differ(call.units):
+                self.measure_differences(call, gradient)
 
         return tensor.register_hook(hook)
+
+    def measure_differences(self, call: _Call, gradient: Tensor) -> None:
+        """Keep what tells whether units differ in their gradients; where they differ in their outputs, no one asks."""
+        later = lambda places: partial(distinct_units, places, gradient.dtype)  # noqa: E731
+        call.differences = self.readings.of(few_places(gradient, call.axis(gradient)), later)
 
     def measure_other_gradients(self, call: _Call, output: Any) -> None:
         """Of several outputs the first is measured, but the gradient may come back through another one alone."""
@@ -136,14 +166,14 @@ class Recorder:
         if not self.forward:
             if module not in self.anchored or self.takes_gradient(args, tensor):
                 return None
-            with torch._C.DisableTorchFunction():  # checkpointing computes it again, and must find what it found before
+            with UnseenByModes():  # checkpointing computes it again, and must find what it found before
                 return self.anchor(module, output, tensor)
-        if is_functorch_wrapped_tensor(tensor):
+        if within_torch_func(tensor):
             self.problem = (
                 f"model: calls {self.layers[module]} within torch.func (vmap, grad), where no value can be read"
             )
             raise ValueError(self.problem)
-        with torch._C.DisableTorchFunction():
+        with UnseenByModes():
             anchored = None
             if not self.takes_gradient(args, tensor):
                 anchored = self.anchor(module, output, tensor)
@@ -170,8 +200,8 @@ class Recorder:
         """Has the gradient of the input measured step by step. An input that takes none gets an anchor."""
         if not (self.forward and args):
             return None
-        with torch._C.DisableTorchFunction():
-            steps = Steps(module, args[0])
+        with UnseenByModes():
+            steps = Steps(module, args[0], self.readings)
             self.running.setdefault(module, []).append(steps)
             data = data_of(args[0])
             if "preactivation_gradient" not in self.quantities or not torch.is_grad_enabled():
@@ -215,26 +245,33 @@ class Recorder:
         the anchors behind the first layers and the parameters outside the layers lead it past everything that is measured."""
         left_out = set()
         if "weight_gradient" not in self.quantities:
-            left_out = {id(p) for m in self.counts if m not in self.unanchored for p in m._parameters.values()}
+            left_out = {id(p) for m in self.counts if m not in self.unanchored for p in own_parameters(m).values()}
         return [p for p in parameters if p.requires_grad and id(p) not in left_out] + self.anchors
 
     def before_activation(self, call: _Call, tensor: Tensor) -> None:
         """`tensor` is the pre-activation of `call`, as far as is known: the layer's output, then an activation's input."""
         if call.handle is not None:
             call.handle.remove()
-        call.version = _version(tensor)
+        call.version = version(tensor)
         if "preactivation" in self.quantities:
-            call.output_stats = call.stats.get("preactivation")
+            call.own_output = call.stats.get("preactivation")
             call.stats["preactivation"] = self.measure(tensor)
         call.handle = self.measure_gradient(call, "preactivation_gradient", tensor)
-        call.units, call.distinct_units = distinct_units(tensor, call.axis(tensor))
+        call.units = None
+        if tensor.dim() >= 2:
+            count = partial(distinct_units, dtype=tensor.dtype)
+            call.units = self.readings.of(few_places(tensor, call.axis(tensor)), count)
 
     def after_activation(self, call: _Call, name: str, flat: tuple[float | None, float | None], tensor: Tensor) -> None:
         call.activation_name = name
         call.output = None
         if "activation" in self.quantities:
             call.stats["activation"] = stats = self.measure(tensor, flat)
-            call.dead_units = dead_units(tensor, call.axis(tensor)) if stats.zeros else 0.0
+            axis = call.axis(tensor)
+            if stats.known:
+                call.dead_units = Reading(dead_units(tensor, axis) if stats.value.zeros else 0.0)
+            else:
+                call.dead_units = self.readings.of(largest_magnitudes(tensor, axis), share_of_zeros)
         self.measure_gradient(call, "activation_gradient", tensor)
 
     def pending(self, z: Any) -> _Call | None:
@@ -270,12 +307,12 @@ class Recorder:
 
     def enter(self, z: Any) -> _Call | None:
         call = self.pending(z)
-        if call is not None and (call.output is not z or _version(z) != call.version):
-            with torch._C.DisableTorchFunction():
+        if call is not None and (call.output is not z or version(z) != call.version):
+            with UnseenByModes():
                 self.before_activation(call, z)
         return call
 
-    # Activation modules of our own; functions come through `initviz.inspection`
+    # Activation modules of our own
 
     def before_module(self, module: nn.Module, args: Any, kwargs: Any) -> None:
         self.entered = self.enter(next(iter([*args, *kwargs.values()]), None))
@@ -284,43 +321,72 @@ class Recorder:
     def after_module(self, module: Any, _: Any, output: Tensor) -> None:
         self.inside = False
         if self.entered is not None:
-            with torch._C.DisableTorchFunction():
+            with UnseenByModes():
                 self.after_activation(self.entered, module.activation.name, module.activation.flat, output)
+
+    # Functions
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        name = getattr(func, "__name__", "")
+        if may_write(func, name, args, kwargs):
+            with UnseenByModes():
+                self.keep(args, kwargs)
+        activation = None if self.inside else activation_name(name)
+        if activation is None:
+            return func(*args, **kwargs)
+        call = self.enter(args[0] if args else kwargs.get("input"))
+        output = func(*args, **kwargs)
+        if call is not None:
+            self.after_activation(call, *flat_parts(activation, args, kwargs), output)
+        return output
+
+    def keep(self, args: Any, kwargs: Any) -> None:
+        """Copy each parameter that is among the arguments, or that one of them is a view of, before it is written into."""
+        for tensor in tree_leaves((args, kwargs)):
+            owner = whole(tensor, self.parameters) if isinstance(tensor, Tensor) else None
+            if isinstance(owner, nn.Parameter):
+                self.kept.keep(owner)
 
     # Weights
 
     def after_weight_gradient(self, parameter: Tensor) -> None:
         if parameter.grad is not None:
-            self.weight_gradients[id(parameter)] = stats = self.measure(parameter.grad)
-            self.has_gradient[id(parameter)] = stats.zeros < 1
+            self.weight_gradients[id(parameter)] = self.measure(parameter.grad)
         _drop_gradient(parameter)
 
     def after_other_gradient(self, parameter: Tensor) -> None:
         if parameter.grad is not None:
-            self.has_gradient[id(parameter)] = bool(parameter.grad.any())
+            with UnseenByModes():
+                self.has_gradient[id(parameter)] = self.readings.of(parameter.grad.any(), bool)
         _drop_gradient(parameter)
 
     def silent(self, parameters: list[nn.Parameter]) -> set[int]:
         """Ids of the parameters that got no gradient, or one of exactly 0; empty where gradients of weights were not asked for."""
         if "weight_gradient" not in self.quantities:
             return set()
-        return {id(p) for p in parameters if p.requires_grad and not self.has_gradient.get(id(p), False)}
+        heard = {key for key, reading in self.has_gradient.items() if reading.value}
+        heard |= {key for key, reading in self.weight_gradients.items() if reading.value.zeros < 1}
+        return {id(p) for p in parameters if p.requires_grad and id(p) not in heard}
 
     def layer_stats(self) -> tuple[LayerStats, ...]:
+        """A record of each call of each layer, then of the layers that were not reached."""
+        weights = {module: weight_of(module).detach() for module in self.layers}
+        take = self.readings.stats if "weight" in self.quantities else self.readings.rms
+        measured = {module: take(weight) for module, weight in weights.items()}
+        self.readings.read()
         unreached = [_Call(module, name) for module, name in self.layers.items() if module not in self.counts]
-        measured = {}
-        for module in self.layers:
-            weight = weight_of(module).detach()
-            measured[module] = weight, self.measure(weight) if "weight" in self.quantities else None
         owners: dict[int, list[str]] = {}
         for module, name in self.layers.items():
             owners.setdefault(id(self.weights[module]), []).append(name)
         layers = []
         for call in self.calls + unreached:
-            weight, weight_stats = measured[call.module]
+            weight, found = weights[call.module], measured[call.module].value
             if call.other_gradient is not None:
                 call.stats.setdefault("preactivation_gradient", call.other_gradient)
-            fan_in, fan_out = fans(weight)
+            units, distinct = _units(call)
+            fan_in, fan_out = fans(weight, call.module)
+            weight_gradient = self.weight_gradients.get(id(self.weights[call.module]))
             layers.append(
                 LayerStats(
                     name=call.name,
@@ -330,39 +396,47 @@ class Recorder:
                     fan_in=fan_in,
                     fan_out=fan_out,
                     activation_name=call.activation_name,
-                    units=call.units,
-                    distinct_units=call.distinct_units,
-                    dead_units=call.dead_units,
-                    weight_rms=rms(weight) if weight_stats is None else weight_stats.rms,
-                    weight=weight_stats,
-                    weight_gradient=self.weight_gradients.get(id(self.weights[call.module])),
+                    units=units,
+                    distinct_units=distinct,
+                    dead_units=None if call.dead_units is None else call.dead_units.value,
+                    weight_rms=found.rms if isinstance(found, TensorStats) else found,
+                    weight=found if isinstance(found, TensorStats) else None,
+                    weight_gradient=None if weight_gradient is None else weight_gradient.value,
                     tied=tuple(n for n in owners[id(self.weights[call.module])] if n != self.layers[call.module]),
-                    factor=_ratio(call.stats.get("preactivation"), call.output_stats),
-                    **(call.stats | _bias(call) | (call.steps.results() if call.steps else {})),
+                    **_further(call),
                 )
             )
         return tuple(layers)
 
 
-def _ratio(stats: TensorStats | None, before: TensorStats | None) -> float:
-    return stats.rms / before.rms if stats is not None and before is not None and before.rms > 0 else 1.0
+def _all_differ(units: Reading[tuple[int, int | None]]) -> bool:
+    """Whether it is known already that every unit differs from the others."""
+    return units.known and units.value[0] == units.value[1]
 
 
-def _bias(call: _Call) -> dict[str, Any]:
-    """Mean and standard deviation of the bias of a layer that has saturated activations."""
-    stats = call.stats.get("activation")
-    if stats is None or not stats.saturated:
-        return {}
-    bias = getattr(call.module, "bias", None)
-    if not isinstance(bias, Tensor) or bias.numel() == 0:
-        return {"bias_mean": 0.0, "bias_std": 0.0}
-    bias = bias.detach().double()
-    return {"bias_mean": bias.mean().item(), "bias_std": bias.std(correction=0).item()}
+def _further(call: _Call) -> dict[str, Any]:
+    """Fields of a `LayerStats` that only some layers have."""
+    found: dict[str, Any] = {quantity: reading.value for quantity, reading in call.stats.items()}
+    found |= call.steps.results() if call.steps else {}
+    if call.own_output is not None and call.own_output.value.rms > 0:
+        found["factor"] = call.stats["preactivation"].value.rms / call.own_output.value.rms
+    activation = call.stats.get("activation")
+    if activation is not None and activation.value.saturated:
+        bias = getattr(call.module, "bias", None)
+        bias = bias.detach().double() if isinstance(bias, Tensor) and bias.numel() else torch.zeros(1)
+        found |= {"bias_mean": bias.mean().item(), "bias_std": bias.std(correction=0).item()}
+    return found
 
 
-def _version(tensor: Any) -> int:
-    """How often it was written into. Tensors of inference mode don't count."""
-    return 0 if tensor.is_inference() else tensor._version
+def _units(call: _Call) -> tuple[int | None, int | None]:
+    """How many units a layer has, and how many of them differ in what they compute or in the gradient that they get."""
+    if call.units is None:
+        return None, None
+    units, distinct = call.units.value
+    if distinct != units and call.differences is not None:
+        _, others = call.differences.value()
+        distinct = max(distinct or 1, others or 1)
+    return units, distinct
 
 
 def _alike(output: torch.Size, z: torch.Size) -> bool:

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
+from initviz._core.readings import Reading, Readings
 from initviz.inspection._findings import OverTime
 
 _FLAT = math.log((1 + math.sqrt(0.95)) / (1 - math.sqrt(0.95)))
@@ -25,37 +26,37 @@ _SIGMOIDS = ((nn.LSTM, (0, 1, 3)), (nn.GRU, (0, 1)))
 
 
 class Steps:
-    """One call of a recurrent module, while it is measured. Numbers stay on their device until `results`."""
+    """One call of a recurrent module, while it is measured."""
 
-    def __init__(self, module: nn.RNNBase, inputs: Any) -> None:
-        self.module, self.inputs = module, inputs
-        self.output: Tensor | None = None
-        self.gradient: Tensor | None = None
-        self.gates: Tensor | None = None
+    def __init__(self, module: nn.RNNBase, inputs: Any, readings: Readings) -> None:
+        self.module, self.inputs, self.readings = module, inputs, readings
+        self.output: Reading[np.ndarray] | None = None
+        self.gradient: Reading[np.ndarray] | None = None
+        self.gates: Reading[float] | None = None
 
     def take_output(self, outputs: Any) -> None:
         norms = norm_by_step(self.module, outputs)
         if isinstance(outputs, PackedSequence):
-            self.output = norms / (outputs.batch_sizes.to(norms) * outputs.data.shape[-1]).sqrt()
+            norms = norms / (outputs.batch_sizes.to(norms) * outputs.data.shape[-1]).sqrt()
         else:
-            self.output = norms / math.sqrt(outputs.numel() / len(norms))
-        self.gates = saturated_gates(self.module, self.inputs, outputs)
-        if not isinstance(self.inputs, PackedSequence):
-            self.inputs = None
-        else:
-            self.inputs = self.inputs._replace(data=torch.empty(0))  # its sizes, without the values
+            norms = norms / math.sqrt(outputs.numel() / len(norms))
+        self.output = self.readings.of(norms, np.array)
+        gates = saturated_gates(self.module, self.inputs, outputs)
+        self.gates = None if gates is None else self.readings.of(gates, float)
+        # Of the inputs no more is needed than the sizes of a packed sequence.
+        self.inputs = with_data(self.inputs, torch.empty(0)) if isinstance(self.inputs, PackedSequence) else None
 
     def take_gradient(self, gradient: Tensor) -> None:
-        self.gradient = norm_by_step(self.module, with_data(self.inputs, gradient))
+        self.gradient = self.readings.of(norm_by_step(self.module, with_data(self.inputs, gradient)), np.array)
 
     def results(self) -> dict[str, Any]:
         """Fields of a `LayerStats`."""
         if self.output is None:
             return {}
-        gradient = np.array([]) if self.gradient is None else self.gradient.cpu().numpy()
+        gradient = np.array([]) if self.gradient is None else self.gradient.value
         return {
-            "over_time": OverTime(self.output.cpu().numpy(), gradient, self.module.bidirectional),
-            "saturated_gates": None if self.gates is None else self.gates.item(),
+            "over_time": OverTime(self.output.value, gradient, self.module.bidirectional),
+            "saturated_gates": None if self.gates is None else self.gates.value,
         }
 
 

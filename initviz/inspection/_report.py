@@ -32,7 +32,8 @@ class LayerStats:
         name: the module's path in the model, with "#2", "#3", ... for later calls of a shared module.
         kind: the module's class name.
         weight_shape: shape of its weight (its first parameter of two or more dimensions).
-        fan_in, fan_out: inputs to and outputs of one unit, receptive field counted, as torch.nn.init counts them.
+        fan_in, fan_out: how many inputs a unit sums over, and how many units an input feeds (see `initviz._core.fans`): with the
+            groups and strides that torch.nn.init leaves out. A stride can make it a fraction.
         reached: whether the batch passed through it.
         activation_name: the activation function that followed, or None.
         units, distinct_units: number of units (features or channels), and how many of them differ in what they compute
@@ -53,8 +54,8 @@ class LayerStats:
     name: str
     kind: str
     weight_shape: tuple[int, ...]
-    fan_in: int
-    fan_out: int
+    fan_in: float
+    fan_out: float
     reached: bool = True
     activation_name: str | None = None
     units: int | None = None

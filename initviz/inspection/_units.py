@@ -8,8 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from initviz._core.torch_internals import Convolution
+
 _MIX = np.sqrt(np.arange(2.0, 10.0))
-_SAME = 16 * float(np.finfo(np.float32).eps)
+_FEW_VALUES = 1 << 14
+"""Values that torch takes on one thread, and in which most units that are not dead show it."""
 
 
 def unit_axis(module: nn.Module, tensor: Tensor, axes: int) -> int:
@@ -17,47 +20,67 @@ def unit_axis(module: nn.Module, tensor: Tensor, axes: int) -> int:
 
     It is counted from the end, so that an input without a batch axis has it too.
     """
-    if isinstance(module, nn.modules.conv._ConvNd) and tensor.dim() == axes:
+    if isinstance(module, Convolution) and tensor.dim() == axes:
         return axes - len(module.kernel_size) - 1
     return max(tensor.dim() - 1, 0)
 
 
-def distinct_units(tensor: Tensor, axis: int) -> tuple[int | None, int | None]:
-    """(number of units, number of them that differ on the batch), judged on at most 8 places of the batch."""
-    if tensor.dim() < 2:
-        return None, None
-    first = tensor.detach()[0]
-    if axis == tensor.dim() - 1 == 1 and tensor.dtype == torch.float32:  # the usual case, at a fifth of the cost
-        row = np.sort(first.cpu().numpy())
-        with np.errstate(over="ignore", invalid="ignore"):  # of inf and NaN it is not asked whether they differ
-            if math.isfinite(row[-1] - row[0]) and (np.diff(row) > _SAME * max(row[-1], -row[0])).all():
-                return len(row), len(row)
+def few_places(tensor: Tensor, axis: int) -> Tensor:
+    """Shape (at most 8, units): a tensor of two or more dimensions at a few places of the batch; a view where that can be."""
     few = tensor.detach()[:8]
     if axis != tensor.dim() - 1:
         few = few.movedim(axis, -1)
-    units = few.shape[-1]
-    places = few.reshape(-1, units)
-    rows = places[:: -(-len(places) // 8)].double().cpu().numpy()
-    scale = np.abs(rows).max()
+    places = few.reshape(-1, few.shape[-1])
+    return places[:: -(-len(places) // 8)] if len(places) > 8 else places
+
+
+def distinct_units(places: np.ndarray, dtype: torch.dtype) -> tuple[int, int | None]:
+    """(number of units, number of them that differ): `places` is what `few_places` gives, as float64, of a tensor of type `dtype`.
+
+    Two units differ if they are further apart than rounding errors, at one place at least. None where values are not finite.
+    """
+    units = places.shape[1]
+    tolerance = (4 if dtype.itemsize == 2 else 16) * torch.finfo(dtype).eps
+    row = np.sort(places[0])
+    with np.errstate(over="ignore", invalid="ignore"):  # of inf and NaN it is not asked whether they differ
+        if (row[1:] - row[:-1] > tolerance * max(row[-1], -row[0])).all() and np.isfinite(places).all():
+            return units, units  # all apart at the first place: the usual case
+    scale = np.abs(places).max()
     if not math.isfinite(scale):
         return units, None
-    tolerance = (4 if tensor.element_size() == 2 else 16) * torch.finfo(tensor.dtype).eps * scale
+    tolerance *= scale
     # Units that are the same are neighbours in the order of any mix of their rows.
-    mixed = _MIX[: len(rows)] @ rows
+    mixed = _MIX[: len(places)] @ places
     order = np.argsort(mixed)
     near = np.flatnonzero(np.diff(mixed[order]) <= tolerance * _MIX.sum())
-    same = np.abs(rows[:, order[near]] - rows[:, order[near + 1]]).max(axis=0, initial=0.0) <= tolerance
+    same = np.abs(places[:, order[near]] - places[:, order[near + 1]]).max(axis=0, initial=0.0) <= tolerance
     distinct = units - int(same.sum())
-    if distinct == 1 and np.ptp(rows, axis=1).max() > tolerance:
+    if distinct == 1 and np.ptp(places, axis=1).max() > tolerance:
         distinct = (
             2  # many units of a coarse type on one sample: each is near the next, but not the first near the last
         )
     return units, distinct
 
 
-def dead_units(tensor: Tensor, axis: int) -> float:
-    """Share of units that are exactly zero at every place of the batch."""
+def largest_magnitudes(tensor: Tensor, axis: int) -> Tensor:
+    """Shape (units,): the largest magnitude of each unit over the batch."""
     tensor = tensor.detach().reshape(1) if tensor.dim() == 0 else tensor.detach()
-    rows = tensor.movedim(axis, -1).reshape(-1, tensor.shape[axis])
-    dead = (rows.amax(dim=0) == 0) & (rows.amin(dim=0) == 0)  # ten times as fast as any(dim=0)
-    return dead.double().mean().item()
+    others = [other for other in range(tensor.dim()) if other != axis]
+    return torch.linalg.vector_norm(tensor, math.inf, dim=others) if others else tensor.abs()
+
+
+def share_of_zeros(values: np.ndarray) -> float:
+    """Share of values that are exactly zero."""
+    return float((values == 0).mean())
+
+
+def dead_units(tensor: Tensor, axis: int) -> float:
+    """Share of units that are exactly zero at every place of the batch, on a CPU: it looks at samples until no unit is silent."""
+    if not axis:
+        return share_of_zeros(largest_magnitudes(tensor, axis).float().numpy())
+    alive = np.zeros(tensor.shape[axis], dtype=bool)
+    for some in tensor.detach().split(max(len(tensor) * _FEW_VALUES // tensor.numel(), 1)):
+        alive |= largest_magnitudes(some, axis).float().numpy() != 0
+        if alive.all():
+            break
+    return share_of_zeros(alive)

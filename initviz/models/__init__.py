@@ -1,7 +1,8 @@
 """Networks to look at: plain, residual and transformer ones, and pretrained weights."""
 
 from initviz.models._branches import BRANCH_REMEDIES, BranchRemedy
-from initviz.models._plain import CNN, MLP, NORMALIZATIONS, PADDINGS, PRECISIONS, Linear, Plain, Workbench, cnn, mlp
+from initviz.models._network_cache import NetworkCache
+from initviz.models._plain import CNN, MLP, NORMALIZATIONS, PADDINGS, PRECISIONS, Linear, Plain, cnn, mlp
 from initviz.models._pretrained import CHANNELS, FOLDER, PRETRAINED, Card, SourceTask, card, pretrained, signal_cnn
 from initviz.models._public import PUBLIC_MODELS, ModelUnavailable, public_model
 from initviz.models._residual import Residual, residual
@@ -23,11 +24,11 @@ __all__ = [
     "Card",
     "Linear",
     "ModelUnavailable",
+    "NetworkCache",
     "Plain",
     "Residual",
     "SourceTask",
     "Transformer",
-    "Workbench",
     "card",
     "cnn",
     "ends",

@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import pairwise
-from typing import TypeVar, cast
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from cachetools import LRUCache
 from torch import Tensor, nn
 
 from initviz._core.arguments import look_up, whole_number
-from initviz.initializers import Activation, ActivationModule, Scheme, init_, unit_noise
+from initviz.initializers import Activation, ActivationModule, Scheme, init_
 from initviz.initializers import activation as activation_named
-from initviz.initializers import scheme as scheme_named
 
 PADDINGS = {"zeros": "constant", "circular": "wrap"}
 """What `cnn` puts beyond an image's border: torch's name -> numpy's."""
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16, "float64": torch.float64}
 NORMALIZATIONS = {"none": None, "batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
 CONV_NORMALIZATIONS = {"none": None, "batch": nn.BatchNorm2d, "layer": partial(nn.GroupNorm, 1)}
-
-Module = TypeVar("Module", bound=nn.Module)
 
 
 class Linear(nn.Linear):
@@ -128,7 +120,6 @@ def mlp(
     mode: str = "fan_in",
     seed: int = 0,
     device: str | torch.device = "auto",
-    workbench: Workbench | None = None,
 ) -> MLP:
     """An initialized multilayer perceptron of `depth` hidden layers of `width` units and a linear output layer.
 
@@ -144,7 +135,6 @@ def mlp(
         dtype: "float32", "bfloat16", "float16", "float64" or the torch.dtype.
         seed: the weights are a function of the seed alone, on every device.
         device: "auto" is CUDA where there is one, then the CPU.
-        workbench: where layers and draws come from that an earlier network used; that network is then used up.
     Raises:
         TypeError, ValueError: an argument that is not as above.
     """
@@ -153,18 +143,15 @@ def mlp(
     norm = look_up("normalization", "none" if normalization is None else normalization, NORMALIZATIONS)
     if skip and len(set(widths[1:])) > 1:
         raise ValueError(f"width: got {widths[1:]}; with skip connections all hidden layers have one width")
-    place = {"dtype": precision(dtype), "device": pick_device(device)}
-    bench = workbench or Workbench(megabytes=0)
+    place: dict = {"dtype": precision(dtype), "device": pick_device(device)}
     net = MLP(
-        [bench.layer(Linear, number, *sizes, **place) for number, sizes in enumerate(pairwise(widths))],
-        [bench.layer(norm, number, n, **place) if norm else nn.Identity() for number, n in enumerate(widths[1:])],
+        [Linear(*pair, **place) for pair in pairwise(widths)],
+        [norm(n, **place) if norm else nn.Identity() for n in widths[1:]],
         activation_named(activation),
-        bench.layer(Linear, -1, widths[-1], whole_number("n_out", n_out), **place),
+        Linear(widths[-1], whole_number("n_out", n_out), **place),
         bool(skip),
     )
-    seed = whole_number("seed", seed, least=0)
-    bench.draw_ahead([tuple(layer.weight.shape) for layer in (*net.hidden, net.output)], scheme, seed)
-    draw: dict = {"seed": seed, "gain": gain, "scale": scale, "bias_std": bias_std, "mode": mode, "noise": bench.noise}
+    draw: dict = {"seed": seed, "gain": gain, "scale": scale, "bias_std": bias_std, "mode": mode}
     init_(net, scheme, activation=activation, **draw)
     return net
 
@@ -237,68 +224,6 @@ def _widths(width: int | Sequence[int], depth: int) -> list[int]:
     if len(widths) != depth:
         raise ValueError(f"width: got {len(widths)} numbers; it takes one, or one for each of {depth} hidden layers")
     return widths
-
-
-class Workbench:
-    """Layers and unit draws kept from one network for the next, which usually asks for the same at another scale or depth.
-
-    At depth 50 and width 256 new memory and new draws cost 30 ms, most of the time that a bare pass takes. A network built
-    on a workbench gives its layers to the next one.
-
-    Args:
-        megabytes: the most that its draws take.
-    """
-
-    def __init__(self, megabytes: float = 40) -> None:
-        self._draws: LRUCache = LRUCache(megabytes * 1e6, getsizeof=lambda draw: draw.nbytes)
-        self._layers: dict[tuple, nn.Module] = {}
-        self._kind: tuple = ()
-
-    def noise(self, shape: tuple[int, ...], distribution: str, seed: int, index: int) -> Tensor:
-        """`initviz.initializers.unit_noise`, remembered. Copy it at once: another draw may be written into its memory later."""
-        key = shape, distribution, seed, index
-        draw = self._draws.get(key)
-        if draw is None:
-            draw = unit_noise(*key)
-            if draw.nbytes <= self._draws.maxsize:
-                self._draws[key] = draw
-        return draw
-
-    def draw_ahead(self, shapes: Sequence[tuple[int, ...]], scheme: str | Scheme, seed: int) -> None:
-        """Make the draws that weights of these shapes will ask for, if all have room: on as many threads as torch uses, and in the
-        memory of those that make room. Of a normal draw torch makes each on one thread, and new memory takes half as long again."""
-        distribution, draws = scheme_named(scheme).distribution, self._draws
-        if distribution not in ("normal", "uniform") or 4 * sum(map(math.prod, shapes)) > draws.maxsize:
-            return
-        keys = [(shape, distribution, seed, index) for index, shape in enumerate(shapes)]
-        missing = [key for key in keys if draws.get(key) is None]
-        if not missing:
-            return
-        size, spare = 4 * sum(math.prod(key[0]) for key in missing), defaultdict(list)
-        while draws.currsize + size > draws.maxsize:
-            (shape, *_), draw = draws.popitem()
-            spare[shape].append(draw)
-        jobs = [(key, spare[key[0]].pop() if spare[key[0]] else None) for key in missing]
-        threads = torch.get_num_threads()
-        with ThreadPoolExecutor(threads) as pool:
-            parts = pool.map(_draw_all, [jobs[start::threads] for start in range(threads)])
-            for start, part in enumerate(parts):
-                draws.update(zip(missing[start::threads], part))
-
-    def layer(self, make: type[Module], number: int, *sizes: int, **place) -> Module:
-        """Layer `number` of this kind, size and place; layers of another width or type are let go."""
-        kind = sizes[-1] if number >= 0 else self._kind[0], *place.values()
-        if kind != self._kind:
-            self._layers.clear()
-            self._kind = kind
-        key = make, number, *sizes
-        if key not in self._layers:
-            self._layers[key] = make(*sizes, **place)
-        return cast(Module, self._layers[key])
-
-
-def _draw_all(jobs: list[tuple[tuple[tuple[int, ...], str, int, int], Tensor | None]]) -> list[Tensor]:
-    return [unit_noise(*key, out) for key, out in jobs]
 
 
 def precision(dtype: str | torch.dtype) -> torch.dtype:

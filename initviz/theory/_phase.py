@@ -56,6 +56,8 @@ def phase_diagram(
     Args:
         activation: a name in ACTIVATIONS or an Activation.
         sigma_w, sigma_b: values of the axes, positive and at least 0; None takes 81 from 0.05 to 4 and 61 from 0 to 2.
+    Returns:
+        A `Phase`: q*, chi and the depth scale at each place of the plane, and the edge of chaos.
     Raises:
         TypeError, ValueError: an unknown activation, an axis with a negative or non-finite value.
     """

@@ -223,6 +223,8 @@ def train(
         every: steps between two records. The last step is recorded too.
         snapshots: steps at which to take a `Report` of the network.
         progress: show a tqdm bar.
+    Returns:
+        A `History`: loss, accuracy and gradient norms at every recorded step, and the snapshots.
     Raises:
         TypeError, ValueError: an argument that is not as above. Divergence raises nothing: see `History.diverged_at`.
     """

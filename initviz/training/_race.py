@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
-from initviz._core.arguments import look_up, real_number, seed_numbers
+from initviz._core.arguments import look_up, seed_numbers
 from initviz.datasets import Data, check_data, digits
-from initviz.initializers import Activation, Scheme, lsuv_, scheme
+from initviz.initializers import Activation, Scheme, start_from_batch
 from initviz.inspection import Report
 from initviz.models import mlp
 from initviz.training._history import RaceResult
@@ -106,7 +106,23 @@ class Race:
 
 
 def race(
-    racers: Mapping[str, Racer], data: Data | None = None, *, progress: bool = False, **settings: Any
+    racers: Mapping[str, Racer],
+    data: Data | None = None,
+    *,
+    depth: int = 10,
+    width: int = 64,
+    activation: str | Activation = "relu",
+    seeds: int | Sequence[int] = 5,
+    steps: int = 500,
+    batch_size: int = 128,
+    lr: float = 0.1,
+    optimizer: str = "sgd",
+    momentum: float = 0.0,
+    every: int = 10,
+    snapshots: Collection[int] = (),
+    vectorize: bool | None = None,
+    device: str | torch.device = "auto",
+    progress: bool = False,
 ) -> RaceResult:
     """Train several networks from several seeds, each seed with the same batches for every racer.
 
@@ -114,19 +130,24 @@ def race(
         racers: label -> a scheme's name, or a dict of keywords of `iv.mlp` ({"scheme": "he_normal", "scale": 2}), or a function
             seed -> nn.Module.
         data: a `Data`; iv.digits() if left out.
-        progress: show a tqdm bar.
-        depth, width, activation: of the networks that are not built by a function of their own; 10, 64, "relu" if left out.
-        seeds: how many (5 if left out), or which. A seed draws the weights and the order of the batches.
+        depth, width, activation: of the networks that are not built by a function of their own.
+        seeds: how many, or which. A seed draws the weights and the order of the batches.
         steps, batch_size, lr, optimizer, momentum, every, snapshots: see `train`.
         vectorize: True runs the seeds of a racer, together with other racers of its architecture, as one computation
             (torch.func.vmap); False runs one after the other; the results are equal within float error. None does what is
             faster: the former on small networks. A model that vmap can't run (with dropout, a recurrent layer, control flow that
             depends on data) runs seed by seed in any case.
         device: "auto" is CUDA where there is one, then the CPU.
+        progress: show a tqdm bar.
+    Returns:
+        A `RaceResult`: a `History` for each racer and seed, and tables and curves over the seeds.
     Raises:
         TypeError, ValueError: an argument that is not as above. Divergence raises nothing: see `History.diverged_at`.
     """
-    running = Race(racers, data, **settings)
+    running = Race(
+        racers, data, depth=depth, width=width, activation=activation, seeds=seeds, steps=steps, batch_size=batch_size, lr=lr,
+        optimizer=optimizer, momentum=momentum, every=every, snapshots=snapshots, vectorize=vectorize, device=device,
+    )  # fmt: skip
     run_to_the_end(running, progress)
     return running.result()
 
@@ -140,17 +161,8 @@ class _Mlp:
         self.architecture = {name: value for name, value in settings.items() if name not in WEIGHTS_ONLY}
 
     def __call__(self, seed: int) -> nn.Module:
-        settings: dict[str, Any] = {"scheme": "he_normal", "scale": 1.0} | self.settings | {"seed": seed}
-        if not scheme(settings["scheme"]).data_driven:
-            return mlp(**settings)
-        scale = real_number("scale", settings["scale"])
-        net = mlp(**settings | {"scheme": "orthogonal", "scale": 1.0})
         x, _ = self.data.batch(min(256, len(self.data.x_train)), seed=seed)
-        lsuv_(net, x, orthonormal=False, strict=False)
-        with torch.no_grad():
-            for layer in (*net.hidden, net.output):
-                layer.weight *= scale
-        return net
+        return start_from_batch(mlp, x, **{"scheme": "he_normal"} | self.settings | {"seed": seed})
 
 
 def _builder(racer: Racer, net: dict[str, Any], data: Data) -> Callable[[int], nn.Module]:

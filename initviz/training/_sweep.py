@@ -23,7 +23,7 @@ from initviz._core.arguments import look_up, real_number, whole_number
 from initviz._core.threads import one_thread
 from initviz.datasets import DATASETS, dataset
 from initviz.diagnosis import verdict
-from initviz.initializers import activation, lsuv_, scheme
+from initviz.initializers import activation, scheme, start_from_batch
 from initviz.inspection import Report, probe
 from initviz.models import MLP, NORMALIZATIONS, mlp
 from initviz.training._loop import train
@@ -34,7 +34,7 @@ class Run:
     """One run of a sweep.
 
     Attributes:
-        scheme, activation: names; "lsuv" is an orthogonal start followed by `lsuv_` on the first batch.
+        scheme, activation: names; "lsuv" is an orthogonal start followed by `lsuv_` on a batch of 256 (see `start_from_batch`).
         depth, width: hidden layers, and units in each.
         scale: factor on the scheme's weights.
         normalization: "none", "batch" or "layer".
@@ -157,14 +157,11 @@ def _list(value: Any) -> list:
 
 
 def _network(settings: Run, n_in: int, n_out: int, x: torch.Tensor) -> MLP:
-    start = "orthogonal" if settings.scheme == "lsuv" else settings.scheme
-    net = mlp(
-        settings.depth, settings.width, settings.activation, start, n_in=n_in, n_out=n_out, scale=settings.scale,
-        normalization=settings.normalization, seed=settings.seed, device="cpu",
+    s = settings
+    return start_from_batch(
+        mlp, x, scheme=s.scheme, scale=s.scale, depth=s.depth, width=s.width, activation=s.activation, n_in=n_in, n_out=n_out,
+        normalization=s.normalization, seed=s.seed, device="cpu",
     )  # fmt: skip
-    if settings.scheme == "lsuv":
-        lsuv_(net, x, seed=settings.seed, strict=False)
-    return net
 
 
 def _train(net: MLP, settings: Run) -> tuple[float, bool]:

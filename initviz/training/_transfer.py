@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from initviz._core.arguments import look_up, seed_numbers, whole_number
+from initviz._core.layers import is_drawn
 from initviz.datasets import Data, check_data, mnist1d_large
 from initviz.initializers import Scheme, init_
 from initviz.models import pretrained
@@ -172,14 +173,13 @@ def _start(
 def _drawn_anew(net: nn.Module, scheme: str | Scheme, seed: int) -> nn.Module:
     """`net` with nothing left of its weights."""
     kept = {id(parameter): name for name, parameter in net.named_parameters()}
-    layers = nn.Linear | nn.modules.conv._ConvNd | nn.RNNBase | nn.RNNCellBase | nn.MultiheadAttention
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         for module in net.modules():
             reset = getattr(module, "reset_parameters", None)
             if callable(reset):
                 reset()
-            if callable(reset) or isinstance(module, layers):
+            if callable(reset) or is_drawn(module):
                 for parameter in module.parameters(recurse=False):
                     kept.pop(id(parameter), None)
     if kept:

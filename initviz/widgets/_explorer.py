@@ -12,7 +12,6 @@ import ipywidgets as widgets
 from initviz._core.arguments import look_up
 from initviz.experiments import Measurement, Settings, changed, code, measure
 from initviz.inspection import QUANTITIES, Report
-from initviz.models import Workbench
 from initviz.plots import FlowFigure, flow
 from initviz.widgets._controls import button, columns, control, setting_controls
 from initviz.widgets._frame import Frame, free_path, picture, verdict_html
@@ -43,7 +42,6 @@ class Explorer(Frame):
         look_up("forward", forward, {name: name for name in FORWARD.values()})
         look_up("backward", backward, {name: name for name in BACKWARD.values()})
         self._batch = settings.batch
-        self._workbench = Workbench()
         self._figure = FlowFigure(dpi=120)  # sharp at 1536 pixels
         self._pinned: Measurement | None = None
         self.controls = setting_controls(settings) | {
@@ -100,7 +98,7 @@ class Explorer(Frame):
 
     def refresh(self) -> None:
         """Measure the network that the controls describe, and move the picture."""
-        self.measurement = measure(self.settings, quantities=self._panels().values(), workbench=self._workbench)
+        self.measurement = measure(self.settings, quantities=self._panels().values())
         self._draw()
         self._write_code()
         name = self.preset.value

@@ -8,7 +8,6 @@ import ipywidgets as widgets
 
 from initviz.experiments import Measurement, Settings, measure
 from initviz.initializers import ACTIVATIONS
-from initviz.models import Workbench
 from initviz.plots import FlowFigure, PhaseFigure
 from initviz.theory import Phase, critical_sigma_w, phase_diagram
 from initviz.widgets._controls import button, control, menu
@@ -30,7 +29,7 @@ class PhaseExplorer(Frame):
 
     def __init__(self, **settings) -> None:
         super().__init__()
-        self._workbench, self._plane, self._flow = Workbench(), PhaseFigure(), FlowFigure()
+        self._plane, self._flow = PhaseFigure(), FlowFigure()
         step = {"step": 0.05, "readout_format": ".2f"}
         self.controls = {
             "sigma_w": control(
@@ -61,7 +60,7 @@ class PhaseExplorer(Frame):
             bias_std=value["sigma_b"], data="gaussian", seed=value["seed"],
         )  # fmt: skip
         shown = ("activation", "preactivation_gradient")
-        self.measurement = measure(settings, quantities=shown, workbench=self._workbench)
+        self.measurement = measure(settings, quantities=shown)
         self._plane.update(self.phase, (value["sigma_w"], value["sigma_b"]))
         self._flow.update(self.measurement.report, self.measurement.prediction)
         self.plane.value, self.picture.value = self._plane.png(), self._flow.png()

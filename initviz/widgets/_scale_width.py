@@ -9,14 +9,11 @@ import ipywidgets as widgets
 
 from initviz.experiments import RULES, WAYS, WIDTHS, FactorCurve, WidthSpread, factor_curve, width_spread
 from initviz.initializers import ACTIVATIONS
-from initviz.models import Workbench
 from initviz.plots import WidthsFigure
 from initviz.widgets._controls import LogSlider, columns, control, menu
 from initviz.widgets._frame import Frame, picture, sentence_html
 
 DEPTHS = (2, 16)
-NOISE_MEGABYTES = 120
-"""Room for the unit draws of the deepest networks: 16 layers of all six widths take 90."""
 
 
 class ScaleExplorer(Frame):
@@ -32,7 +29,6 @@ class ScaleExplorer(Frame):
     def __init__(self, **settings) -> None:
         super().__init__()
         self._figure = WidthsFigure()
-        self._workbench = Workbench(megabytes=NOISE_MEGABYTES)
         self.controls = {
             "std": control(
                 LogSlider, "Std", "Standard deviation of a weight at the chosen width, 0.001 to 1",
@@ -69,7 +65,7 @@ class ScaleExplorer(Frame):
     def refresh(self) -> None:
         """Follow the signal through all widths, and move the picture."""
         value = {name: widget.value for name, widget in self.controls.items()}
-        self.spread = width_spread(value.pop("std"), chosen_at=value.pop("width"), noise=self._workbench.noise, **value)
+        self.spread = width_spread(value.pop("std"), chosen_at=value.pop("width"), **value)
         self._figure.update(*self._shown())
         self.picture.value = self._figure.png()
         self.words.value = sentence_html(self.sentence)

@@ -1,18 +1,12 @@
-"""The functions called in a forward pass that matter to a probe: activations, and writes into parameters."""
+"""The torch functions that matter to a probe: activations, and writes into tensors."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import torch
-from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_leaves
+from torch import Tensor
 
 from initviz.initializers import ACTIVATIONS
-
-if TYPE_CHECKING:
-    from initviz.inspection._recorder import Recorder
 
 _FUNCTIONS = {
     "relu": "relu", "relu6": "relu6", "leaky_relu": "leaky_relu", "prelu": "prelu", "rrelu": "rrelu", "elu": "elu", "celu": "celu",
@@ -29,35 +23,17 @@ _DATA: Any = Tensor.data
 _DATA = _DATA.__get__, _DATA.__set__  # what p.data and p.data = ... call
 
 
-class ActivationWatch(TorchFunctionMode):
-    """Sees each torch function called in the forward pass: reports the activations among them, and has a parameter copied before
-    something writes into it or into a view of it."""
+def activation_name(function: str) -> str | None:
+    """What a report calls the activation that a torch function of this name is, in place or not; None for any other function."""
+    return _FUNCTIONS.get(function.rstrip("_"))
 
-    def __init__(self, recorder: Recorder) -> None:
-        self.recorder = recorder
-        super().__init__()
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
-        kwargs = kwargs or {}
-        name = getattr(func, "__name__", "")
-        if _may_write(func, name, args, kwargs):
-            with torch._C.DisableTorchFunction():
-                for tensor in tree_leaves((args, kwargs)):
-                    whole = tensor._base if isinstance(tensor, Tensor) and tensor._is_view() else tensor
-                    if isinstance(whole, nn.Parameter):
-                        self.recorder.kept.keep(whole)
-        activation = _FUNCTIONS.get(name.rstrip("_"))
-        if activation is None or self.recorder.inside:
-            return func(*args, **kwargs)
-        call = self.recorder.enter(args[0] if args else kwargs.get("input"))
-        output = func(*args, **kwargs)
-        if call is not None:
-            if activation in _BOUNDS:
-                activation, flat = _cut_off(activation, args, kwargs)
-            else:
-                flat = ACTIVATIONS[activation].flat if activation in ACTIVATIONS else (None, None)
-            self.recorder.after_activation(call, activation, flat, output)
-        return output
+def flat_parts(activation: str, args: Any, kwargs: Any) -> tuple[str, tuple[float | None, float | None]]:
+    """The name of an activation that was called with these arguments, and the outputs beyond which it counts as saturated: see
+    `Activation.flat`."""
+    if activation in _BOUNDS:
+        return _cut_off(activation, args, kwargs)
+    return activation, ACTIVATIONS[activation].flat if activation in ACTIVATIONS else (None, None)
 
 
 def _cut_off(activation: str, args: Any, kwargs: Any) -> tuple[str, tuple[float | None, float | None]]:
@@ -72,7 +48,7 @@ def _cut_off(activation: str, args: Any, kwargs: Any) -> tuple[str, tuple[float 
     return activation, (None if activation == "relu6" else low + near, high - near)
 
 
-def _may_write(func: Any, name: str, args: Any, kwargs: Any) -> bool:
+def may_write(func: Any, name: str, args: Any, kwargs: Any) -> bool:
     """Whether it writes into a tensor that it is given, or hands out one that shares its memory and could be written into."""
     if name.startswith("embedding"):
         return kwargs.get("max_norm", args[3] if len(args) > 3 else None) is not None

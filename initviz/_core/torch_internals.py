@@ -1,0 +1,134 @@
+"""Every private name of torch that the package uses, in one place, each with what is done under a torch that lacks it.
+
+All of them are there in torch 2.6.0, 2.13.0 and 2.14.1, the versions that were tried; `tests/test_torch_internals.py` takes them away.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+# Classes ------------------------------------------------------------------------------------------------------------------
+
+Convolution: Any = getattr(
+    nn.modules.conv,
+    "_ConvNd",
+    nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d,
+)
+"""What every convolution layer is an instance of, the transposed ones among them."""
+
+BatchNorm: Any = getattr(
+    nn.modules.batchnorm, "_BatchNorm", nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d | nn.SyncBatchNorm
+)
+"""What every batch normalization is an instance of."""
+
+# A module's own tensors ---------------------------------------------------------------------------------------------------
+
+
+def own_parameters(module: nn.Module) -> Mapping[str, nn.Parameter | None]:
+    """The module's parameters by name, without those of its submodules; a name may stand for None."""
+    found = vars(module).get("_parameters")  # forty times as fast as the public way
+    return dict(module.named_parameters(recurse=False, remove_duplicate=False)) if found is None else found
+
+
+# Trees of tuples, lists and dicts -----------------------------------------------------------------------------------------
+
+
+def _tree_map(function: Callable[[Any], Any], tree: Any, is_leaf: Callable[[Any], bool] = lambda _: False) -> Any:
+    if is_leaf(tree):
+        return function(tree)
+    if type(tree) in (dict, OrderedDict, defaultdict):
+        new = tree.copy()
+        new.update((key, _tree_map(function, part, is_leaf)) for key, part in tree.items())
+        return new
+    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
+        return type(tree)(*(_tree_map(function, part, is_leaf) for part in tree))
+    if type(tree) in (tuple, list):
+        return type(tree)(_tree_map(function, part, is_leaf) for part in tree)
+    return function(tree)
+
+
+def _tree_leaves(tree: Any) -> list[Any]:
+    leaves: list[Any] = []
+    _tree_map(leaves.append, tree)
+    return leaves
+
+
+try:
+    from torch.utils._pytree import tree_leaves, tree_map
+except ImportError:  # without classes that other packages have registered as trees
+    tree_leaves, tree_map = _tree_leaves, _tree_map  # type: ignore[assignment]
+
+# How torch calls its functions --------------------------------------------------------------------------------------------
+
+try:
+    from torch._C import DisableTorchFunction as UnseenByModes
+except ImportError:  # the same numbers, slower: the probe's own operations pass through its TorchFunctionMode
+    UnseenByModes = nullcontext
+"""A context in which operations go neither through a TorchFunctionMode nor through the __torch_function__ of a Tensor's subclass."""
+
+
+def _has_no_memory(tensor: Tensor) -> bool:
+    try:
+        tensor.untyped_storage()
+    except (NotImplementedError, RuntimeError):
+        return tensor.layout == torch.strided
+    return False
+
+
+try:
+    from torch._C._functorch import is_functorch_wrapped_tensor as within_torch_func
+except ImportError:  # torch.func.functionalize, whose tensors have memory, is not noticed
+    within_torch_func = _has_no_memory
+"""Whether a tensor is one of those that torch.func (vmap, grad) calls a function with, which have no values to read."""
+
+
+def uncompiled() -> AbstractContextManager[Any]:
+    """Run what torch.compile wraps as it was written."""
+    # set_stance loads the compiler, which takes seconds. Where it isn't loaded yet, nothing is compiled.
+    loaded = "torch._dynamo" in sys.modules or find_spec("torch._dynamo") is None
+    return torch.compiler.set_stance("force_eager") if loaded else nullcontext()
+
+
+# Tensors ------------------------------------------------------------------------------------------------------------------
+
+_looks = itertools.count()
+
+
+def version(tensor: Any) -> int:
+    """How often the tensor was written into. Tensors of inference mode don't count."""
+    if tensor.is_inference():
+        return 0
+    try:
+        return tensor._version
+    except AttributeError:
+        return next(_looks)  # as if it had been written into since the last look: what was measured is measured again
+
+
+def whole(tensor: Tensor, parameters: Iterable[nn.Parameter]) -> Tensor:
+    """The tensor that this one is a view of, or itself. `parameters` are the ones that are looked for."""
+    try:
+        return tensor._base if tensor._is_view() else tensor  # type: ignore[return-value]
+    except AttributeError:
+        memory = tensor.untyped_storage().data_ptr()
+        return next((p for p in parameters if p.untyped_storage().data_ptr() == memory), tensor)
+
+
+def put_gradient_hooks_aside(parameter: nn.Parameter) -> Callable[[], Any]:
+    """Put aside the user's hooks on its finished gradient (`register_post_accumulate_grad_hook`). What is returned puts them back."""
+    try:
+        hooks = parameter._post_accumulate_grad_hooks
+    except AttributeError:  # they are called, and what they write into the parameter is undone
+        return partial(parameter.data.copy_, parameter.detach().clone())
+    if hooks:
+        parameter._post_accumulate_grad_hooks = OrderedDict()  # None would leave torch calling the old ones
+    return partial(setattr, parameter, "_post_accumulate_grad_hooks", hooks)

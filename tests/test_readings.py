@@ -1,0 +1,193 @@
+"""Numbers that are read after the pass: the way of a GPU, forced on the CPU. The same numbers, and no read before the end."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from test_probe import Functional, Shared
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+import initviz as iv
+from initviz._core import readings
+from initviz._core.readings import BUFFER, Readings
+from initviz._core.statistics import STATISTICS, tensor_stats
+from initviz.inspection import QUANTITIES, _probe
+
+
+def normal(*shape, seed=0):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def one_nan():
+    tensor = normal(256, 256)
+    tensor[0, 0], tensor[3, 5], tensor[7, 9] = math.nan, math.inf, -0.0
+    return tensor
+
+
+def few_values():
+    tensor = torch.zeros(1000, 1000)
+    tensor[3, 5], tensor[7, 8], tensor[17, 18] = 1, -1, 0.5
+    return tensor
+
+
+TENSORS = {
+    "normal": (lambda: normal(256, 256), (None, None)),
+    "tanh": (lambda: torch.tanh(2 * normal(256, 300)), (-0.9747, 0.9747)),
+    "ReLU": (lambda: normal(30, 40).relu(), (None, 0.5)),
+    "about 1000": (lambda: normal(256, 256) + 1000, (None, None)),
+    "its first value far off": (lambda: torch.cat([torch.tensor([1e8]), normal(20_000)]), (None, None)),
+    "1e-25": (lambda: normal(256, 256) * 1e-25, (None, None)),
+    "1e30": (lambda: normal(256, 256) * 1e30, (None, None)),
+    "subnormal": (lambda: normal(256, 256) * 1e-42, (None, None)),
+    "NaN and infinity": (one_nan, (None, 1.0)),
+    "NaN alone": (lambda: torch.full((300,), math.nan), (None, None)),
+    "zeros": (lambda: torch.zeros(70, 100), (-1.0, None)),
+    "a constant": (lambda: torch.full((77,), 0.1), (None, None)),
+    "a few values": (few_values, (None, None)),
+    "bfloat16": (lambda: normal(64, 256).bfloat16(), (-1.0, 1.0)),
+    "float16": (lambda: normal(64, 256).half(), (-1.0, 1.0)),
+    "float64": (lambda: normal(64, 256).double() * 1e200, (None, None)),
+    "strided": (lambda: normal(200, 300).T[:, ::2], (None, None)),
+    "one value": (lambda: torch.tensor(2.5), (None, None)),
+    "none": (lambda: torch.empty(0, 3), (None, None)),
+}
+
+
+@pytest.fixture
+def later(monkeypatch):
+    monkeypatch.setattr(Readings, "later", True)
+
+
+def assert_same_stats(stats, now, tolerance):
+    scale = now.rms if math.isfinite(now.rms) and now.rms else 1.0
+    for name in STATISTICS:
+        a, b = getattr(now, name) / scale, getattr(stats, name) / scale
+        a, b = (a / scale, b / scale) if name == "second_moment" else (a, b)
+        assert a == pytest.approx(b, rel=tolerance, abs=tolerance, nan_ok=True), name
+    assert stats.hist.sum() == pytest.approx(now.hist.sum())
+    # NaN shifts which values are sampled
+    assert np.abs(np.cumsum(stats.hist - now.hist)).max() < (0.02 if 0 < now.nonfinite < 1 else 2e-3)
+
+
+def assert_all_same(tolerance=1e-7, skipped=()):
+    taken = Readings()
+    found = {name: taken.stats(make(), flat) for name, (make, flat) in TENSORS.items() if name not in skipped}
+    more = [taken.stats(normal(40, 50, seed=seed) + seed) for seed in range(2 * BUFFER + 3)]
+    assert not found["normal"].known
+    taken.read()
+    for name, reading in found.items():
+        make, flat = TENSORS[name]
+        assert_same_stats(reading.value, tensor_stats(make(), flat=flat), tolerance)
+    for seed, reading in enumerate(more):
+        assert_same_stats(reading.value, tensor_stats(normal(40, 50, seed=seed) + seed), tolerance)
+
+
+def test_torchs_own_operations_find_the_same(later):
+    assert_all_same()
+
+
+def test_without_float64_they_find_nearly_the_same(later, monkeypatch):
+    monkeypatch.setattr(readings, "_wide", lambda device: torch.float32)  # as on Apple's GPUs
+    assert_all_same(1e-5, skipped=("float64",))
+
+
+def test_the_fused_kernel_finds_the_same(later, monkeypatch):
+    """Triton's interpreter runs it on the CPU where TRITON_INTERPRET=1 is set before Triton is loaded."""
+    pytest.importorskip("triton")
+    from triton import knobs
+
+    if not knobs.runtime.interpret:
+        pytest.skip("Triton runs on a CPU under TRITON_INTERPRET=1 only")
+    from initviz._core import fused
+
+    monkeypatch.setattr(readings, "fused_kernel", lambda device: fused)
+    assert_all_same()
+
+
+def test_where_triton_cannot_compile_torchs_operations_take_over(later, monkeypatch):
+    class Broken:
+        measure = {(count,): None for count in range(1025)}  # a kernel that can't be called
+
+    monkeypatch.setattr(readings, "fused_kernel", lambda device: Broken)
+    monkeypatch.setattr(readings, "_problems", [])
+    with pytest.warns(UserWarning, match="Triton can't compile here"):
+        assert_all_same()
+
+
+# In a probe ---------------------------------------------------------------------------------------------------------------
+
+
+class NoRead(TorchDispatchMode):
+    """Refuses to read a value back, as a GPU would have to wait for it."""
+
+    refused = ("_local_scalar_dense", "nonzero", "masked_select", "equal", "unique", "is_nonzero")
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        name = func.overloadpacket.__name__.split(".")[-1]
+        assert name not in self.refused, f"{name} reads a value in the pass"
+        if name in ("index", "index_put_"):
+            assert not any(t is not None and t.dtype == torch.bool for t in args[1]), "a mask is read in the pass"
+        return func(*args, **(kwargs or {}))
+
+
+def refuse(*args, **kwargs):
+    raise AssertionError("a value is read in the pass")
+
+
+@pytest.fixture
+def no_read_in_the_pass(later, monkeypatch):
+    """From the model's call to the end of the backward pass."""
+
+    def guarded(function):
+        def inside(*args):
+            with NoRead(), monkeypatch.context() as patch:
+                for name in ("numpy", "tolist", "item", "cpu", "__bool__", "__float__", "__int__", "__array__"):
+                    patch.setattr(torch.Tensor, name, refuse)
+                return function(*args)
+
+        return inside
+
+    for name in ("call", "_loss", "_backward"):
+        monkeypatch.setattr(_probe, name, guarded(getattr(_probe, name)))
+
+
+MODELS = {
+    "tanh": (lambda: iv.mlp(3, 16, "tanh", "xavier_normal", n_in=8, n_out=3), (5, 8)),
+    "symmetric": (lambda: iv.mlp(3, 16, "relu", "constant", n_in=8, n_out=3), (5, 8)),
+    "norm and skip": (lambda: iv.mlp(3, 16, "gelu", normalization="batch", skip=True, n_in=8, n_out=3), (5, 8)),
+    "convolution": (lambda: nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(144, 3)), (5, 1, 8, 8)),
+    "functions": (Functional, (5, 1, 8, 8)),
+    "shared": (Shared, (5, 8)),
+    "LSTM": (lambda: nn.LSTM(8, 6, batch_first=True), (5, 7, 8)),
+    "attention": (lambda: nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), (5, 7, 8)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_nothing_is_read_in_the_pass_and_the_report_is_the_same(name, no_read_in_the_pass, monkeypatch):
+    make, shape = MODELS[name]
+    model, x = make(), normal(*shape)
+    y = torch.arange(5) % 3 if name in ("tanh", "symmetric", "convolution", "functions") else None
+    report = iv.probe(model, x, y)
+    monkeypatch.undo()
+    now = iv.probe(model, x, y)
+    assert report.loss == now.loss and len(report.layers) == len(now.layers)
+    for layer, other in zip(report.layers, now.layers):
+        for field in ("name", "activation_name", "units", "distinct_units", "dead_units", "reached"):
+            assert getattr(layer, field) == getattr(other, field), field
+        assert layer.weight_rms == pytest.approx(other.weight_rms)
+        for quantity in QUANTITIES:
+            assert (getattr(layer, quantity) is None) == (getattr(other, quantity) is None), quantity
+            if getattr(layer, quantity) is not None:
+                assert_same_stats(getattr(layer, quantity), getattr(other, quantity), 1e-6)
+
+
+def test_the_guard_sees_a_read(no_read_in_the_pass):
+    class Reads(nn.Linear):
+        def forward(self, x):
+            return super().forward(x) * (1 if x.sum() > 0 else 2)
+
+    with pytest.raises(ValueError, match="is read in the pass"):
+        iv.probe(Reads(3, 3), torch.ones(2, 3))
