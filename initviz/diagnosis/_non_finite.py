@@ -56,7 +56,7 @@ def _mend(origin: Origin | None) -> str:
     if origin is None:
         return ""
     if origin.kind == "parameter":
-        return f"{origin.name} was never initialized, or is broken: initialize it again."
+        return f"The values of {origin.name} were never set, or are broken: initialize them again."
     if origin.kind == "buffer":
         return f"Set the buffer {origin.name} anew: it was loaded or computed wrongly."
     if origin.kind == "input":

@@ -2,7 +2,7 @@
 
 from initviz.inspection._findings import FirstLoss, Origin, OverTime, Reach
 from initviz.inspection._jacobian import jacobian_singular_values
-from initviz.inspection._probe import probe
+from initviz.inspection._probe import loss_on, probe
 from initviz.inspection._report import QUANTITIES, LayerStats, Report
 
 __all__ = [
@@ -14,5 +14,6 @@ __all__ = [
     "Reach",
     "Report",
     "jacobian_singular_values",
+    "loss_on",
     "probe",
 ]

@@ -21,6 +21,7 @@ from initviz._core.layers import bare, layers_of
 from initviz._core.outputs import real_tensors
 from initviz._core.readings import Readings
 from initviz._core.restore import Kept, no_collection, restored
+from initviz._core.torch_internals import BatchNorm
 from initviz.inspection._findings import Origin, Reach
 from initviz.inspection._first_loss import by_class, first_loss, logits_of
 from initviz.inspection._origin import find
@@ -109,6 +110,7 @@ def probe(
             input_rms=rms_of(batch),
             first_loss=first_loss(output, batch, target, value, loss is not None),
             training=model.training,
+            untrained_norms=any(isinstance(m, BatchNorm) and _untrained(m) for m in model.modules()),
         )
         if size > 1 and any(layer.weight_rms == 0 for layer in report.reached[:-1]):
             report = replace(report, one_output_for_all=_same_for_all(output))
@@ -227,6 +229,17 @@ def _loss(
         if not 0 <= label < classes:
             raise ValueError(f"y: has class {label}; the model's output has classes 0 to {classes - 1}")
     return F.cross_entropy(logits, y.long())
+
+
+def _untrained(norm: Any) -> bool:
+    return not norm.training and norm.num_batches_tracked is not None and int(norm.num_batches_tracked) == 0
+
+
+def loss_on(model: nn.Module, x: Any, y: Any = None, loss: Callable[[Any, Any], Tensor] | None = None) -> Tensor:
+    """The loss that `probe` takes the gradients of, with its graph; arguments as there."""
+    device = next(model.parameters()).device
+    batch, target = own_batch(x, device), own_batch(y, device)
+    return _scalar(_loss(call(model, batch), target, loss, batch_size(x), _label_range(target)))
 
 
 def _same_for_all(output: Any) -> bool:

@@ -91,6 +91,7 @@ class Report:
         copies: groups of layers, by name, that have the same weights and got the same gradient.
         origin: where values that are not finite begin, None where all are finite.
         training: whether the model was in training mode.
+        untrained_norms: whether a batch normalization that has seen no batch was in eval mode.
         one_output_for_all: whether some layer but the last is all zeros, and the output is the same for every sample.
         large: names of parameters of one dimension, such as a normalization's weights, that are larger than 30; looked for where the
             first loss is above chance.
@@ -107,6 +108,7 @@ class Report:
     copies: tuple[tuple[str, ...], ...] = ()
     origin: Origin | None = None
     training: bool = True
+    untrained_norms: bool = False
     one_output_for_all: bool = False
     large: tuple[str, ...] = ()
 
