@@ -35,7 +35,7 @@ def main() -> int:
         for table in tables[name]:
             print(table.text(options.markdown), flush=True)
     if options.readme:
-        README.write_text(quoted(README.read_text(encoding="utf-8"), tables), encoding="utf-8")
+        README.write_text(quoted(README.read_text(encoding="utf-8"), tables), encoding="utf-8", newline="\n")
     missed = sum("MISSED" in row for some in tables.values() for table in some for row in table.rows)
     if missed:
         print(f"{missed} of the targets missed", file=sys.stderr)

@@ -16,8 +16,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-import initviz as iv
-
 DEPTH, WIDTH, BATCH, ACTIVATION, SCHEME = 50, 256, 256, "tanh", "xavier_normal"
 SHOWN = ("activation", "preactivation_gradient")
 """What the explorer's two panels show: activations and gradients of every layer."""
@@ -52,6 +50,8 @@ def verdict(value: float, limit: float, at_least: bool = False) -> str:
 
 def network(depth: int = DEPTH, width: int = WIDTH) -> tuple[nn.Module, Tensor, Tensor]:
     """A network and a batch of digits for it: (net, x, y)."""
+    import initviz as iv  # here, so that the GPU's section runs where there is nothing but torch
+
     x, y = iv.digits().batch(BATCH, seed=0)
     return iv.mlp(depth, width, ACTIVATION, SCHEME, n_in=x.shape[1], n_out=10), x, y
 

@@ -11,8 +11,10 @@ In short:
 """
 
 import importlib
+from typing import TYPE_CHECKING, Any
 
 from initviz._core import openmp as _openmp  # noqa: F401  first: before torch is loaded
+from initviz._core.extras import from_extra as _from_extra
 from initviz._core.statistics import TensorStats
 from initviz.datasets import DATASETS, curves, dataset, digits, gaussian, mnist1d, mnist1d_large, textures
 from initviz.diagnosis import Diagnosis, Verdict, assert_stable, diagnose, verdict
@@ -28,7 +30,6 @@ from initviz.experiments import (
     finite_width,
     growth,
     measure,
-    predict,
     stream_growth,
     transfer_study,
     weight_shapes,
@@ -61,8 +62,8 @@ from initviz.models import (
     transformer,
 )
 from initviz.theory import Phase, critical_sigma_w, phase_diagram
+from initviz.theory import predict_network as predict
 from initviz.training import STRATEGIES, History, RaceResult, TransferResult, few_labels, race, sweep, train, transfer
-from initviz.widgets import PRESETS
 
 __version__ = "0.1.0"
 __all__ = [
@@ -78,29 +79,36 @@ __all__ = [
     "transfer", "transfer_study", "transformer", "verdict", "weight_shapes", "widgets", "width_spread",
 ]  # fmt: skip
 
-_LATE = {
-    "check": "initviz.course",
-    "clinic": "initviz.widgets",
-    "explore": "initviz.widgets",
-    "explore_comparison": "initviz.widgets",
-    "explore_fans": "initviz.widgets",
-    "explore_relu": "initviz.widgets",
-    "explore_lsuv": "initviz.widgets",
-    "explore_phase": "initviz.widgets",
-    "explore_race": "initviz.widgets",
-    "explore_scale": "initviz.widgets",
-    "explore_symmetry": "initviz.widgets",
-    "explore_transfer": "initviz.widgets",
-    "quiz": "initviz.course",
-}
+if TYPE_CHECKING:  # what draws (matplotlib, ipywidgets) is loaded when it is asked for
+    from initviz import course, plots, widgets  # noqa: F401
+    from initviz.course import check, quiz
+    from initviz.experiments import _patients as patients  # noqa: F401
+    from initviz.experiments import _symmetry as symmetry
+    from initviz.experiments import _widths as widths  # noqa: F401
+    from initviz.widgets import (
+        PRESETS,
+        clinic,
+        explore,
+        explore_comparison,
+        explore_fans,
+        explore_lsuv,
+        explore_phase,
+        explore_race,
+        explore_relu,
+        explore_scale,
+        explore_symmetry,
+        explore_transfer,
+    )
+else:
 
-
-def __getattr__(name: str):
-    """Load what draws (matplotlib, ipywidgets) only when it is asked for."""
-    if name in ("course", "plots", "widgets"):
-        return importlib.import_module(f"initviz.{name}")
-    if name in ("patients", "symmetry", "widths"):
-        return importlib.import_module(f"initviz.experiments._{name}")
-    if name in _LATE:
-        return getattr(importlib.import_module(_LATE[name]), name)
-    raise AttributeError(f"module 'initviz' has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        with _from_extra():
+            if name in ("course", "plots", "widgets"):
+                return importlib.import_module(f"initviz.{name}")
+            if name in ("patients", "symmetry", "widths"):
+                return importlib.import_module(f"initviz.experiments._{name}")
+            if name in ("check", "quiz"):
+                return getattr(importlib.import_module("initviz.course"), name)
+            if name in ("PRESETS", "clinic") or name.startswith("explore"):
+                return getattr(importlib.import_module("initviz.widgets"), name)
+        raise AttributeError(f"module 'initviz' has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""The commands: `python -m initviz diagnose package.module:make_model`, `python -m initviz compare`, and those of TOOLS.
+"""The command `initviz`, also `python -m initviz`: `initviz diagnose package.module:make_model`, `initviz compare`, and those of TOOLS.
 
 `diagnose` is a model's check-up in a terminal or in CI, and its exit code is the verdict: 0 stable, 1 not stable, 2 the command or the
 model could not be used. `compare` runs the comparison of all schemes again. Each tool reads its own arguments.
@@ -19,10 +19,12 @@ import torch
 from torch import nn
 
 from initviz._core.arguments import whole_number
+from initviz._core.extras import MissingExtra, from_extra
 from initviz.diagnosis import diagnose
-from initviz.experiments import FILE, compare, remake
+from initviz.experiments import compare, remake
 
 TOOLS = {
+    "lab": ("initviz.tools._lab", "write the course's notebooks into a folder, and open JupyterLab"),
     "slides": ("initviz.tools._slides", "make an offline deck of each notebook"),
     "execute": ("initviz.tools._execute", "run notebooks in place, or check their outputs"),
     "pretrain": ("initviz.tools._pretrain", "train the networks that ship with initviz"),
@@ -35,8 +37,14 @@ def main(arguments: list[str] | None = None) -> int:
     """The command; returns its exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments and arguments[0] in TOOLS:
-        return importlib.import_module(TOOLS[arguments[0]][0]).main(arguments[1:]) or 0
-    parser = argparse.ArgumentParser(prog="python -m initviz", description="See what initialization does to a network.")
+        try:
+            with from_extra():
+                tool = importlib.import_module(TOOLS[arguments[0]][0])
+        except MissingExtra as error:
+            print(f"initviz: {error}", file=sys.stderr)
+            return 2
+        return tool.main(arguments[1:]) or 0
+    parser = argparse.ArgumentParser(prog="initviz", description="See what initialization does to a network.")
     commands = parser.add_subparsers(dest="command", required=True)
     check = commands.add_parser("diagnose", help="probe a model, judge it, find a remedy (exit code: 0 stable, 1 not)")
     check.add_argument(
@@ -50,7 +58,9 @@ def main(arguments: list[str] | None = None) -> int:
     check.add_argument("--html", type=Path, help="write the page to this file too")
     check.set_defaults(act=_diagnose)
     table = commands.add_parser("compare", help="run every scheme with every activation at every depth again")
-    table.add_argument("--output", type=Path, default=FILE, help="the CSV to write (default: the shipped one)")
+    table.add_argument(
+        "--output", type=Path, default=Path("comparison.csv"), help="the CSV to write (default: %(default)s)"
+    )
     table.add_argument("--resume", type=Path, help="a file that keeps the finished runs, to go on from after a stop")
     table.add_argument("--workers", type=int, default=2, help="processes (default 2)")
     table.set_defaults(act=_compare)
@@ -59,7 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         return options.act(options)
-    except (TypeError, ValueError, OSError) as error:
+    except (TypeError, ValueError, OSError, MissingExtra) as error:
         print(f"initviz: {error}", file=sys.stderr)
     except Exception:  # in the user's module: show where, and do not exit with 1, which says "not stable"
         traceback.print_exc()
@@ -78,7 +88,7 @@ def _diagnose(options: argparse.Namespace) -> int:
     print(page)
     if options.html:
         head = f"<!doctype html><meta charset='utf-8'><title>{html.escape(page.model)}</title>"
-        options.html.write_text(f"{head}{page._repr_html_()}\n", encoding="utf-8")
+        options.html.write_text(f"{head}{page._repr_html_()}\n", encoding="utf-8", newline="\n")
     return 0 if page.stable else 1
 
 

@@ -8,7 +8,7 @@ import initviz as iv
 
 
 def draw(*shape):
-    return torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    return torch.randn(shape, generator=torch.Generator(torch.get_default_device()).manual_seed(0))
 
 
 class Block(nn.Module):
@@ -128,8 +128,8 @@ def half():
     return iv.init_(plain(nn.ReLU, 6), "he_normal").bfloat16()
 
 
-WORDS = torch.randint(100, (8, 32), generator=torch.Generator().manual_seed(0))
-LONG = torch.randint(100, (8, 150), generator=torch.Generator().manual_seed(0))
+WORDS = torch.randint(100, (8, 32), generator=torch.Generator(torch.get_default_device()).manual_seed(0))
+LONG = torch.randint(100, (8, 150), generator=torch.Generator(torch.get_default_device()).manual_seed(0))
 IMAGES, DIGITS, FLAT, TEN = draw(8, 3, 32, 32), draw(8, 1, 28, 28), draw(20, 48), torch.arange(20) % 10
 LABELS, FIVE = torch.arange(8), torch.arange(8) % 5
 RNN = {"batch_first": True}

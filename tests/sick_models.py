@@ -12,7 +12,7 @@ def _deep(activation, depth, width=64):
 
 
 def _x(*shape):
-    return torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    return torch.randn(shape, generator=torch.Generator(torch.get_default_device()).manual_seed(0))
 
 
 def left_at_the_default():

@@ -141,7 +141,7 @@ def test_no_seeds_and_one_allowed_kind():
 
 # Bad input, line by line: everywhere it can come in ----------------------------------------------------------------------
 
-X = torch.randn(6, 8, generator=torch.Generator().manual_seed(0))
+X = torch.randn(6, 8, generator=torch.Generator(torch.get_default_device()).manual_seed(0))
 
 
 def network():

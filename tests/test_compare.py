@@ -2,6 +2,7 @@
 
 import io
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image
 
 import initviz as iv
+from initviz.__main__ import main
 from initviz.experiments import cells, heat_map, recommendations, remake
 from initviz.experiments._compare import COLUMNS, GRID, TRAINED, shipped_runs
 from initviz.initializers import ACTIVATIONS, SCHEMES
@@ -136,6 +138,13 @@ def test_remake_writes_the_table(tmp_path, monkeypatch):
     runs = remake(path, workers=1)
     assert len(runs) == 4
     pd.testing.assert_frame_equal(pd.read_csv(path), runs[COLUMNS], rtol=1e-3)
+
+
+def test_the_command_writes_into_the_current_folder(made, tmp_path, monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr("initviz.__main__.remake", lambda *arguments: asked.append(arguments) or made)
+    assert main(["compare"]) == 0 and "trained" in capsys.readouterr().out
+    assert asked == [(Path("comparison.csv"), None, 2)]
 
 
 # Picture and app -----------------------------------------------------------------------------------------------------------

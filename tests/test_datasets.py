@@ -61,8 +61,10 @@ def test_gaussian_labels_can_be_learned():
     from sklearn.linear_model import LogisticRegression
 
     data = datasets.gaussian(n_in=20, n_classes=3)
-    model = LogisticRegression(max_iter=500).fit(data.x_train, data.y_train)
-    assert model.score(data.x_test, data.y_test) > 0.9
+    x_train, y_train, x_test, y_test = (
+        t.numpy(force=True) for t in (data.x_train, data.y_train, data.x_test, data.y_test)
+    )
+    assert LogisticRegression(max_iter=500).fit(x_train, y_train).score(x_test, y_test) > 0.9
 
 
 def test_batch_is_deterministic_and_without_repetition():

@@ -1,10 +1,12 @@
 """python -m initviz execute: on tiny notebooks."""
 
+from decimal import Decimal
+
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from initviz.tools._execute import main
+from initviz.tools._execute import change, main
 
 WIDGET = "import ipywidgets\nipywidgets.VBox([ipywidgets.IntSlider(3), ipywidgets.HBox([ipywidgets.Text(), ipywidgets.Text()])])"
 
@@ -44,7 +46,31 @@ def test_check_writes_nothing_and_sees_a_changed_output(tmp_path, capsys):
     path.write_bytes(before.replace(b"42", b"43"))
     assert main(["--check", str(path)]) == 1
     assert path.read_bytes() == before.replace(b"42", b"43")
-    assert "cell 2 gives" in capsys.readouterr().err
+    assert "cell 2 gives another stdout, line 1: 'stdout: 42\\n'; stored is 'stdout: 43\\n'" in capsys.readouterr().err
+
+
+def test_check_compares_numbers_as_numbers_within_the_cells_tolerance():
+    share = Decimal("0.05")
+    stored = ["text/html: <b>0.50</b>", "text/plain: 0.50", "stdout: loss 1.00 ± 0.02\n"]
+    assert change(stored, ["text/html: <b>0.52</b>", "text/plain: 0.48", "stdout: loss 1.05 ± 0.01\n"], share) is None
+    assert "another text/html, line 1: 0.53" in change(stored, [stored[0].replace("0.50", "0.53"), *stored[1:]], share)
+    assert "another stdout, line 1: 'stdout: loss'" in change(
+        [*stored[:2], "stdout: lost 1.00 ± 0.02\n"], stored, share
+    )
+    assert change(stored, stored[:2], share) == "text/html, text/plain; stored is text/html, text/plain, stdout"
+    assert change([], stored[2:], share) == "stdout; stored is nothing" and change([], [], share) is None
+
+
+def test_check_reads_the_tag(tmp_path, capsys):
+    path = write(tmp_path / "a.ipynb", "print('loss 1.00')")
+    assert main([str(path)]) == 0
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[1].outputs[0].text = "loss 1.04\n"
+    for tags, status in ([[], 1], [["tolerance=5%"], 0], [["tolerance=3%"], 1], [["tolerance"], 1]):
+        notebook.cells[1].metadata["tags"] = tags
+        nbformat.write(notebook, path)
+        assert main(["--check", str(path)]) == status, tags
+    assert "tags: got ['tolerance']" in capsys.readouterr().err
 
 
 def test_a_failing_cell_is_named_and_the_file_stays(tmp_path, capsys):

@@ -47,7 +47,7 @@ def ratios(make, shape, scheme, mode="fan_in"):
     both = []
     for seed in range(SEEDS):
         layer = iv.init_(make(), scheme, seed=seed, mode=mode)
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator(torch.get_default_device()).manual_seed(seed)
         x = torch.randn(shape, generator=generator).requires_grad_()
         h = layer(x)
         g = torch.randn(h.shape, generator=generator)
@@ -144,9 +144,21 @@ def test_a_deep_stack_of_depthwise_or_transposed_convolutions_keeps_its_scale():
         *[m for _ in range(6) for m in (nn.Conv2d(32, 32, 3, padding=1, groups=32, **ring), nn.Conv2d(32, 32, 1))]
     )
     for model, scheme, x in (
-        (depthwise, "xavier_normal", torch.randn(8, 64, 8, 8, generator=torch.Generator().manual_seed(0))),
-        (upsampling, "he_normal", torch.randn(4, 32, 4, generator=torch.Generator().manual_seed(0))),
-        (separable, "lecun_normal", torch.randn(4, 32, 8, 8, generator=torch.Generator().manual_seed(0))),
+        (
+            depthwise,
+            "xavier_normal",
+            torch.randn(8, 64, 8, 8, generator=torch.Generator(torch.get_default_device()).manual_seed(0)),
+        ),
+        (
+            upsampling,
+            "he_normal",
+            torch.randn(4, 32, 4, generator=torch.Generator(torch.get_default_device()).manual_seed(0)),
+        ),
+        (
+            separable,
+            "lecun_normal",
+            torch.randn(4, 32, 8, 8, generator=torch.Generator(torch.get_default_device()).manual_seed(0)),
+        ),
     ):
         report = iv.probe(iv.init_(model, scheme), x)
         rms = report.values("preactivation", "rms")

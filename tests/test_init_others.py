@@ -97,7 +97,7 @@ def test_conv1d_counts_its_inputs_by_its_first_axis():
     weight = iv.init_(Conv1D(40, 100), "orthogonal").weight.detach()
     torch.testing.assert_close(weight.T @ weight, torch.eye(40), atol=1e-5, rtol=0)
     layer = Conv1D(30, 30)
-    x = torch.randn(64, 30, generator=torch.Generator().manual_seed(0)) * 5
+    x = torch.randn(64, 30, generator=torch.Generator(torch.get_default_device()).manual_seed(0)) * 5
     trace = iv.lsuv_(layer, x)
     assert trace.done[0].variance_after == pytest.approx(1, abs=0.1)
     assert iv.probe(Conv1D(40, 100), torch.randn(4, 100)).layers[0].fan_in == 100

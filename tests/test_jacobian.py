@@ -28,13 +28,13 @@ VALUES = {
 
 def product_of_layers(net, x, activation):
     """J = W_out D_L W_L ... D_1 W_1 of one sample, in float64."""
-    a, jacobian = x.double().numpy(), np.eye(len(x))
+    a, jacobian = x.double().numpy(force=True), np.eye(len(x))
     for layer in net.hidden:
-        weight, bias = (p.detach().double().numpy() for p in (layer.weight, layer.bias))
+        weight, bias = (p.detach().double().numpy(force=True) for p in (layer.weight, layer.bias))
         z = weight @ a + bias
         jacobian = SLOPES[activation](z)[:, None] * (weight @ jacobian)
         a = VALUES[activation](z)
-    return net.output.weight.detach().double().numpy() @ jacobian
+    return net.output.weight.detach().double().numpy(force=True) @ jacobian
 
 
 @settings(max_examples=20, deadline=None)
@@ -48,7 +48,9 @@ def product_of_layers(net, x, activation):
 )
 def test_they_are_those_of_the_product_of_the_layers(depth, width, activation, scheme, batch, seed):
     net = iv.mlp(depth, width, activation, scheme, n_in=9, n_out=4, bias_std=0.1, dtype="float64", seed=seed)
-    x = torch.randn(batch, 9, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    x = torch.randn(
+        batch, 9, generator=torch.Generator(torch.get_default_device()).manual_seed(seed), dtype=torch.float64
+    )
     found = iv.jacobian_singular_values(net, x)
     assert found.shape == (batch, 4) and found.dtype == np.float64
     for sample, values in zip(x, found):
@@ -58,7 +60,7 @@ def test_they_are_those_of_the_product_of_the_layers(depth, width, activation, s
 
 def test_a_float32_network_agrees_to_its_precision():
     net = iv.mlp(20, 32, "tanh", "xavier_normal", n_in=32, n_out=32, seed=1)
-    x = torch.randn(3, 32, generator=torch.Generator().manual_seed(0))
+    x = torch.randn(3, 32, generator=torch.Generator(torch.get_default_device()).manual_seed(0))
     for sample, values in zip(x, iv.jacobian_singular_values(net, x)):
         expected = np.linalg.svd(product_of_layers(net, sample, "tanh"), compute_uv=False)
         np.testing.assert_allclose(values, expected, rtol=1e-3, atol=1e-5 * expected[0])
@@ -84,7 +86,7 @@ def test_any_shape_of_input_and_output_by_finite_differences():
             change = change.reshape(sample.shape)
             with torch.no_grad():
                 up, down = net((sample + change)[None]), net((sample - change)[None])
-            columns.append(((up - down) / (2 * step)).flatten().numpy())
+            columns.append(((up - down) / (2 * step)).flatten().numpy(force=True))
         expected = np.linalg.svd(np.array(columns).T, compute_uv=False)
         np.testing.assert_allclose(values, expected, rtol=1e-5, atol=1e-8)
 
@@ -92,14 +94,14 @@ def test_any_shape_of_input_and_output_by_finite_differences():
 def test_more_samples_than_go_at_once_and_a_module_without_weights():
     x = torch.linspace(-2, 2, 3 * (AT_ONCE + 1)).reshape(-1, 3)
     found = iv.jacobian_singular_values(nn.Tanh(), x)
-    np.testing.assert_allclose(found, -np.sort(np.tanh(x.numpy()) ** 2 - 1, axis=1), rtol=1e-5)
+    np.testing.assert_allclose(found, -np.sort(np.tanh(x.numpy(force=True)) ** 2 - 1, axis=1), rtol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_half_precision(dtype):
     net = iv.mlp(3, 16, "relu", "he_normal", n_in=8, n_out=4, dtype=dtype)
     single = iv.mlp(3, 16, "relu", "he_normal", n_in=8, n_out=4)
-    x = torch.randn(2, 8, generator=torch.Generator().manual_seed(0))
+    x = torch.randn(2, 8, generator=torch.Generator(torch.get_default_device()).manual_seed(0))
     np.testing.assert_allclose(
         iv.jacobian_singular_values(net, x), iv.jacobian_singular_values(single, x), rtol=0.05, atol=0.05
     )

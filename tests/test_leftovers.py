@@ -30,7 +30,12 @@ def test_a_probe_lets_go_of_every_tensor(quantities, loss):
     net = iv.mlp(4, 8, "tanh", "xavier_normal")
     seen = watched(net)
     try:
-        iv.probe(net, torch.randn(5, 64, generator=torch.Generator().manual_seed(0)), quantities=quantities, loss=loss)
+        iv.probe(
+            net,
+            torch.randn(5, 64, generator=torch.Generator(torch.get_default_device()).manual_seed(0)),
+            quantities=quantities,
+            loss=loss,
+        )
     except ArithmeticError:
         assert loss is failing
     gc.collect()

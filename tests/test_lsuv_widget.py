@@ -38,7 +38,7 @@ def test_a_step_is_lsuv_halted_there(activation):
     np.testing.assert_allclose([layer.variance_after for layer in step.start.layers], start, rtol=1e-5)
     np.testing.assert_allclose([layer.variance_after for layer in step.now.layers], variances(net, x), rtol=1e-4)
     np.testing.assert_allclose(step.unseen, variances(net, data.x_test[:512]), rtol=1e-4)
-    last = net.hidden[0](x).detach().double().numpy()
+    last = net.hidden[0](x).detach().double().numpy(force=True)
     assert step.now.layers[0].over_samples == pytest.approx(last.var(axis=0).mean(), rel=1e-4)
 
 
@@ -61,7 +61,7 @@ def test_sentences():
 
 
 def test_the_unusual_activations_have_the_gain_that_they_say():
-    z = torch.randn(10**6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    z = torch.randn(10**6, generator=torch.Generator(torch.get_default_device()).manual_seed(0), dtype=torch.float64)
     for name in ("x_tanh_x", "bump"):
         activation = LSUV_CHOICES[name]
         assert activation.gain == pytest.approx(float(activation.function(z).square().mean() ** -0.5), rel=0.01)

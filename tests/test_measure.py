@@ -13,12 +13,13 @@ import torch
 
 import initviz as iv
 from initviz._core.statistics import TensorStats
-from initviz.experiments import Settings, _measure, changed, code, measure
+from initviz.experiments import Settings, _measure, changed, measure
 from initviz.inspection import QUANTITIES, LayerStats, Report
 from initviz.models import NetworkCache
 from initviz.training import Race
 from initviz.training._sweep import Run
 from initviz.training._sweep import run as run_of_sweep
+from initviz.widgets._code import code
 
 SMALL = {"depth": 4, "width": 16, "batch": 32}
 

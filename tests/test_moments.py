@@ -13,12 +13,12 @@ from initviz._core.statistics import BLOCK, tensor_stats, variance
 
 
 def normal(*shape, seed=0):
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+    return torch.randn(shape, generator=torch.Generator(torch.get_default_device()).manual_seed(seed))
 
 
 def assert_stats_equal_numpy(stats, tensor, rel=1e-5):
     """Everything but the histogram, which only has to be one: `rel` is relative to the rms for the mean, to itself for the rest."""
-    v = tensor.detach().to_dense().double().numpy().ravel()
+    v = tensor.detach().to_dense().double().numpy(force=True).ravel()
     finite = v[np.isfinite(v)]
     assert stats.count == v.size
     assert stats.nonfinite == pytest.approx(1 - finite.size / v.size, abs=1e-15)
@@ -110,9 +110,11 @@ def test_a_constant_has_no_spread(value):
 def test_a_small_spread_about_a_large_mean(ratio):
     tensor = normal(300, 301).double() + ratio
     stats = tensor_stats(tensor)
-    assert stats.std == pytest.approx(tensor.numpy().std(), rel=1e-5)
+    assert stats.std == pytest.approx(tensor.numpy(force=True).std(), rel=1e-5)
     single = tensor.float()  # rounded: its spread is what the rounding left
-    assert tensor_stats(single).std == pytest.approx(single.double().numpy().std(), rel=1e-5, abs=1e-15 * ratio)
+    assert tensor_stats(single).std == pytest.approx(
+        single.double().numpy(force=True).std(), rel=1e-5, abs=1e-15 * ratio
+    )
 
 
 def test_tensors_larger_than_a_chunk_and_spread_about_a_large_mean():
@@ -196,7 +198,7 @@ def test_a_full_histogram_is_numpys_without_the_zeros(shape, exponent, bins, zer
     tensor = (normal(*shape, seed=seed).double() * 10.0**exponent).float()
     tensor = tensor.relu() if zeros else tensor
     stats = tensor_stats(tensor, bins=bins, sample=tensor.numel())
-    values = tensor.double().numpy().ravel()
+    values = tensor.double().numpy(force=True).ravel()
     values = values[values != 0]
     assert stats.hist.shape == (bins,) and stats.edges.shape == (bins + 1,)
     assert (stats.edges[0], stats.edges[-1]) == (stats.min, stats.max)
@@ -210,7 +212,7 @@ def test_a_full_histogram_is_numpys_without_the_zeros(shape, exponent, bins, zer
 def test_a_sampled_histogram_is_within_its_sampling_error():
     tensor = normal(600, 1000)
     stats = tensor_stats(tensor, bins=20)
-    full = np.histogram(tensor.numpy(), bins=20, range=(stats.min, stats.max))[0] / tensor.numel()
+    full = np.histogram(tensor.numpy(force=True), bins=20, range=(stats.min, stats.max))[0] / tensor.numel()
     assert (np.abs(stats.hist - full) < 5 * np.sqrt(full / 4096) + 1e-3).all()
 
 
@@ -245,7 +247,7 @@ def test_mass_moves_a_histogram_to_other_edges():
     assert stats.mass(np.array([-1e9, 1e9])) == pytest.approx(1)
     assert stats.mass(np.array([stats.max + 1, stats.max + 2])) == pytest.approx(0)
     wide = stats.mass(np.linspace(-6, 6, 25))
-    values = normal(500, 20).numpy()
+    values = normal(500, 20).numpy(force=True)
     assert np.abs(wide - np.histogram(values, np.linspace(-6, 6, 25))[0] / 10_000).max() < 0.01
     point = tensor_stats(torch.full((3,), 2.0))
     np.testing.assert_array_equal(point.mass(np.array([0.0, 1.0, 3.0])), [0, 1])
@@ -254,5 +256,5 @@ def test_mass_moves_a_histogram_to_other_edges():
 
 def test_variance_alone():
     tensor = normal(1500, 1001) * 1e-3 + 5
-    assert variance(tensor) == pytest.approx(tensor.double().numpy().var(), rel=1e-6)
+    assert variance(tensor) == pytest.approx(tensor.double().numpy(force=True).var(), rel=1e-6)
     assert math.isnan(variance(torch.tensor([1.0, math.nan])))

@@ -187,7 +187,7 @@ def test_a_symmetric_layer_looks_symmetric_on_a_log_axis():
     """Heavy tails: nearly all of a layer is in the one cell around 0, and 0 is not in its middle."""
     import torch
 
-    z = torch.randn(4000, generator=torch.Generator().manual_seed(0))
+    z = torch.randn(4000, generator=torch.Generator(torch.get_default_device()).manual_seed(0))
     heavy = stats(torch.cat([z**9, torch.tensor([9e4])]))
     panel = FlowFigure().backward
     panel.update([heavy, stats(z * 1e-3)], "", None)

@@ -66,7 +66,7 @@ def test_statistics_equal_float64_numpy(depth, width, activation, scheme, scale,
         n_out=3,
         seed=seed,
     )
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator(torch.get_default_device()).manual_seed(seed)
     x, y = torch.randn(batch, 7, generator=generator), torch.randint(3, (batch,), generator=generator)
     report = iv.probe(net, x, y)
     kept = reference(net, x, y)
@@ -178,7 +178,9 @@ def test_unreached_layer_is_listed_last_with_its_weight():
 def test_half_precision(dtype):
     net = iv.mlp(5, 32, "tanh", "xavier_normal", dtype=dtype)
     report = iv.probe(net, torch.randn(16, 64), torch.zeros(16, dtype=torch.long))
-    full = iv.probe(net.float(), torch.randn(16, 64, generator=torch.Generator().manual_seed(0)))
+    full = iv.probe(
+        net.float(), torch.randn(16, 64, generator=torch.Generator(torch.get_default_device()).manual_seed(0))
+    )
     assert report.dtype == dtype
     np.testing.assert_allclose(report.values("activation", "std")[:3], full.values("activation", "std")[:3], rtol=0.3)
 

@@ -15,10 +15,10 @@ transformers = pytest.importorskip("transformers")
 nets = pytest.importorskip("monai.networks.nets")
 
 SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
-IDS = torch.randint(0, 50, (4, 12), generator=torch.Generator().manual_seed(0))
-IMAGE = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-SCAN = torch.randn(4, 1, 32, 32, generator=torch.Generator().manual_seed(0))
-SEQUENCE = torch.randn(4, 12, 32, generator=torch.Generator().manual_seed(0))
+IDS = torch.randint(0, 50, (4, 12), generator=torch.Generator(torch.get_default_device()).manual_seed(0))
+IMAGE = torch.randn(4, 3, 32, 32, generator=torch.Generator(torch.get_default_device()).manual_seed(0))
+SCAN = torch.randn(4, 1, 32, 32, generator=torch.Generator(torch.get_default_device()).manual_seed(0))
+SEQUENCE = torch.randn(4, 12, 32, generator=torch.Generator(torch.get_default_device()).manual_seed(0))
 
 
 def public(name, config, *, suffix="Model", **settings):

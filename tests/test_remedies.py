@@ -151,7 +151,11 @@ class Reader(nn.Module):
 
 
 def test_recurrent_networks_get_advice_of_their_own():
-    v = verdict(iv.probe(Reader(0.1), torch.randn(4, 30, 8, generator=torch.Generator().manual_seed(0))))
+    v = verdict(
+        iv.probe(
+            Reader(0.1), torch.randn(4, 30, 8, generator=torch.Generator(torch.get_default_device()).manual_seed(0))
+        )
+    )
     assert v.kind == "vanishing" and "recurrent weights orthogonal" in v.remedy
 
 

@@ -21,7 +21,7 @@ def report():
         torch.manual_seed(len(name))
         nn.init.normal_(part.weight)
     model.forward = lambda x: model["head"](torch.tanh(model["encoder_with_a_long_name"](x)))
-    return iv.probe(model, torch.randn(5, 8, generator=torch.Generator().manual_seed(0)))
+    return iv.probe(model, torch.randn(5, 8, generator=torch.Generator(torch.get_default_device()).manual_seed(0)))
 
 
 def test_layers_are_in_the_order_of_the_pass_and_the_unreached_last(report):

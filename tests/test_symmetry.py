@@ -36,7 +36,7 @@ def test_a_run_is_what_plain_torch_does():
             loss.backward()
             optimizer.step()
     for layer in (0, 1):
-        np.testing.assert_allclose(trace.weights[layer][0, 0, -1], layers[layer].weight.detach().numpy(), rtol=1e-5)
+        np.testing.assert_allclose(trace.weights[layer][0, 0, -1], layers[layer].weight.numpy(force=True), rtol=1e-5)
         start = (1 + 0.3 * unit_noise((6, sizes[layer]), "normal", 4, layer)) / sizes[layer]
         np.testing.assert_allclose(trace.weights[layer][0, 0, 0], start, rtol=1e-6)
     right = (net(data.x_test.double()).argmax(1) == data.y_test).double().mean().item()
@@ -95,7 +95,12 @@ def test_distinct_neurons():
     assert symmetry.distinct_neurons(rows, tolerance=2.0) == 1
     assert symmetry.distinct_neurons(torch.zeros(7, 3)) == 1
     assert symmetry.distinct_neurons(torch.ones(7, 3), torch.arange(7.0)) == 7
-    assert symmetry.distinct_neurons(torch.randn(7, 3, generator=torch.Generator().manual_seed(0))) == 7
+    assert (
+        symmetry.distinct_neurons(
+            torch.randn(7, 3, generator=torch.Generator(torch.get_default_device()).manual_seed(0))
+        )
+        == 7
+    )
 
 
 def test_a_difference_of_a_billionth_is_seen():
@@ -146,18 +151,23 @@ def test_the_picture_shows_the_numbers():
 
 
 def test_parting_draws_every_size_of_noise_that_parts():
-    trace = symmetry.train([0.0, 1e-3, 1e-2], seeds=2, steps=200)
+    trace = symmetry.train([0.0, 1e-16, 1e-3, 1e-2], seeds=2, steps=200)
+    trace.gap[0] = 0.0  # as where the processor rounds all rows alike
     figure = parting({"tanh": trace})
     differences, counts, right = figure.axes
-    logs = np.log10(trace.gap[1, :, :, 0]).mean(axis=0)
-    np.testing.assert_allclose(differences.lines[1].get_ydata(), logs)
+    logs = np.log10(trace.gap[2, :, :, 0]).mean(axis=0)
+    np.testing.assert_allclose(differences.lines[2].get_ydata(), logs)
     for row, line in enumerate(counts.lines):
         np.testing.assert_allclose(line.get_ydata(), trace.distinct[row, :, :, 0].mean(axis=0))
     points = right.lines[0]
     np.testing.assert_allclose(points.get_xdata(), [-3, -2])
-    np.testing.assert_allclose(points.get_ydata(), trace.parted[1:, :, 0].mean(axis=1))
-    for ax in (differences, counts):
-        assert {"none", "10⁻³", "10⁻²"} <= {text.get_text() for text in ax.texts}
+    np.testing.assert_allclose(points.get_ydata(), trace.parted[2:, :, 0].mean(axis=1))
+    assert [tick.get_text() for tick in right.get_xticklabels()] == ["10⁻³", "10⁻²"]
+    words = [{text.get_text() for text in ax.texts} for ax in (differences, counts)]
+    assert {"10⁻¹⁶", "10⁻³", "10⁻²"} <= words[0] and {"none", "10⁻¹⁶", "10⁻³", "10⁻²"} <= words[1]
+    assert "none" not in words[0]  # 0 has no place on a logarithmic axis
+    trace.gap[0] = 1e-15  # as where it does not
+    assert "none" in {text.get_text() for text in parting({"tanh": trace}).axes[0].texts}
 
 
 def test_filters_draws_every_neuron_on_one_scale_a_group():

@@ -191,7 +191,7 @@ def test_theory_and_measurement_agree_in_other_networks(changes):
 
 def draws(count, n, depth, phi, sigma_w2, seed=0):
     """Squared norms over n, relative to the map, of `count` networks at once: activations and gradients, shape (count, depth)."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator(torch.get_default_device()).manual_seed(seed)
     a = torch.randn(count, n, 1, generator=generator, dtype=torch.float64)
     a /= a.square().mean(dim=1, keepdim=True).sqrt()
     weights, slopes, forward = [], [], []
@@ -206,7 +206,7 @@ def draws(count, n, depth, phi, sigma_w2, seed=0):
         gradient = gradient * slope
         backward.insert(0, gradient.square().mean(dim=(1, 2)))
         gradient = torch.bmm(w.double().transpose(1, 2), gradient)
-    return torch.stack(forward, 1).numpy(), torch.stack(backward, 1).numpy()
+    return torch.stack(forward, 1).numpy(force=True), torch.stack(backward, 1).numpy(force=True)
 
 
 def test_a_relus_band_is_that_of_hanin_and_nica():

@@ -78,9 +78,9 @@ def test_batch_normalization_has_no_prediction_and_bad_input_is_refused():
     net = iv.cnn(3, 8, normalization="batch")
     assert iv.predict(net, X, iv.probe(net, X, Y), scheme="he_normal") is None
     good = {"channels": [1, 8, 10], "kernel": 3, "padding_mode": "zeros", "activation": "relu"}
-    good |= {"weight_std": 0.1, "bias_std": 0.0, "inputs": X.reshape(-1, 1, 8, 8).numpy()}
+    good |= {"weight_std": 0.1, "bias_std": 0.0, "inputs": X.reshape(-1, 1, 8, 8).numpy(force=True)}
     for changes, message in [
-        ({"inputs": X.numpy()}, "^inputs: got shape"),
+        ({"inputs": X.numpy(force=True)}, "^inputs: got shape"),
         ({"padding_mode": "reflect"}, "^padding_mode: 'reflect' is unknown"),
         ({"weight_std": [0.1, 0.1, 0.1]}, "^weight_std: got 3 numbers"),
         ({"normalization": "group"}, "^normalization: 'group' is unknown"),

@@ -112,6 +112,19 @@ def test_a_modules_own_parameters():
     assert {name: id(p) for name, p in public.items()} == {n: id(p) for n, p in private.items() if p is not None}
 
 
+def test_what_torch_compile_wraps():
+    class OptimizedModule(nn.Module):  # as torch.compile's own
+        def __init__(self, **parts):
+            super().__init__()
+            for name, part in parts.items():
+                setattr(self, name, part)
+
+    inner = nn.Linear(2, 2)
+    assert torch_internals.compiled_from(OptimizedModule(_orig_mod=inner)) is inner
+    assert torch_internals.compiled_from(OptimizedModule(renamed=inner)) is inner
+    assert torch_internals.compiled_from(nn.Sequential(inner)) is None
+
+
 Point = namedtuple("Point", "x y")
 TREES = [
     1,

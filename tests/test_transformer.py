@@ -14,7 +14,7 @@ from initviz.models._transformer import NORMS
 
 DATA = iv.digits()
 X, Y = DATA.batch(64)
-TOKENS = torch.randint(0, 30, (16, 12), generator=torch.Generator().manual_seed(0))
+TOKENS = torch.randint(0, 30, (16, 12), generator=torch.Generator(torch.get_default_device()).manual_seed(0))
 
 
 def first_perceptron(net):
@@ -30,7 +30,7 @@ def test_attention_is_torchs(causal):
         theirs.in_proj_bias.zero_()
         theirs.out_proj.weight.copy_(ours.out.weight)
         theirs.out_proj.bias.zero_()
-    x = torch.randn(4, 7, 24, generator=torch.Generator().manual_seed(1))
+    x = torch.randn(4, 7, 24, generator=torch.Generator(torch.get_default_device()).manual_seed(1))
     mask = nn.Transformer.generate_square_subsequent_mask(7) if causal else None
     torch.testing.assert_close(ours(x), theirs(x, x, x, attn_mask=mask, need_weights=False)[0])
 

@@ -82,7 +82,7 @@ def test_dead_units():
     net = iv.init_(
         nn.Sequential(nn.Linear(16, 40), nn.ReLU(), nn.Linear(40, 40), nn.ReLU(), nn.Linear(40, 3)), "he_normal"
     )
-    x = torch.randn(64, 16, generator=torch.Generator().manual_seed(0))
+    x = torch.randn(64, 16, generator=torch.Generator(torch.get_default_device()).manual_seed(0))
     assert verdict(iv.probe(net, x)).kind == "stable"
     nn.init.constant_(net[2].bias, -50.0)
     v = verdict(iv.probe(net, x))
@@ -90,7 +90,7 @@ def test_dead_units():
 
 
 def test_weights_loss_and_inputs_that_are_not_finite():
-    x = torch.randn(8, 4, generator=torch.Generator().manual_seed(0))
+    x = torch.randn(8, 4, generator=torch.Generator(torch.get_default_device()).manual_seed(0))
     net = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2))
     assert "Check the inputs" in verdict(iv.probe(net, x * math.inf)).remedy
     found = verdict(iv.probe(net, x, loss=lambda output, y: output.sum() * 0 + math.nan))
@@ -136,7 +136,7 @@ def test_an_output_of_zeros_is_told_and_not_an_illness():
         nn.Sequential(*[m for _ in range(5) for m in (nn.Linear(16, 16), nn.Tanh())], nn.Linear(16, 3)), "xavier_normal"
     )
     nn.init.zeros_(net[-1].weight)
-    x = torch.randn(32, 16, generator=torch.Generator().manual_seed(0))
+    x = torch.randn(32, 16, generator=torch.Generator(torch.get_default_device()).manual_seed(0))
     v = verdict(iv.probe(net, x, torch.arange(32) % 3))
     assert v.kind == "stable" and "until its first step" in v.why
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1)

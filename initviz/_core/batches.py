@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
+from initviz._core.layers import Unmeasurable
 from initviz._core.torch_internals import tree_leaves, tree_map
 
 
@@ -18,13 +19,15 @@ def batch_size(x: Any) -> int:
 
     Raises:
         TypeError: no tensor in it.
-        ValueError: an empty tensor in it, or one without values.
+        ValueError: an empty tensor in it, one without values, or a nested one.
     """
     if isinstance(x, PackedSequence):
         return int(x.batch_sizes[0])
     tensors = [leaf for leaf in tree_leaves(_plain(x)) if isinstance(leaf, Tensor)]
     if not tensors:
         raise TypeError(f"x: got {type(x).__name__}; it takes a tensor, or a tuple or a dict of tensors")
+    if any(tensor.is_nested for tensor in tensors):
+        raise ValueError("x: has a nested tensor; it takes padded ones, and the mask that the model has for them")
     if any(tensor.numel() == 0 for tensor in tensors):
         raise ValueError(f"x: {shape_words(x)} is empty; it takes a batch of at least one")
     if any(tensor.is_meta for tensor in tensors):
@@ -54,19 +57,24 @@ def call(model: nn.Module, x: Any) -> Any:
     """model(x), model(*x) for a tuple or a list, model(**x) for a mapping.
 
     Raises:
-        ValueError: the model raised an error; its first line is told beside the batch's shape.
+        ValueError: the model raised an error; its first line is told beside the batch's shape. (`Unmeasurable` is one of its own.)
     """
     try:
         if isinstance(x, Mapping):
             return model(**x)
         return model(*x) if isinstance(x, tuple | list) and not isinstance(x, PackedSequence) else model(x)
-    except torch.OutOfMemoryError:
+    except (torch.OutOfMemoryError, Unmeasurable):
         raise
     except Exception as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = first_line(error)
         if not isinstance(error, RuntimeError | ValueError | TypeError):  # a bare KeyError says no more than its key
             reason = f"{type(error).__name__}: {reason}"
         raise ValueError(f"x: {shape_words(x)} does not fit the model: {reason}") from error
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of its message, or its type where it has none."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def shape_words(x: Any) -> str:

@@ -51,7 +51,7 @@ def is_distributed(tensor: Tensor) -> bool:
     return type(tensor) not in (Tensor, nn.Parameter) and hasattr(tensor, "full_tensor")
 
 
-def whole(tensor: Tensor) -> Tensor:
+def gathered(tensor: Tensor) -> Tensor:
     """The tensor itself, gathered from all ranks if it is a DTensor (they all have to ask)."""
     return tensor.full_tensor() if is_distributed(tensor) else tensor  # type: ignore[attr-defined]
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from initviz._core.fans import is_conv1d
-from initviz._core.torch_internals import Convolution, own_parameters
+from initviz._core.torch_internals import Convolution, compiled_from, own_parameters, within_torch_func
 
 _LAZY = (nn.parameter.UninitializedParameter, nn.parameter.UninitializedBuffer)
 _SCRIPTED = (
@@ -30,12 +30,24 @@ _BEHIND = ("weight", "weight_v", "weight_orig")
 def bare(model: nn.Module) -> nn.Module:
     """The module within torch.compile's and data parallelism's wrappers: its layers, not fused kernels or copies."""
     while True:
-        inner = getattr(model, "_orig_mod", None)
+        inner = compiled_from(model)
         if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
             inner = model.module
         if inner is None:
             return model
         model = inner
+
+
+class Unmeasurable(ValueError):
+    """Found during a pass: why a model can't be measured. It is not the batch's fault."""
+
+
+def refuse_unreadable(tensor: Tensor, name: str) -> None:
+    """Raises `Unmeasurable` if the output of the layer called `name` has no values that can be read."""
+    if within_torch_func(tensor):
+        raise Unmeasurable(f"model: calls {name} within torch.func (vmap, grad), where no value can be read")
+    if tensor.is_nested:
+        raise Unmeasurable(f"model: the output of {name} is a nested tensor, whose values have no common shape; pad it")
 
 
 def refuse_meta_device() -> None:

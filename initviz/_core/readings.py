@@ -22,7 +22,7 @@ from initviz._core.statistics import FEW, TensorStats, even_step, flat_values, n
 
 T = TypeVar("T")
 
-BUFFER = 32
+BUFFER = 64
 """Tensors of one size whose partial sums are kept until they are put together."""
 NUMBERS = 8
 """Numbers of a tensor that a pass over it finds: see `initviz._core.fused`."""
@@ -74,17 +74,20 @@ class Readings:
         self._stats.append((reading, group, group.add(values, flat)))
         return reading
 
-    def rms(self, tensor: Tensor) -> Reading[Any]:
-        """The root mean square of all values of a floating tensor, or where that is no cheaper their `TensorStats`."""
-        return self.stats(tensor) if self._waits(tensor) else Reading(rms(tensor))
+    def rms(self, tensor: Tensor) -> Reading[float]:
+        """The root mean square of all values of a floating tensor."""
+        if not self._waits(tensor):
+            return Reading(rms(tensor))
+        values = flat_values(tensor)
+        norm = torch.linalg.vector_norm(values, dtype=_wide(tensor.device))
+        return self.of(norm, lambda norm: float(norm) / math.sqrt(max(values.numel(), 1)))
 
     def of(self, tensor: Tensor, make: Callable[[np.ndarray], T]) -> Reading[T]:
-        """`make` of a copy of a small real tensor, a float64 array."""
-        values = tensor.detach().to(_wide(tensor.device), copy=True)
+        """`make` of the float64 array that a small real tensor is. The tensor is kept until `read`: no one may write into it."""
         if not self._waits(tensor):
-            return Reading(make(values.numpy()))
+            return Reading(make(tensor.detach().double().numpy()))
         reading = Reading[T]()
-        self._numbers.append((reading, values, make))
+        self._numbers.append((reading, tensor.detach(), make))
         return reading
 
     def read(self) -> None:
@@ -93,7 +96,7 @@ class Readings:
             groups = [group for group in self._groups.values() if group.device == device]
             numbers = [entry for entry in self._numbers if entry[1].device == device]
             parts = [group.table() for group in groups] + [tensor for _, tensor, _ in numbers]
-            flat = torch.cat([part.reshape(-1) for part in parts]).cpu().numpy().astype(np.float64, copy=False)
+            flat = torch.cat([part.reshape(-1) for part in parts]).to(_wide(device)).cpu().double().numpy()
             ends = np.cumsum([part.numel() for part in parts])
             arrays = [array.reshape(part.shape) for array, part in zip(np.split(flat, ends[:-1]), parts)]
             for group, array in zip(groups, arrays):
@@ -212,7 +215,9 @@ class _Group:
             values = torch.cat([values, others], dim=1)
             usable = torch.cat([usable & ~few, (others != 0) & few], dim=1)
         cells = (values.to(self.wide) / scale - low) / torch.where(high > low, high - low, 1.0) * self.bins
-        cells = torch.where(usable, cells.clamp(0, self.bins - 1), self.bins).long()  # the last cell is closed
+        cells = torch.where(
+            usable, cells.nan_to_num().clamp(0, self.bins - 1), self.bins
+        ).long()  # the last cell is closed
         counts = torch.zeros(self.used, self.bins + 1, dtype=self.wide, device=self.device)
         counts.scatter_add_(1, cells, torch.ones_like(cells, dtype=self.wide))
         return counts[:, : self.bins] / usable.sum(dim=1, keepdim=True).clamp(min=1)

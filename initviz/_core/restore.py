@@ -6,9 +6,10 @@ import gc
 import random
 import threading
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
+from itertools import chain
 from types import ModuleType
 from typing import Any
 
@@ -16,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from initviz._core.torch_internals import put_gradient_hooks_aside, uncompiled
+from initviz._core.torch_internals import own_parameters, put_gradient_hooks_aside, uncompiled
 
 
 @contextmanager
@@ -26,9 +27,10 @@ def restored(model: nn.Module, parameters: list[nn.Parameter], seed: int | None 
     That is: buffers, gradients, modes, hooks, attributes (a counter, a cache, a list that grows) and the random states of torch,
     numpy and Python, which inside begin at `seed` if there is one. Gradients are None at first. The user's own hooks that act
     on a finished gradient (an optimizer in the backward pass) are put aside, since they would change parameters. Nothing is
-    compiled inside: hooks are seen, and other threads wait.
+    compiled inside, attention takes no fast path past the hooks, and other threads wait. Every step back is taken, also if one fails;
+    the first error is raised after the last.
     """
-    with random_states({p.device for p in parameters if not p.is_cpu}, seed), uncompiled():
+    with random_states({p.device for p in parameters}, seed), uncompiled(), _hooked_paths():
         found = [_Found(module) for module in model.modules()]
         gradients = [(p, p.grad, p.requires_grad, put_gradient_hooks_aside(p)) for p in parameters]
         try:
@@ -36,29 +38,48 @@ def restored(model: nn.Module, parameters: list[nn.Parameter], seed: int | None 
                 parameter.grad = None
             yield
         finally:
-            for module in found:
-                module.restore()
-            for parameter, gradient, requires_grad, put_hooks_back in gradients:
-                parameter.requires_grad_(requires_grad)
-                parameter.grad = gradient
-                put_hooks_back()
+            _every(
+                chain(
+                    chain.from_iterable(module.steps() for module in found),
+                    (partial(_put_back_gradient, *gradient) for gradient in gradients),
+                )
+            )
+
+
+def _every(steps: Iterable[Callable[[], Any]]) -> None:
+    """Take every step, also if one fails. The first error is raised after the last step."""
+    problem: Exception | None = None
+    for step in steps:
+        try:
+            step()
+        except Exception as error:
+            problem = problem or error
+    if problem is not None:
+        raise problem
+
+
+def _put_back_gradient(
+    parameter: nn.Parameter, gradient: Tensor | None, requires_grad: bool, put_hooks_back: Callable[[], Any]
+) -> None:
+    try:
+        parameter.requires_grad_(requires_grad)
+        parameter.grad = gradient
+    finally:
+        put_hooks_back()
 
 
 class Kept:
     """Copies of parameters, taken just before something might write into them, to put back."""
 
     def __init__(self) -> None:
-        self._copies: dict[int, tuple[nn.Parameter, Tensor, Tensor]] = {}
+        self._copies: dict[int, tuple[nn.Parameter, _Values]] = {}
 
     def keep(self, parameter: nn.Parameter) -> None:
         if id(parameter) not in self._copies:
-            self._copies[id(parameter)] = parameter, parameter.data, parameter.detach().clone()
+            self._copies[id(parameter)] = parameter, _Values(parameter)
 
     def restore(self) -> None:
-        for parameter, data, values in self._copies.values():
-            if parameter.data_ptr() != data.data_ptr():
-                parameter.data = data
-            _put_back(data, values)
+        _every(values.put_back for parameter, values in self._copies.values() if not _emptied(parameter))
 
 
 _CONTAINERS = {dict, OrderedDict, defaultdict, Counter, list, set, deque}
@@ -74,7 +95,7 @@ class _Found:
         self.attributes = dict(vars(module))
         self.contents: list[tuple[Any, Any]] = []
         self.empty: list[Any] = []
-        self.tensors: list[tuple[Tensor, Tensor]] = []
+        self.tensors: list[_Values] = []
         self.states: list[tuple[Callable[[Any], Any], Any]] = []
         values, met = list(self.attributes.values()), set()
         for value in values:
@@ -92,7 +113,7 @@ class _Found:
                 values.extend(value)
             elif isinstance(value, Tensor):
                 if not (value.requires_grad or isinstance(value, nn.Parameter)):
-                    self.tensors.append((value, value.detach().clone()))
+                    self.tensors.append(_Values(value))
             elif kind is np.ndarray and value.flags.writeable:
                 self.states.append((partial(np.copyto, value), value.copy()))
             elif kind is torch.Generator:
@@ -100,28 +121,78 @@ class _Found:
             elif kind is np.random.Generator:
                 self.states.append((partial(setattr, value.bit_generator, "state"), value.bit_generator.state))
 
-    def restore(self) -> None:
+    def steps(self) -> Iterator[Callable[[], Any]]:
+        """What to do to restore it, each step by itself."""
+        yield self.put_back_attributes
+        for container in self.empty:
+            if container:
+                yield container.clear
+        for container, content in self.contents:
+            yield partial(self.put_back_content, container, content)
+        for values in self.tensors:
+            yield values.put_back
+        for put_back, state in self.states:
+            yield partial(put_back, state)
+
+    def put_back_attributes(self) -> None:
         attributes = vars(self.module)
         if attributes.keys() != self.attributes.keys():
             attributes.clear()
         attributes.update(self.attributes)
-        for container in self.empty:
-            if container:
-                container.clear()
-        for container, content in self.contents:
-            container.clear()
-            (container.extend if hasattr(container, "extend") else container.update)(content)
-        for tensor, values in self.tensors:
-            _put_back(tensor, values)
-        for put_back, state in self.states:
-            put_back(state)
+
+    def put_back_content(self, container: Any, content: Any) -> None:
+        if container is own_parameters(self.module) and any(
+            container.get(name) is not p for name, p in content.items()
+        ):
+            # a wrapper gave the module other parameters, and may have let go of the memory of these
+            content = {name: container.get(name, p) if _emptied(p) else p for name, p in content.items()}
+        container.clear()
+        (container.extend if hasattr(container, "extend") else container.update)(content)
 
 
-def _put_back(tensor: Tensor, values: Tensor) -> None:
-    """Only if it was changed: a write, even of the same values, would spoil a backward pass that someone has yet to do."""
-    with torch.inference_mode(tensor.is_inference()), torch.no_grad():
-        if tensor.layout != torch.strided or not torch.equal(tensor, values):
-            tensor.copy_(values)
+class _Values:
+    """A tensor's values, with its size and place in memory."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor, self.values = tensor, tensor.detach().clone()
+        plain = tensor.layout == torch.strided and type(tensor) in (Tensor, nn.Parameter, nn.Buffer)
+        self.data = tensor.data if plain else None
+        self.held = tensor.untyped_storage().nbytes() if plain else 0
+
+    def put_back(self) -> None:
+        tensor, data = self.tensor, self.data
+        with torch.inference_mode(tensor.is_inference()), torch.no_grad():
+            if data is not None:
+                if data.untyped_storage().nbytes() != self.held:
+                    data.untyped_storage().resize_(self.held)
+                if _place(tensor) != _place(data):
+                    tensor.data = data
+            # only if it was changed: a write, even of the same values, would spoil a backward pass that someone has yet to do
+            if tensor.layout != torch.strided or not torch.equal(tensor, self.values):
+                tensor.data.copy_(self.values) if isinstance(tensor, nn.Parameter) else tensor.copy_(self.values)
+
+
+def _place(tensor: Tensor) -> tuple[Any, ...]:
+    return tensor.data_ptr(), tensor.shape, tensor.stride()
+
+
+def _emptied(tensor: Tensor | None) -> bool:
+    """Whether the memory of its values was let go."""
+    return type(tensor) in (Tensor, nn.Parameter) and tensor.numel() > 0 and not tensor.untyped_storage().nbytes()  # type: ignore[union-attr]
+
+
+@contextmanager
+def _hooked_paths() -> Iterator[None]:
+    """Attention goes through its modules, whose hooks its fused path would pass by, and autocast casts weights anew: a copy that it
+    keeps may be of other values, or without a gradient."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    torch.clear_autocast_cache()
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
+        torch.clear_autocast_cache()
 
 
 _ONE_AT_A_TIME = threading.RLock()
@@ -132,6 +203,7 @@ _ONE_AT_A_TIME = threading.RLock()
 def random_states(devices: Collection[torch.device] = (), seed: int | None = None) -> Iterator[None]:
     """torch's, numpy's and Python's random states are afterwards what they were; inside they begin at `seed` if there is one.
 
+    torch's are those of the CPU, of `devices`, and of the default device, on which a layer draws that is not told where.
     One thread at a time is inside.
     """
     with torch_random_states(devices, seed):
@@ -151,7 +223,8 @@ def torch_random_states(devices: Collection[torch.device] = (), seed: int | None
     """`random_states` of torch alone, at a tenth of the cost: numpy takes 0.2 ms."""
     with _ONE_AT_A_TIME:
         states: list[tuple[Callable[..., Any], tuple[Any, ...]]] = [(torch.set_rng_state, (torch.get_rng_state(),))]
-        accelerators = {device: torch.get_device_module(device) for device in devices}
+        places = {*devices, torch.get_default_device()}
+        accelerators = {p: torch.get_device_module(p) for p in places if p.type not in ("cpu", "meta")}
         for device, module in accelerators.items():
             which = () if device.type == "mps" else (device,)  # there is but one
             states.append((module.set_rng_state, (module.get_rng_state(*which), *which)))

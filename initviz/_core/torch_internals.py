@@ -40,6 +40,14 @@ def own_parameters(module: nn.Module) -> Mapping[str, nn.Parameter | None]:
     return dict(module.named_parameters(recurse=False, remove_duplicate=False)) if found is None else found
 
 
+def compiled_from(model: nn.Module) -> nn.Module | None:
+    """The module that torch.compile made this one from; None of a module that it did not make."""
+    found = getattr(model, "_orig_mod", None)
+    if found is None and type(model).__name__ == "OptimizedModule":
+        return next(model.children(), None)
+    return found
+
+
 # Trees of tuples, lists and dicts -----------------------------------------------------------------------------------------
 
 
@@ -90,6 +98,16 @@ try:
 except ImportError:  # torch.func.functionalize, whose tensors have memory, is not noticed
     within_torch_func = _has_no_memory
 """Whether a tensor is one of those that torch.func (vmap, grad) calls a function with, which have no values to read."""
+
+try:
+    from torch._C._functorch import maybe_current_level as _level
+except ImportError:  # a call within it then fails in torch's words
+    _level = lambda: None  # noqa: E731
+
+
+def within_any_torch_func() -> bool:
+    """Whether a function is being called by torch.func, also one whose own tensors are plain ones."""
+    return _level() is not None
 
 
 def uncompiled() -> AbstractContextManager[Any]:

@@ -124,6 +124,11 @@ def tensor(value: Any, shape: tuple[int, ...]) -> torch.Tensor:
     return value.detach()
 
 
+def seeded(seed: int) -> torch.Generator:
+    """Random numbers for a judge, on the device where the student's function makes its tensors."""
+    return torch.Generator(torch.get_default_device()).manual_seed(seed)
+
+
 def close(a: float, b: float, rel: float = 1e-3) -> bool:
     """Whether two numbers agree within `rel`."""
     return math.isclose(a, b, rel_tol=rel, abs_tol=1e-12)

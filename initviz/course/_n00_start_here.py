@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from initviz.course._kit import Choice, Exercise, Question, Wrong, call, close, number
+from initviz.course._kit import Choice, Exercise, Question, Wrong, call, close, number, seeded
 from initviz.datasets import digits
 from initviz.experiments import measure
 from initviz.inspection import probe
@@ -118,7 +118,7 @@ def _scale(answer: Any) -> None:
 
 def _patients() -> dict[str, nn.Module]:
     """Networks whose layer with the smallest gradient of weights is the first, one in the middle, and the last."""
-    generator = torch.Generator().manual_seed(0)
+    generator = seeded(0)
 
     def linear(n_in: int, n_out: int, scale: float) -> nn.Linear:
         layer = nn.Linear(n_in, n_out, bias=False)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from initviz.course._kit import Choice, Exercise, Question, Wrong, call, close, number, tensor
+from initviz.course._kit import Choice, Exercise, Question, Wrong, call, close, number, seeded, tensor
 from initviz.experiments import distinct_neurons
 
 QUESTIONS = {
@@ -106,9 +106,9 @@ QUESTIONS = {
 
 def _rows(count: int, rows: Sequence[int], noise: float = 0.0, seed: int = 0) -> Tensor:
     """Rows out of `count` different ones of length about 1."""
-    draw = torch.randn(count, 8, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) / 8**0.5
+    draw = torch.randn(count, 8, generator=seeded(seed), dtype=torch.float64) / 8**0.5
     weight = draw[list(rows)]
-    generator = torch.Generator().manual_seed(seed + 1)
+    generator = seeded(seed + 1)
     return weight + noise * torch.randn(weight.shape, generator=generator, dtype=torch.float64)
 
 
@@ -145,7 +145,7 @@ def _judge_distinct(answer: Any) -> None:
 
 
 def _network(seed: int, constant: bool = False) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(seed)
+    generator = seeded(seed)
     make = lambda *shape: torch.randn(*shape, generator=generator, dtype=torch.float64)  # noqa: E731
     W, V = (
         (torch.full((4, 6), 0.3).double(), torch.full((3, 4), 0.2).double()) if constant else (make(4, 6), make(3, 4))

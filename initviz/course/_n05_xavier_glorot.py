@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from initviz.course._kit import Choice, Exercise, Question, Wrong, call, close, number, tensor
+from initviz.course._kit import Choice, Exercise, Question, Wrong, call, close, number, seeded, tensor
 
 QUESTIONS = {
     "fan": Question(
@@ -167,7 +167,7 @@ def _judge_end_to_end(answer: Any) -> None:
 
 def _judge_sigmoid(answer: Any) -> None:
     for n_in, n_out, seed in ((20, 30, 0), (30, 20, 1)):
-        generator = torch.Generator().manual_seed(seed)
+        generator = seeded(seed)
         weight = (
             torch.randn(n_out, n_in, generator=generator) / n_in**0.5
         )  # float32: answers bring tensors of their own

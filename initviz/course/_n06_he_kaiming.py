@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from initviz._core.restore import random_states
 from initviz.course._kit import Choice, Exercise, Question, Unanswered, Wrong, call, close, number
 
 QUESTIONS = {
@@ -164,7 +165,7 @@ FIX_MISTAKES: list[tuple[Callable[[float, int, int], float], str]] = [
 
 
 def _judge_fix(answer: Any) -> None:
-    with torch.random.fork_rng(devices=[]):
+    with random_states():
         for seed, slope in enumerate((0.3, 0.6, 0.01)):
             torch.manual_seed(seed)
             net = _sick(slope)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from initviz.course._kit import Choice, Exercise, Question, Wrong, call, close, number
+from initviz.course._kit import Choice, Exercise, Question, Wrong, call, close, number, seeded
 
 QUESTIONS = {
     "one_division": Question(
@@ -89,7 +89,7 @@ class _Limit(TorchFunctionMode):
 
 def _layer(spread: float, bias: float, seed: int) -> tuple[nn.Linear, Tensor]:
     """A layer of 30 inputs and 400 outputs with a bias of this variance, and inputs on which W h has the variance `spread`."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = seeded(seed)
     layer = nn.utils.skip_init(nn.Linear, 30, 400)
     h = torch.randn(200, 30, generator=generator) + torch.randn(30, generator=generator)
     with torch.no_grad():
@@ -191,7 +191,7 @@ def _judge_saving(answer: Any) -> None:
 
 
 def _judge_between(answer: Any) -> None:
-    generator = torch.Generator().manual_seed(7)
+    generator = seeded(7)
     for own, constant in ((0.5, 2.0), (1.0, 0.0), (0.01, 1.0)):
         noise = own * torch.randn(500, 60, generator=generator)
         output = noise + constant * torch.randn(60, generator=generator) + 3 * constant

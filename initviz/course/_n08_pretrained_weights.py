@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from initviz.course._kit import Choice, Exercise, Question, Unanswered, Wrong, call, number
+from initviz.course._kit import Choice, Exercise, Question, Unanswered, Wrong, call, number, seeded
 from initviz.experiments import transfer_study
 from initviz.models import signal_cnn
 from initviz.training import STRATEGIES, spread
@@ -134,7 +134,7 @@ def _new_head(function: Any) -> None:
             raise Wrong(f"for ({n_in}, {n_out}) the head goes from {head.in_features} to {head.out_features}.")
         if not all(p.requires_grad for p in head.parameters()):
             raise Wrong("a parameter of the head is frozen; it must be able to train.")
-        generator = torch.Generator().manual_seed(0)
+        generator = seeded(0)
         features = torch.rand(16, n_in, generator=generator).requires_grad_()
         y = torch.arange(16) % n_out
         nn.functional.cross_entropy(head(features), y).backward()

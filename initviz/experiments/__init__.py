@@ -1,7 +1,6 @@
 """What a notebook measures, and no one else needs."""
 
 from initviz.experiments._compare import (
-    FILE,
     GRID,
     QUANTITIES,
     Map,
@@ -15,7 +14,7 @@ from initviz.experiments._compare import (
 from initviz.experiments._finite_width import FiniteWidth, finite_width
 from initviz.experiments._growth import Growth, growth
 from initviz.experiments._lsuv_steps import LSUV_CHOICES, STARTS, LsuvSettings, LsuvStep, lsuv_step
-from initviz.experiments._measure import Measurement, Settings, changed, code, measure, predict
+from initviz.experiments._measure import Measurement, Settings, changed, measure
 from initviz.experiments._one_layer import DISTRIBUTIONS, FAN_CHOICES, LayerFactors, layer_factors
 from initviz.experiments._patients import PATIENTS, is_patient
 from initviz.experiments._rectifier import LAYERS, RECIPES, RectifierRun, rectifier
@@ -29,7 +28,6 @@ __all__ = [
     "DISTRIBUTIONS",
     "EDGES",
     "FAN_CHOICES",
-    "FILE",
     "GRID",
     "LAYERS",
     "LSUV_CHOICES",
@@ -56,7 +54,6 @@ __all__ = [
     "WidthSpread",
     "cells",
     "changed",
-    "code",
     "compare",
     "distinct_neurons",
     "factor_curve",
@@ -67,7 +64,6 @@ __all__ = [
     "layer_factors",
     "lsuv_step",
     "measure",
-    "predict",
     "recommendations",
     "rectifier",
     "remake",

@@ -12,13 +12,17 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from initviz._core.arguments import look_up, whole_number
+from initviz._core.extras import pandas
 from initviz.initializers import ACTIVATIONS, SCHEMES
 from initviz.training import sweep
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 GRID = {
     "scheme": [
@@ -81,7 +85,7 @@ class Map:
 @lru_cache(maxsize=1)
 def shipped_runs() -> pd.DataFrame:
     """The runs of GRID as they are shipped, a row a run, with the columns COLUMNS (see `initviz.training.run`)."""
-    return pd.read_csv(FILE)
+    return pandas().read_csv(FILE)
 
 
 def cells(runs: pd.DataFrame | None = None) -> pd.DataFrame:
@@ -148,7 +152,7 @@ def recommendations(runs: pd.DataFrame | None = None) -> pd.DataFrame:
              "best": best.scheme, "best_accuracy": best.accuracy, "best_std": best.accuracy_std,
              "agrees": own.scheme == best.scheme or best.accuracy - own.accuracy <= 2 * error}
         )  # fmt: skip
-    return pd.DataFrame(rows)
+    return pandas().DataFrame(rows)
 
 
 def compare(runs: pd.DataFrame | None = None) -> pd.DataFrame:
@@ -175,7 +179,7 @@ def compare(runs: pd.DataFrame | None = None) -> pd.DataFrame:
         rows.append(
             {"scheme": name} | text | deepest | {"trained": here.trained.mean(), "diverged": here.diverged.mean()}
         )
-    return pd.DataFrame(rows).set_index("scheme")
+    return pandas().DataFrame(rows).set_index("scheme")
 
 
 def _std(values: pd.Series) -> float:
@@ -186,7 +190,7 @@ def _std(values: pd.Series) -> float:
 def _checked(runs: pd.DataFrame | None) -> pd.DataFrame:
     if runs is None:
         return shipped_runs()
-    if not isinstance(runs, pd.DataFrame):
+    if not isinstance(runs, pandas().DataFrame):
         raise TypeError(f"runs: got {type(runs).__name__}; it takes a table from initviz.sweep")
     missing = [column for column in COLUMNS if column not in runs]
     if missing or runs.empty:
@@ -196,7 +200,7 @@ def _checked(runs: pd.DataFrame | None) -> pd.DataFrame:
     return runs
 
 
-def remake(output: Path = FILE, resume: Path | None = None, workers: int = 2) -> pd.DataFrame:
+def remake(output: Path, resume: Path | None = None, workers: int = 2) -> pd.DataFrame:
     """Do all the runs of GRID in `workers` processes and write them to `output` as CSV; `resume` keeps them as they end (see `sweep`).
 
     Returns:
@@ -206,5 +210,5 @@ def remake(output: Path = FILE, resume: Path | None = None, workers: int = 2) ->
     with ProcessPoolExecutor(whole_number("workers", workers), mp_context=context) as executor:
         runs = sweep(GRID, executor, path=resume, progress=True)
     output.parent.mkdir(parents=True, exist_ok=True)
-    runs[COLUMNS].to_csv(output, index=False, float_format="%.4g")
+    runs[COLUMNS].to_csv(output, index=False, float_format="%.4g", lineterminator="\n")
     return runs

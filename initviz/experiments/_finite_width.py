@@ -148,7 +148,7 @@ def _logs(
         count = min(chunk, draws - start)
         key = np.random.SeedSequence([seed, depth, start]).generate_state(1)[0]
         noise = lambda index, *shape, key=key, count=count: unit_noise((count, *shape), "normal", int(key), index)  # noqa: E731
-        h, g, log = noise(0, n, 1), noise(1, n, 1), torch.zeros(count, dtype=torch.float64)
+        h, g, log = noise(0, n, 1), noise(1, n, 1), torch.zeros(count, dtype=torch.float64, device="cpu")
         g /= g.norm(dim=1, keepdim=True)
         drawn, slopes = [], []
         for layer in range(depth):

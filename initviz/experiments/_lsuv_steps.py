@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from initviz._core.arguments import look_up, real_number, whole_number
+from initviz._core.devices import pick_device
 from initviz.datasets import DATASETS, Data, dataset
 from initviz.initializers import ACTIVATIONS, SCHEMES, Activation, LsuvLayer, LsuvTrace, lsuv_, within
 from initviz.models import MLP, NetworkCache
@@ -44,6 +45,7 @@ class LsuvSettings:
         batch: samples in LSUV's batch.
         data: "digits", "gaussian" or "mnist1d".
         seed: of the weights and of the batch.
+        device: where the network is made, by name; None becomes `torch.get_default_device()`.
     Raises:
         TypeError, ValueError: a field that is not as above; the message names it.
     """
@@ -57,6 +59,7 @@ class LsuvSettings:
     batch: int = 256
     data: str = "digits"
     seed: int = 0
+    device: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("depth", "width", "max_iter", "batch"):
@@ -66,6 +69,7 @@ class LsuvSettings:
         look_up("activation", self.activation, LSUV_CHOICES)
         look_up("start", self.start, {name: name for name in STARTS})
         look_up("data", self.data, DATASETS)
+        object.__setattr__(self, "device", str(pick_device(self.device)))
 
 
 @dataclass(frozen=True)
@@ -133,8 +137,8 @@ def variances(model: torch.nn.Module, x: Tensor) -> np.ndarray:
 
 def _network(settings: LsuvSettings, data: Data) -> MLP:
     s = settings
-    sizes = [data.n_in, *[s.width] * s.depth, data.n_classes]
-    return _cache.mlp(sizes, LSUV_CHOICES[s.activation], SCHEMES[s.start], seed=s.seed)
+    sizes, device = [data.n_in, *[s.width] * s.depth, data.n_classes], pick_device(s.device)
+    return _cache.mlp(sizes, LSUV_CHOICES[s.activation], SCHEMES[s.start], seed=s.seed, device=device)
 
 
 def _done(layer: LsuvLayer, tol: float) -> str:

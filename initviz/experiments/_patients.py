@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from initviz._core.restore import random_states
 from initviz.datasets import digits
 from initviz.initializers import init_
 
@@ -19,10 +20,14 @@ Patient = tuple[nn.Module, Tensor]
 
 @contextmanager
 def _seeded() -> Iterator[None]:
-    """torch's layers draw from the global state: from seed 0 inside, and as it was afterwards."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+    """torch's layers draw from the global state: from seed 0 inside, and as it was afterwards. They do so on the CPU, whence
+    `_here` takes the model: its numbers are the same on every device."""
+    with random_states(seed=0), torch.device("cpu"):
         yield
+
+
+def _here(model: nn.Module) -> nn.Module:
+    return model.to(torch.get_default_device())
 
 
 def left_at_the_default() -> Patient:
@@ -30,7 +35,7 @@ def left_at_the_default() -> Patient:
     with _seeded():
         layers = [module for _ in range(30) for module in (nn.Linear(64, 64), nn.ReLU())]
         model = nn.Sequential(*layers, nn.Linear(64, 10))
-    return model, digits().batch(128)[0]
+    return _here(model), digits().batch(128)[0]
 
 
 def one_std_for_all() -> Patient:
@@ -40,7 +45,7 @@ def one_std_for_all() -> Patient:
         model = nn.Sequential(nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(), *layers, nn.Flatten(), nn.Linear(32 * 64, 10))
         for parameter in model.parameters():
             nn.init.normal_(parameter, std=0.2)
-    return model, digits().batch(32)[0].reshape(-1, 1, 8, 8)
+    return _here(model), digits().batch(32)[0].reshape(-1, 1, 8, 8)
 
 
 def raw_pixels() -> Patient:
@@ -49,7 +54,7 @@ def raw_pixels() -> Patient:
         layers = [module for _ in range(4) for module in (nn.Linear(64, 64), nn.Tanh())]
         model = init_(nn.Sequential(*layers, nn.Linear(64, 10)), "xavier_normal")
     x = digits().batch(128)[0]
-    return model, 255 * (x - x.min()) / (x.max() - x.min())
+    return _here(model), 255 * (x - x.min()) / (x.max() - x.min())
 
 
 def zeros_like_the_biases() -> Patient:
@@ -58,7 +63,7 @@ def zeros_like_the_biases() -> Patient:
         model = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
         for parameter in model.parameters():
             nn.init.zeros_(parameter)
-    return model, digits().batch(128)[0]
+    return _here(model), digits().batch(128)[0]
 
 
 class Reader(nn.Module):
@@ -79,7 +84,7 @@ def stuck_gates() -> Patient:
         model = Reader()
         for parameter in model.lstm.parameters():
             nn.init.normal_(parameter)
-    return model, digits().batch(128)[0].reshape(-1, 8, 8)
+    return _here(model), digits().batch(128)[0].reshape(-1, 8, 8)
 
 
 PATIENTS: dict[str, Callable[[], Patient]] = {

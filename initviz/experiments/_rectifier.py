@@ -14,11 +14,10 @@ import numpy as np
 from initviz._core.arguments import look_up, real_number, whole_number
 from initviz.datasets import digits
 from initviz.experiments._growth import slopes
-from initviz.experiments._measure import predict
 from initviz.initializers import leaky_relu
 from initviz.inspection import probe
 from initviz.models import Plain, cnn, mlp
-from initviz.theory import Band
+from initviz.theory import Band, predict_network
 
 RECIPES: dict[str, tuple[str, str, bool]] = {
     "he": ("He for this slope: 2 / ((1 + a²) fan_in)", "he_normal", True),
@@ -113,7 +112,7 @@ def rectifier(
     else:
         net = cnn(depth, width, phi, padding_mode=layer, seed=seed, **how)
     report = probe(net, x, y, quantities=("preactivation", "activation", "preactivation_gradient", "weight"))
-    theory = predict(net, x, report, **how)
+    theory = predict_network(net, x, report, **how)
     assert theory is not None
     before, after = (report.values(q, "second_moment")[:depth] for q in ("preactivation", "activation"))
     middle = report.layers[1]
@@ -123,8 +122,8 @@ def rectifier(
         layer=layer,
         width=width,
         scale=scale,
-        fan_in=middle.fan_in,
-        fan_out=middle.fan_out,
+        fan_in=int(middle.fan_in),
+        fan_out=int(middle.fan_out),
         weight_std=middle.weight.std if middle.weight else math.nan,
         passed=float(np.mean(after / before)),
         forward=before,

@@ -109,7 +109,7 @@ def train(
         batch_size: samples a step, in the order in which `initviz.train` takes them.
         every: steps between two records.
         keep_weights: whether the trace has the hidden layers' weights.
-        data: the task; the digits if left out.
+        data: the task, on whose device the networks are made; the digits if left out.
     Raises:
         TypeError, ValueError: an argument that is not as above.
     """
@@ -152,11 +152,12 @@ def _train(noise, seeds, depth, width, activation, steps, rates, batch_size, eve
     if batch_size > samples:
         raise ValueError(f"batch_size: got {batch_size}; {data.name} has {samples} training samples")
     x_train, x_test = data.x_train.double(), data.x_test.double()
-    parameters = _start(sizes_of_noise, seeds, [data.n_in, *[width] * depth, data.n_classes])
+    place = data.x_train.device
+    parameters = _start(sizes_of_noise, seeds, [data.n_in, *[width] * depth, data.n_classes], place)
 
     runs = len(sizes_of_noise), len(seeds)
     recorded = np.arange(0, steps + 1, every)
-    loss = torch.empty(*runs, steps + 1, dtype=torch.float64)
+    loss = np.empty((*runs, steps + 1))
     distinct = np.empty((*runs, len(recorded), depth), int)
     gap = np.empty((*runs, len(recorded), depth))
     kept: list[list[np.ndarray]] = [[] for _ in range(depth)]
@@ -167,7 +168,7 @@ def _train(noise, seeds, depth, width, activation, steps, rates, batch_size, eve
         logits = _forward(parameters, phi, x_train[chosen])
         targets = data.y_train[chosen].expand(runs[0], -1, -1)
         losses = F.cross_entropy(logits.movedim(-1, 1), targets, reduction="none").mean(-1)
-        loss[:, :, step] = losses.detach()
+        loss[:, :, step] = losses.detach().cpu()
         if step == steps:
             break
         gradients = torch.autograd.grad(losses.sum(), parameters)  # the runs share nothing, so each gets its own
@@ -181,22 +182,22 @@ def _train(noise, seeds, depth, width, activation, steps, rates, batch_size, eve
         noise=np.array(sizes_of_noise),
         seeds=np.array(seeds),
         steps=recorded,
-        loss=loss.numpy(),
+        loss=loss,
         distinct=distinct,
         gap=gap,
-        accuracy=right.double().mean(-1).numpy(),
+        accuracy=right.double().mean(-1).cpu().numpy(),
         weights=tuple(np.stack(layer, axis=2) for layer in kept) if keep_weights else (),
     )
 
 
-def _start(noise: list[float], seeds: list[int], sizes: list[int]) -> list[Tensor]:
+def _start(noise: list[float], seeds: list[int], sizes: list[int], place: torch.device) -> list[Tensor]:
     """weight, bias, weight, bias, ... of shape (noises, seeds, fan_out, fan_in) and (noises, seeds, 1, fan_out)."""
     parameters = []
     for layer, (fan_in, fan_out) in enumerate(pairwise(sizes)):
         draws = torch.stack([unit_noise((fan_out, fan_in), "normal", seed, layer).double() for seed in seeds])
-        weight = (1 + torch.tensor(noise, dtype=torch.float64)[:, None, None, None] * draws) / fan_in
-        bias = torch.zeros(len(noise), len(seeds), 1, fan_out, dtype=torch.float64)
-        parameters += [weight.requires_grad_(), bias.requires_grad_()]
+        weight = (1 + torch.tensor(noise, dtype=torch.float64, device="cpu")[:, None, None, None] * draws) / fan_in
+        bias = torch.zeros(len(noise), len(seeds), 1, fan_out, dtype=torch.float64, device=place)
+        parameters += [weight.to(place).requires_grad_(), bias.requires_grad_()]
     return parameters
 
 
@@ -217,14 +218,14 @@ def _record(
         distinct[:, :, k, layer] = _count(differences, TOLERANCE)
         gap[:, :, k, layer] = differences.max(axis=(-2, -1))
         if kept:
-            kept[layer].append(weight.float().numpy().copy())
+            kept[layer].append(weight.float().cpu().numpy().copy())
 
 
 def _differences(rows: Tensor) -> np.ndarray:
     """Length of the difference between each two rows, as a share of the longest row's length: (..., n, m) -> (..., n, n)."""
     lengths = torch.cdist(rows, rows, compute_mode="donot_use_mm_for_euclid_dist")  # the other way rounds 1e-8 away
     longest = rows.norm(dim=-1).amax(-1)[..., None, None]
-    return torch.where(longest > 0, lengths / longest, 0.0).numpy()
+    return torch.where(longest > 0, lengths / longest, 0.0).cpu().numpy()
 
 
 def _count(differences: np.ndarray, tolerance: float) -> np.ndarray:

@@ -62,7 +62,7 @@ def weight_shapes(model: nn.Module, scheme: str | Scheme = "he_normal", seed: in
 
 def _shape(name: str, layer: nn.Module, rule: Scheme, seed: int, index: int) -> WeightShape:
     weight = cast(Tensor, layer.weight).detach()
-    fresh = rule.fill_(torch.empty(weight.shape), layer=layer, seed=seed, index=index)
+    fresh = rule.fill_(torch.empty(weight.shape, device="cpu"), layer=layer, seed=seed, index=index)
     fresh_std = rule.std(*fans(weight, layer))
     drawn, trained = (tensor.double().cpu().numpy().ravel() / fresh_std for tensor in (fresh, weight))
     width = EDGES[1] - EDGES[0]

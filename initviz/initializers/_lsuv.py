@@ -25,11 +25,11 @@ from torch import Tensor, nn
 
 from initviz._core.arguments import look_up, real_number, several, whole_number
 from initviz._core.batches import batch_size, call, own_batch
-from initviz._core.layers import bare, is_linear, layers_of
+from initviz._core.layers import Unmeasurable, bare, is_linear, layers_of, refuse_unreadable
 from initviz._core.parameters import weights_and_biases
 from initviz._core.restore import Kept, restored
 from initviz._core.statistics import TensorStats, tensor_stats, variance
-from initviz._core.torch_internals import own_parameters
+from initviz._core.torch_internals import own_parameters, within_any_torch_func
 from initviz.initializers._lsuv_trace import LsuvLayer, LsuvTrace, within
 from initviz.initializers._schemes import SCHEMES, Scheme
 from initviz.initializers._schemes import scheme as get_scheme
@@ -101,7 +101,15 @@ def lsuv_(
             stack.callback(module.register_forward_pre_hook(settler.before).remove)
             hook = module.register_forward_hook(settler.after, with_kwargs=True, prepend=True)
             stack.callback(hook.remove)
-        call(model, own_batch(x, parameters[0].device))
+        try:
+            call(model, own_batch(x, parameters[0].device))
+        except ValueError as error:
+            if "does not require grad" in str(error):
+                raise ValueError(
+                    "model: its forward pass takes a gradient (torch.autograd.grad), and lsuv_ runs it without; do that within "
+                    "torch.enable_grad()"
+                ) from error
+            raise
         return settler.trace(strict)
 
 
@@ -156,9 +164,17 @@ class _Settler:
 
     def before(self, module: nn.Module, args: Any) -> None:
         """At the first use of a weight: keep a copy of it, and give it its orthonormal start."""
-        weight, bias = (own_parameters(module).get(name) for name in ("weight", "bias"))
+        name = self.layers[module]
+        if within_any_torch_func():
+            raise Unmeasurable(f"model: calls {name} within torch.func (vmap, grad), where no value can be read")
+        weight, bias = (own_parameters(module).get(key) for key in ("weight", "bias"))
         if module in self.reasons or weight is None or id(weight) in self.met:
             return
+        if id(weight) not in self.numbers:
+            raise Unmeasurable(
+                f"model: calls {name} with a weight that is not its own (functional_call?), so that no factor on it lasts; leave it "
+                f"out: skip=[{name!r}]"
+            )
         self.met.add(id(weight))
         self.kept.keep(weight)
         if self.start is None:
@@ -166,7 +182,9 @@ class _Settler:
         SCHEMES["orthogonal"].fill_(weight, layer=module, seed=self.start, index=self.numbers[id(weight)])
         if bias is not None and bias.requires_grad:
             self.kept.keep(bias)
-            bias.zero_()
+            with torch.no_grad():
+                bias.zero_()
+        torch.clear_autocast_cache()
 
     def after(self, module: nn.Module, args: Any, kwargs: dict[str, Any], output: Any) -> Any:
         """Measure the output, divide the weight until its variance is right, and hand the new output on."""
@@ -175,6 +193,7 @@ class _Settler:
         if not isinstance(output, Tensor) or not output.is_floating_point():
             self.write(name, module, [], "its output is not a real tensor")
             return None
+        refuse_unreadable(output, name)
         weight = own_parameters(module).get("weight")
         variances, before = [variance(output)], self.stats(output)
         reason = self.reason(module, weight, variances[0])
@@ -183,7 +202,9 @@ class _Settler:
             return None
         self.decided[id(weight)] = module
         while not within(variances[-1], self.tol) and len(variances) <= self.max_iter and not _trouble(variances[-1]):
-            weight.div_(math.sqrt(variances[-1]))
+            with torch.no_grad():  # the user's forward may have turned gradients on
+                weight.div_(math.sqrt(variances[-1]))
+            torch.clear_autocast_cache()  # of copies of the weight as it was
             output = module.forward(*args, **kwargs)
             variances.append(variance(output))
         if trouble := _trouble(variances[-1]):

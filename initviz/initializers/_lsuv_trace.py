@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
+from initviz._core.extras import pandas
 from initviz._core.statistics import TensorStats
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ class LsuvTrace:
              "iterations": layer.iterations, "skipped": layer.skipped or ""}
             for layer in self.layers
         ]  # fmt: skip
-        return pd.DataFrame(rows)
+        return pandas().DataFrame(rows)
 
     def __str__(self) -> str:
         lines = [f"{'layer':24} {'kind':12} {'variance':>10} {'after':>8} {'tries':>6}"]

@@ -105,12 +105,16 @@ class Scheme:
     def weight_std(
         self, weight: Tensor, gain: float | None = None, mode: str = "fan_in", layer: nn.Module | None = None
     ) -> float:
-        """`std` for the weight of `layer`; without a layer as in a linear one or a plain convolution. `gain` and `mode` are trusted.
+        """`std` for the weight of `layer`; without a layer as in a linear one or a plain convolution.
 
         An orthogonal convolution kernel is orthogonal as an out_channels x (in_channels * kernel area) matrix of each group, so its
         rows and columns are counted instead of its fans. (In a transposed convolution they spread over `stride` times as many places,
         which a factor sqrt(stride) makes up for.)
         """
+        _check(gain, mode)
+        return self._weight_std(weight, gain, mode, layer)
+
+    def _weight_std(self, weight: Tensor, gain: float | None, mode: str, layer: nn.Module | None) -> float:
         if self.distribution == "constant":
             return 0.0
         if self.distribution not in _MATRICES:
@@ -150,7 +154,7 @@ class Scheme:
     ) -> Tensor:
         if self.distribution == "constant":
             return weight.fill_(self._size(*fans(weight, layer), gain, mode))
-        std = self.weight_std(weight, gain, mode, layer)
+        std = self._weight_std(weight, gain, mode, layer)
         if self.distribution in _MATRICES and not is_plain(layer):  # a matrix for each group
             taps = cast(tuple[int, ...], layer.stride) if layer is not None and is_transposed(layer) else ()
             for group, part in enumerate(by_groups(weight, layer)):
@@ -406,7 +410,7 @@ def _reset_(module: nn.Module, seed: int, number: int) -> list[nn.Parameter]:
     parameters = list(module.parameters())
     kept = [(p, p.detach().clone()) for p in parameters if not p.requires_grad]
     versions = [version(p) for p in parameters]
-    with torch_random_states({p.device for p in parameters if not p.is_cpu}, one_number(seed, 3_000_000 + number)):
+    with torch_random_states({p.device for p in parameters}, one_number(seed, 3_000_000 + number)):
         _reset_of(module)()  # type: ignore[misc]
     with torch.no_grad():
         for parameter, values in kept:

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from initviz._core.arguments import look_up, several, whole_number
-from initviz._core.batches import batch_size, call, own_batch, rms_of
+from initviz._core.batches import batch_size, call, first_line, own_batch, rms_of
 from initviz._core.layers import bare, layers_of
 from initviz._core.outputs import real_tensors
 from initviz._core.readings import Readings
@@ -26,7 +26,7 @@ from initviz.inspection._findings import Origin, Reach
 from initviz.inspection._first_loss import by_class, first_loss, logits_of
 from initviz.inspection._origin import find
 from initviz.inspection._reach import copies, follow
-from initviz.inspection._recorder import Recorder
+from initviz.inspection._recorder import REENTRANT, Recorder
 from initviz.inspection._report import QUANTITIES, Report
 
 
@@ -70,7 +70,8 @@ def probe(
     Raises:
         TypeError: `model` is not an nn.Module, or an argument is of the wrong kind.
         ValueError: an empty batch, one that does not fit the model, a model that can't be measured (no layer; lazy, complex or
-            meta parameters; TorchScript; re-entrant checkpoints), a loss that is not a scalar or that no parameter can change.
+            meta parameters; TorchScript; re-entrant checkpoints; nested tensors), a pass that fails, a loss that is not a scalar or
+            that no parameter can change.
     """
     model = bare(model)
     layers = layers_of(model)
@@ -91,16 +92,11 @@ def probe(
         stack.enter_context(restored(model, parameters, seed))
         recorder.watch(model, parameters, stack)
         batch, target = own_batch(x, parameter.device), own_batch(y, parameter.device)
-        try:
-            with recorder:
-                output = call(model, batch)
-        except ValueError:
-            if recorder.problem:
-                raise ValueError(recorder.problem) from None
-            raise
+        with recorder:
+            output = call(model, batch)
         recorder.end_forward()
         value = _scalar(_loss(output, target, loss, size, labels))
-        _backward(value, recorder.targets(parameters))
+        _backward(value, recorder.targets(stack))
         report = Report(
             layers=recorder.layer_stats(),
             loss=value.item(),
@@ -183,12 +179,16 @@ class _Again:
 def _backward(value: Tensor, targets: Sequence[Tensor]) -> None:
     try:
         torch.autograd.backward(value, inputs=targets)
-    except RuntimeError as error:
-        if "use_reentrant" not in str(error):
-            raise
-        raise ValueError(
-            "model: uses torch.utils.checkpoint with use_reentrant=True, which hides gradients; use_reentrant=False does not"
-        ) from error
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, TypeError, ValueError) as error:
+        if "use_reentrant" in str(error):
+            raise ValueError(REENTRANT) from error
+        words = f"{type(error).__name__}: {first_line(error)}"
+        raise ValueError(f"model: its backward pass failed: {words}") from error
+    except Exception as error:  # of the user's own, who may want to see it
+        error.add_note("in the backward pass of the model that initviz probes")
+        raise
 
 
 def _label_range(y: Any) -> tuple[int, int]:
@@ -262,7 +262,7 @@ def _own_loss(output: Any) -> Tensor | None:
 
 def _mixed(values: Tensor) -> Tensor:
     """Sum of the values with random weights of mean 0 and variance 1."""
-    return (values * torch.randn(values.shape, device=values.device).to(values.dtype)).sum()
+    return (values * torch.randn(values.shape, device="cpu").to(values)).sum()
 
 
 def _scalar(value: Any) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -13,19 +14,12 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from initviz._core.fans import fans
-from initviz._core.layers import own_weight, weight_of
+from initviz._core.layers import Unmeasurable, own_weight, refuse_unreadable, weight_of
 from initviz._core.outputs import plus, real_tensors
 from initviz._core.readings import Reading, Readings
 from initviz._core.restore import Kept
 from initviz._core.statistics import TensorStats
-from initviz._core.torch_internals import (
-    UnseenByModes,
-    own_parameters,
-    tree_leaves,
-    version,
-    whole,
-    within_torch_func,
-)
+from initviz._core.torch_internals import UnseenByModes, own_parameters, tree_leaves, version, whole
 from initviz.initializers import ActivationModule
 from initviz.inspection._functions import activation_name, flat_parts, may_write
 from initviz.inspection._recurrence import Steps, data_of, with_data
@@ -42,6 +36,11 @@ from initviz.inspection._units import (
 _REACH = 32
 """Steps back through the autograd graph, from an activation's input, in which its layer is looked for: enough for a
 normalization, a reshaping and a sum of branches."""
+
+
+REENTRANT = (
+    "model: uses torch.utils.checkpoint with use_reentrant=True, which hides gradients; use_reentrant=False does not"
+)
 
 
 @dataclass(eq=False)
@@ -94,7 +93,6 @@ class Recorder(TorchFunctionMode):
         self.anchors: list[Tensor] = []
         self.anchored: set[nn.Module] = set()
         self.unanchored: set[nn.Module] = set()
-        self.problem = ""  # why the model can't be measured, found on the way
         self.forward = True  # False in the backward pass, where checkpointing calls modules again
         self.inside = False  # within an ActivationModule, whose parts are not activations of their own
         self.entered: _Call | None = None  # the call whose ActivationModule that is
@@ -110,14 +108,6 @@ class Recorder(TorchFunctionMode):
             if isinstance(module, ActivationModule):
                 stack.callback(module.register_forward_pre_hook(self.before_module, with_kwargs=True).remove)
                 stack.callback(module.register_forward_hook(self.after_module).remove)
-        hooks = dict.fromkeys(map(id, self.weights.values()), self.after_weight_gradient)
-        other = self.after_other_gradient
-        if "weight_gradient" not in self.quantities:
-            hooks, other = {}, _drop_gradient
-        for parameter in parameters:
-            if parameter.requires_grad:
-                hook = hooks.get(id(parameter), other)
-                stack.callback(parameter.register_post_accumulate_grad_hook(hook).remove)
 
     def end_forward(self) -> None:
         """From now on modules are only called again by checkpointing, and nothing needs to be kept of the pass."""
@@ -168,11 +158,7 @@ class Recorder(TorchFunctionMode):
                 return None
             with UnseenByModes():  # checkpointing computes it again, and must find what it found before
                 return self.anchor(module, output, tensor)
-        if within_torch_func(tensor):
-            self.problem = (
-                f"model: calls {self.layers[module]} within torch.func (vmap, grad), where no value can be read"
-            )
-            raise ValueError(self.problem)
+        refuse_unreadable(tensor, self.layers[module])
         with UnseenByModes():
             anchored = None
             if not self.takes_gradient(args, tensor):
@@ -225,11 +211,15 @@ class Recorder(TorchFunctionMode):
         """Whether the backward pass reaches `output` by itself. If not, an anchor is added to it: a zero that takes a gradient."""
         if "weight_gradient" in self.quantities:
             return output.requires_grad
+        if args and isinstance(args[0], Tensor) and args[0].requires_grad:
+            return True  # the usual case, at a tenth of the cost
         return any(isinstance(leaf, Tensor) and leaf.requires_grad for leaf in tree_leaves(args))
 
     def anchor(self, module: nn.Module, output: Any, tensor: Tensor) -> Any:
         """The output with an anchor, or None where it takes none."""
         anchored = None
+        if not torch.is_grad_enabled() and _in_a_reentrant_checkpoint():
+            raise Unmeasurable(REENTRANT)
         if torch.is_grad_enabled():
             anchor = torch.zeros((), dtype=tensor.dtype, device=tensor.device, requires_grad=True)
             anchored = plus(output, anchor)
@@ -240,13 +230,26 @@ class Recorder(TorchFunctionMode):
             self.anchors.append(anchor)
         return anchored
 
-    def targets(self, parameters: list[nn.Parameter]) -> list[Tensor]:
-        """What the backward pass goes back to. Unless they are asked for, gradients of weights, a third of the work, are left out:
-        the anchors behind the first layers and the parameters outside the layers lead it past everything that is measured."""
+    def targets(self, stack: ExitStack) -> list[Tensor]:
+        """What the backward pass goes back to, with hooks that measure and drop the gradients there.
+
+        Unless they are asked for, gradients of weights, a third of the work, are left out: the anchors behind the first layers
+        and the parameters outside the layers lead it past everything that is measured.
+        """
         left_out = set()
         if "weight_gradient" not in self.quantities:
             left_out = {id(p) for m in self.counts if m not in self.unanchored for p in own_parameters(m).values()}
-        return [p for p in parameters if p.requires_grad and id(p) not in left_out] + self.anchors
+        hooks, other = (
+            dict.fromkeys(map(id, self.weights.values()), self.after_weight_gradient),
+            self.after_other_gradient,
+        )
+        if "weight_gradient" not in self.quantities:
+            hooks, other = {}, _drop_gradient
+        targets = [p for p in self.parameters if p.requires_grad and id(p) not in left_out]
+        for parameter in targets:
+            hook = hooks.get(id(parameter), other)
+            stack.callback(parameter.register_post_accumulate_grad_hook(hook).remove)
+        return [*targets, *self.anchors]
 
     def before_activation(self, call: _Call, tensor: Tensor) -> None:
         """`tensor` is the pre-activation of `call`, as far as is known: the layer's output, then an activation's input."""
@@ -407,6 +410,17 @@ class Recorder(TorchFunctionMode):
                 )
             )
         return tuple(layers)
+
+
+def _in_a_reentrant_checkpoint() -> bool:
+    """Whether a function on the stack is torch.utils.checkpoint's, or the one of a library that is made in the same way. Where its
+    input takes no gradient, autograd never asks for a second pass: the layers in it have no gradient at all."""
+    frame = sys._getframe()
+    while (caller := frame.f_back) is not None:
+        frame = caller
+        if frame.f_code.co_qualname == "CheckpointFunction.forward":
+            return True
+    return False
 
 
 def _all_differ(units: Reading[tuple[int, int | None]]) -> bool:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from initviz._core.arguments import look_up
+from initviz._core.extras import pandas
 from initviz._core.statistics import STATISTICS, TensorStats
 from initviz.inspection._findings import FirstLoss, Origin, OverTime, Reach
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 QUANTITIES = {
     "preactivation": "pre-activations",
@@ -152,7 +156,7 @@ class Report:
                 if stats is not None:
                     row = {"layer": number, "name": layer.name, "kind": layer.kind, "quantity": quantity}
                     rows.append(row | {column: getattr(stats, column) for column in STATISTICS})
-        return pd.DataFrame(rows, columns=["layer", "name", "kind", "quantity", *STATISTICS])
+        return pandas().DataFrame(rows, columns=["layer", "name", "kind", "quantity", *STATISTICS])
 
     def __str__(self) -> str:
         head = f"{'layer':>5}  {'name':24} {'kind':12} {'activation':>11} {'rms forward':>12} {'rms gradient':>13} {'zeros':>6}"

@@ -26,12 +26,12 @@ def unit_axis(module: nn.Module, tensor: Tensor, axes: int) -> int:
 
 
 def few_places(tensor: Tensor, axis: int) -> Tensor:
-    """Shape (at most 8, units): a tensor of two or more dimensions at a few places of the batch; a view where that can be."""
+    """Shape (at most 8, units): a copy of a tensor of two or more dimensions at a few places of the batch."""
     few = tensor.detach()[:8]
     if axis != tensor.dim() - 1:
         few = few.movedim(axis, -1)
     places = few.reshape(-1, few.shape[-1])
-    return places[:: -(-len(places) // 8)] if len(places) > 8 else places
+    return places[:: -(-len(places) // 8)].clone()
 
 
 def distinct_units(places: np.ndarray, dtype: torch.dtype) -> tuple[int, int | None]:
@@ -43,7 +43,7 @@ def distinct_units(places: np.ndarray, dtype: torch.dtype) -> tuple[int, int | N
     tolerance = (4 if dtype.itemsize == 2 else 16) * torch.finfo(dtype).eps
     row = np.sort(places[0])
     with np.errstate(over="ignore", invalid="ignore"):  # of inf and NaN it is not asked whether they differ
-        if (row[1:] - row[:-1] > tolerance * max(row[-1], -row[0])).all() and np.isfinite(places).all():
+        if (row[1:] - row[:-1] > tolerance * max(row[-1], -row[0])).all() and math.isfinite(places.sum()):
             return units, units  # all apart at the first place: the usual case
     scale = np.abs(places).max()
     if not math.isfinite(scale):

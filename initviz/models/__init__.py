@@ -2,7 +2,7 @@
 
 from initviz.models._branches import BRANCH_REMEDIES, BranchRemedy
 from initviz.models._network_cache import NetworkCache
-from initviz.models._plain import CNN, MLP, NORMALIZATIONS, PADDINGS, PRECISIONS, Linear, Plain, cnn, mlp
+from initviz.models._plain import CNN, MLP, NORMALIZATIONS, PADDINGS, PRECISIONS, Conv2d, Linear, Plain, cnn, mlp
 from initviz.models._pretrained import CHANNELS, FOLDER, PRETRAINED, Card, SourceTask, card, pretrained, signal_cnn
 from initviz.models._public import PUBLIC_MODELS, ModelUnavailable, public_model
 from initviz.models._residual import Residual, residual
@@ -22,6 +22,7 @@ __all__ = [
     "Attention",
     "BranchRemedy",
     "Card",
+    "Conv2d",
     "Linear",
     "ModelUnavailable",
     "NetworkCache",

@@ -12,7 +12,7 @@ from torch import nn
 
 from initviz._core.parameters import Weight
 from initviz.initializers import Activation, DrawCache, Scheme, draw_weight_
-from initviz.models._plain import MLP, NORMALIZATIONS, Linear, pick_device
+from initviz.models._plain import MLP, NORMALIZATIONS, Linear
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -39,6 +39,7 @@ class NetworkCache(threading.local):
         scheme: Scheme,
         *,
         seed: int,
+        device: torch.device,
         scale: float = 1.0,
         bias_std: float = 0.0,
         normalization: str = "none",
@@ -46,7 +47,7 @@ class NetworkCache(threading.local):
         dtype: torch.dtype = torch.float32,
     ) -> MLP:
         """What `initviz.mlp` builds. It trusts its arguments, which are that one's, but for sizes: n_in, each hidden width, n_out."""
-        norm, place = NORMALIZATIONS[normalization], {"dtype": dtype, "device": pick_device()}
+        norm, place = NORMALIZATIONS[normalization], {"dtype": dtype, "device": device}
         net = MLP(
             [self._layer(Linear, number, *pair, **place) for number, pair in enumerate(pairwise(sizes[:-1]))],
             [self._layer(norm, number, n, **place) if norm else nn.Identity() for number, n in enumerate(sizes[1:-1])],

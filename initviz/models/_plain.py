@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from initviz._core.arguments import look_up, whole_number
+from initviz._core.devices import pick_device
 from initviz.initializers import Activation, ActivationModule, Scheme, init_
 from initviz.initializers import activation as activation_named
 
@@ -119,7 +120,7 @@ def mlp(
     gain: float | None = None,
     mode: str = "fan_in",
     seed: int = 0,
-    device: str | torch.device = "auto",
+    device: str | torch.device | None = None,
 ) -> MLP:
     """An initialized multilayer perceptron of `depth` hidden layers of `width` units and a linear output layer.
 
@@ -134,7 +135,7 @@ def mlp(
         skip: add each hidden layer's pre-activation to the next one's.
         dtype: "float32", "bfloat16", "float16", "float64" or the torch.dtype.
         seed: the weights are a function of the seed alone, on every device.
-        device: "auto" is CUDA where there is one, then the CPU.
+        device: where it is made; None is `torch.get_default_device()`.
     Raises:
         TypeError, ValueError: an argument that is not as above.
     """
@@ -174,7 +175,7 @@ def cnn(
     gain: float | None = None,
     mode: str = "fan_in",
     seed: int = 0,
-    device: str | torch.device = "auto",
+    device: str | torch.device | None = None,
 ) -> CNN:
     """An initialized plain convolutional network: `depth` convolutions of `channels` channels that keep the image's size, and a
     linear output layer over all places and channels. Its input is (batch, *shape) or flat: `iv.digits()` as it is.
@@ -229,17 +230,3 @@ def _widths(width: int | Sequence[int], depth: int) -> list[int]:
 def precision(dtype: str | torch.dtype) -> torch.dtype:
     """The torch.dtype called `dtype`; raises TypeError or ValueError for any but those in PRECISIONS."""
     return look_up("dtype", str(dtype).removeprefix("torch.") if isinstance(dtype, torch.dtype) else dtype, PRECISIONS)
-
-
-def pick_device(device: str | torch.device = "auto") -> torch.device:
-    """`device` as a torch.device; "auto" is CUDA where there is one, then the CPU.
-
-    Raises:
-        ValueError: not a device that this machine has.
-    """
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        return torch.empty(0, device=device).device
-    except (RuntimeError, AssertionError, TypeError) as error:
-        raise ValueError(f"device: {device!r} can't be used here: {str(error).splitlines()[0]}") from error

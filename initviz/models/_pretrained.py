@@ -9,12 +9,14 @@ import json
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from initviz._core.arguments import look_up, whole_number
+from initviz._core.devices import pick_device
 from initviz.datasets import Data, curves, textures
 from initviz.initializers import Scheme, init_
 from initviz.models._checkpoint import load_safetensors_
@@ -100,7 +102,12 @@ class Card:
         )
 
 
-def signal_cnn(n_classes: int = 10, scheme: str | Scheme = "he_normal", seed: int = 0) -> nn.Sequential:
+def signal_cnn(
+    n_classes: int = 10,
+    scheme: str | Scheme = "he_normal",
+    seed: int = 0,
+    device: str | torch.device | None = None,
+) -> nn.Sequential:
     """A convolutional network for signals, shape (batch, length) -> logits (batch, n_classes).
 
     Three convolutions of 32 channels and kernel 5, the last two of stride 2, each with a ReLU; the largest value of each channel
@@ -109,35 +116,37 @@ def signal_cnn(n_classes: int = 10, scheme: str | Scheme = "he_normal", seed: in
     Args:
         n_classes: whole number of at least 2.
         scheme, seed: see `init_`.
+        device: where it is made; None is `torch.get_default_device()`.
     """
     n_classes = whole_number("n_classes", n_classes, least=2)
-    with torch.random.fork_rng(devices=[]):  # layers draw weights of their own, which init_ replaces
-        net = nn.Sequential(
-            OrderedDict(
-                signal=nn.Unflatten(1, (1, -1)),
-                conv1=nn.Conv1d(1, CHANNELS, 5, padding=2),
-                relu1=nn.ReLU(),
-                conv2=nn.Conv1d(CHANNELS, CHANNELS, 5, padding=2, stride=2),
-                relu2=nn.ReLU(),
-                conv3=nn.Conv1d(CHANNELS, CHANNELS, 5, padding=2, stride=2),
-                relu3=nn.ReLU(),
-                pool=nn.AdaptiveMaxPool1d(1),
-                flatten=nn.Flatten(),
-                head=nn.Linear(CHANNELS, n_classes),
-            )
+    layer = partial(nn.utils.skip_init, device=pick_device(device))  # init_ draws the weights
+    net = nn.Sequential(
+        OrderedDict(
+            signal=nn.Unflatten(1, (1, -1)),
+            conv1=layer(nn.Conv1d, 1, CHANNELS, 5, padding=2),
+            relu1=nn.ReLU(),
+            conv2=layer(nn.Conv1d, CHANNELS, CHANNELS, 5, padding=2, stride=2),
+            relu2=nn.ReLU(),
+            conv3=layer(nn.Conv1d, CHANNELS, CHANNELS, 5, padding=2, stride=2),
+            relu3=nn.ReLU(),
+            pool=nn.AdaptiveMaxPool1d(1),
+            flatten=nn.Flatten(),
+            head=layer(nn.Linear, CHANNELS, n_classes),
         )
+    )
     init_(net, scheme, seed=seed)
     return net
 
 
-def pretrained(name: str) -> nn.Sequential:
-    """The network called `name` ("curves-cnn", "textures-cnn") with its pretrained weights, in eval mode, on the CPU.
+def pretrained(name: str, device: str | torch.device | None = None) -> nn.Sequential:
+    """The network called `name` ("curves-cnn", "textures-cnn") with its pretrained weights, in eval mode, on `device`; None is
+    `torch.get_default_device()`.
 
     Raises:
         TypeError, ValueError: an unknown name; the message lists the near ones.
     """
     look_up("name", name, PRETRAINED)
-    net = signal_cnn(card(name).n_classes)
+    net = signal_cnn(card(name).n_classes, device=device)
     load_safetensors_(net, FOLDER / f"{name}.safetensors")
     return net.eval()
 

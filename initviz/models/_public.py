@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from torch import nn
 
 from initviz._core.arguments import look_up
+from initviz._core.restore import random_states
 from initviz.models._checkpoint import PICKLES, load_safetensors_, safe
 
 
@@ -88,7 +89,7 @@ def public_model(
     else:
         path = _fetch(model, offline, cache)
     package = _package(model)
-    with torch.random.fork_rng():  # the packages' own initialization draws from the global random state
+    with random_states():  # the packages' own initialization draws from the global random state
         if model.package == "torchvision":
             return _torchvision_model(model, path).eval()
         return _transformers_model(model, package, path).eval()

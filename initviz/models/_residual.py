@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from initviz._core.arguments import whole_number
+from initviz._core.devices import pick_device
 from initviz.initializers import Activation, ActivationModule, Scheme, init_
 from initviz.initializers import activation as activation_named
 from initviz.models._branches import BranchRemedy, Shortcut, branch_remedy, scale_weights_
-from initviz.models._plain import Linear, pick_device, precision
+from initviz.models._plain import Linear, precision
 
 
 class ScalarBias(nn.Module):
@@ -103,7 +104,7 @@ def residual(
     gain: float | None = None,
     mode: str = "fan_in",
     seed: int = 0,
-    device: str | torch.device = "auto",
+    device: str | torch.device | None = None,
 ) -> Residual:
     """An initialized residual multilayer perceptron: `blocks` branches of `layers_per_branch` layers on a stream of `width` units.
 

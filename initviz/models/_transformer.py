@@ -12,11 +12,12 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from initviz._core.arguments import look_up, real_number, whole_number
+from initviz._core.devices import pick_device
 from initviz.initializers import Activation, ActivationModule, Scheme, init_, unit_noise
 from initviz.initializers import activation as activation_named
 from initviz.initializers import scheme as scheme_named
 from initviz.models._branches import BranchRemedy, Shortcut, branch_remedy, scale_weights_
-from initviz.models._plain import Linear, pick_device, precision
+from initviz.models._plain import Linear, precision
 
 NORMS = {"pre": "before each branch", "post": "behind each sum", "none": "nowhere"}
 """Where layer normalization stands: before each branch (GPT-2 and most since), behind each sum (the transformer of 2017, BERT)."""
@@ -131,7 +132,7 @@ def transformer(
     gain: float | None = None,
     dtype: str | torch.dtype = "float32",
     seed: int = 0,
-    device: str | torch.device = "auto",
+    device: str | torch.device | None = None,
 ) -> Transformer:
     """An initialized transformer of `blocks` blocks, each of attention and a perceptron, that gives logits for a sequence.
 

@@ -81,6 +81,7 @@ def _counts(ax: Axes, trace: Trace, layer: int, colors: np.ndarray) -> None:
 
 
 def _steps(ax: Axes, traces: Mapping[str, Trace], layer: int) -> None:
+    powers: list[int] = []  # where there is a point
     for (label, trace), (color, marker, ls) in zip(traces.items(), KINDS):
         parted = trace.parted[..., layer]
         shown = (trace.noise > 0) & np.isfinite(parted).all(axis=1)
@@ -89,8 +90,9 @@ def _steps(ax: Axes, traces: Mapping[str, Trace], layer: int) -> None:
             np.log10(trace.noise[shown]), parted[shown].mean(axis=1), spread, color=color, marker=marker, ls=ls, ms=8, lw=2,
             capsize=5, label=label,
         )  # fmt: skip
-    powers = [round(np.log10(noise)) for trace in traces.values() for noise in trace.noise if noise > 0]
-    exponents = range(min(powers), max(powers) + 1, 1 if max(powers) - min(powers) < 4 else 2)
+        powers += [round(np.log10(noise)) for noise in trace.noise[shown]]
+    low, high = min(powers, default=0), max(powers, default=0)
+    exponents = range(low, high + 1, 1 if high - low < 4 else 2)
     ax.set_xticks(exponents, [power(e) for e in exponents], **FONT)
     ax.set_ylim(bottom=0)
     ax.set_title("Step at which neurons part", loc="left", **TITLE)

@@ -3,6 +3,7 @@
 from initviz.theory._averages import second_moment, slope_second_moment
 from initviz.theory._conv import predict_cnn
 from initviz.theory._dense import Band, Prediction, chi, depth_scale, fixed_point, moment_maps, predict, variance_map
+from initviz.theory._network import predict_network
 from initviz.theory._phase import Phase, critical_sigma_w, phase_diagram
 from initviz.theory._spread import Spread
 from initviz.theory._streams import predict_stream
@@ -20,6 +21,7 @@ __all__ = [
     "phase_diagram",
     "predict",
     "predict_cnn",
+    "predict_network",
     "predict_stream",
     "second_moment",
     "slope_second_moment",

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from scipy.optimize import brentq
 
 from initviz._core.arguments import look_up, real_number, whole_number
+from initviz._core.extras import from_extra
 from initviz.initializers import Activation
 from initviz.initializers import activation as activation_named
 from initviz.theory._averages import Moments, moments, second_moment, slope_second_moment
@@ -93,6 +93,9 @@ def fixed_point(activation: str | Activation, sigma_w: float, sigma_b: float = 0
     crossed = np.flatnonzero(gap < -1e-11 * ladder if up else gap > 1e-11 * ladder)
     if not len(crossed):
         return math.inf if up else 0.0
+    with from_extra():  # late: it takes longer to load than all of initviz
+        from scipy.optimize import brentq
+
     gap_at = lambda log_q: float(variance_map(math.exp(log_q), activation, sigma_w, sigma_b)) / math.exp(log_q) - 1  # noqa: E731
     here, before = np.log(ladder[crossed[0]]), np.log(ladder[crossed[0] - 1])
     return math.exp(brentq(gap_at, before, here, xtol=1e-14)) if gap_at(before) * gap_at(here) < 0 else math.exp(before)
@@ -144,10 +147,33 @@ def predict(
     look_up("normalization", normalization or "none", {"none": 0, "layer": 0, "batch": 0})
     weights = _one_a_layer("weight_std", weight_std, len(n) - 1) ** 2
     biases = _one_a_layer("bias_std", bias_std, len(n) - 1) ** 2
-    inputs, gradient_rms = _sample_bins(input_second_moment), real_number("gradient_rms", gradient_rms)
+    inputs = sample_bins(_second_moments("input_second_moment", input_second_moment))
+    if not len(inputs):
+        raise ValueError("input_second_moment: is empty; it takes one number, or one a sample")
+    gradient_rms = real_number("gradient_rms", gradient_rms)
     if normalization == "batch":
         return None
-    norm = normalization == "layer"
+    return predict_dense(n, phi, weights, biases, inputs, normalization == "layer", skip, gradient_rms)
+
+
+def predict_dense(
+    n: np.ndarray,
+    phi: Activation,
+    weights: np.ndarray,
+    biases: np.ndarray,
+    inputs: np.ndarray,
+    norm: bool,
+    skip: bool,
+    gradient_rms: float,
+) -> Prediction:
+    """What `predict` gives; arguments are trusted.
+
+    Args:
+        n: shape (depth + 2,), the widths.
+        weights, biases: shape (depth + 1,), variances of an entry.
+        inputs: from `sample_bins`.
+        norm: whether layer normalization stands before each activation.
+    """
     first = n[0] * weights[0] * inputs + biases[0]
     maps = partial(
         moment_maps, n=n, phi=phi, weights=weights, biases=biases, norm=norm, skip=skip, last=gradient_rms**2
@@ -259,11 +285,11 @@ def _one_a_layer(argument: str, value: float | Sequence[float], layers: int) -> 
     return np.broadcast_to(values, layers)
 
 
-def _sample_bins(input_second_moment: float | np.ndarray) -> np.ndarray:
-    values = np.sort(np.ravel(_second_moments("input_second_moment", input_second_moment)))
-    if not len(values):
-        raise ValueError("input_second_moment: is empty; it takes one number, or one a sample")
-    return np.array([group.mean() for group in np.array_split(values, min(SAMPLE_BINS, len(values)))])
+def sample_bins(second_moments: np.ndarray) -> np.ndarray:
+    """Means of up to SAMPLE_BINS groups of samples, put together by size; none of no samples."""
+    values = np.sort(np.ravel(second_moments))
+    groups = min(SAMPLE_BINS, len(values))
+    return np.array([group.mean() for group in np.array_split(values, groups)]) if groups else values
 
 
 def _second_moments(argument: str, value: float | np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 Without arguments, every notebook of notebooks/. Outputs, execution counts and the widgets' first state are stored; what changes
 from run to run without meaning (times, the kernel's patch version, random ids of widgets) is taken out or made steady.
-`--check` writes nothing: it runs them and compares the text of their outputs with what is stored.
+`--check` writes nothing: it runs them and compares the text of their outputs with what is stored, as `pytest --nbval` does.
 """
 
 from __future__ import annotations
@@ -12,11 +12,14 @@ import json
 import re
 import sys
 import time
+from decimal import Decimal
 from pathlib import Path
 
 import nbformat
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbconvert.preprocessors import ExecutePreprocessor
+
+from initviz.tools._same_outputs import difference, tolerance
 
 TIMEOUT = 300
 """Seconds that one cell may take."""
@@ -25,11 +28,11 @@ TIMEOUT = 300
 def execute(path: Path, check: bool = False) -> float:
     """Run the notebook at `path` and write it back with its outputs; returns the seconds it took.
 
-    With `check` nothing is written; stored and new outputs are compared as text.
+    With `check` nothing is written; stored and new outputs are compared as text, measured numbers as numbers.
 
     Raises:
         CellExecutionError, CellTimeoutError, DeadKernelError: a cell failed. The file is then as it was.
-        ValueError: not a notebook, or with `check` a cell's outputs differ from the stored ones.
+        ValueError: not a notebook, or with `check` a cell's outputs differ from the stored ones or its tolerance can't be read.
     """
     notebook = nbformat.read(path, as_version=4)
     stored = [text_outputs(cell) for cell in notebook.cells]
@@ -45,12 +48,13 @@ def execute(path: Path, check: bool = False) -> float:
     seconds = time.perf_counter() - start
     if check:
         for number, (cell, before) in enumerate(zip(notebook.cells, stored, strict=True), start=1):
-            if text_outputs(cell) != before:
-                raise ValueError(f"cell {number} gives {text_outputs(cell)!r}; stored is {before!r}")
+            changed = change(before, text_outputs(cell), tolerance(cell.metadata.get("tags", [])))
+            if changed:
+                raise ValueError(f"cell {number} gives {changed}")
         return seconds
     notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
     notebook.metadata["language_info"] = {"name": "python"}
-    path.write_text(steady(notebook) + "\n", encoding="utf-8")
+    path.write_text(steady(notebook) + "\n", encoding="utf-8", newline="\n")
     return seconds
 
 
@@ -66,6 +70,18 @@ def text_outputs(cell: nbformat.NotebookNode) -> list[str]:
         else:
             texts += [f"{kind}: {output.data[kind]}" for kind in sorted(output.data) if kind.startswith("text/")]
     return texts + [f"{name}: {streams[name]}" for name in sorted(streams)]
+
+
+def change(stored: list[str], new: list[str], share: Decimal) -> str | None:
+    """What differs between two results of `text_outputs`, in words; None if nothing does but the numbers' last digits."""
+    kinds, stored_kinds = ([text.split(":", 1)[0] for text in texts] for texts in (new, stored))
+    if kinds != stored_kinds:
+        return f"{', '.join(kinds) or 'nothing'}; stored is {', '.join(stored_kinds) or 'nothing'}"
+    for kind, before, after in zip(kinds, stored, new):
+        reason = difference(before, after, share, html=kind == "text/html")
+        if reason:
+            return f"another {kind}, {reason}"
+    return None
 
 
 def steady(notebook: nbformat.NotebookNode) -> str:

@@ -47,7 +47,7 @@ def write(net: nn.Module, made: Card, folder: Path = FOLDER) -> None:
         save_file(
             {name: value.contiguous() for name, value in net.state_dict().items()}, folder / f"{made.name}.safetensors"
         )
-    (folder / f"{made.name}.json").write_text(json.dumps(asdict(made), indent=1) + "\n", encoding="utf-8")
+    (folder / f"{made.name}.json").write_text(json.dumps(asdict(made), indent=1) + "\n", encoding="utf-8", newline="\n")
 
 
 def main(arguments: list[str] | None = None) -> None:

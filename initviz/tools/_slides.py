@@ -131,6 +131,6 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"{path}: {error}", file=sys.stderr)
             return 2
         target = path.with_suffix(".slides.html")
-        target.write_text(page, encoding="utf-8")
+        target.write_text(page, encoding="utf-8", newline="\n")
         print(target)
     return 0

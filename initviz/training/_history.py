@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from initviz._core.arguments import look_up, real_number
+from initviz._core.extras import pandas
 from initviz.inspection import Report
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,7 @@ class RaceResult:
                 "diverged": self.diverged(label),
                 "runs": len(final),
             }
-        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("label")
+        return pandas().DataFrame.from_dict(rows, orient="index").rename_axis("label")
 
 
 def share(argument: str, value: object) -> float:

@@ -269,7 +269,7 @@ def batch_index(n: int, size: int, seed: int, step: int) -> Tensor:
 
 @lru_cache(maxsize=64)
 def _order(n: int, seed: int, epoch: int) -> Tensor:
-    return torch.randperm(n, generator=torch.Generator().manual_seed(one_number(seed, epoch)))
+    return torch.randperm(n, device="cpu", generator=torch.Generator().manual_seed(one_number(seed, epoch)))
 
 
 def _optimizer(name: str, parameters: list[Tensor], lr: float, momentum: float) -> torch.optim.Optimizer:

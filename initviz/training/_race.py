@@ -42,7 +42,7 @@ class Race:
         activation: str | Activation = "relu",
         seeds: int | Sequence[int] = 5,
         vectorize: bool | None = None,
-        device: str | torch.device = "auto",
+        device: str | torch.device | None = None,
         **training: Any,
     ) -> None:
         """Arguments as `race`."""
@@ -121,7 +121,7 @@ def race(
     every: int = 10,
     snapshots: Collection[int] = (),
     vectorize: bool | None = None,
-    device: str | torch.device = "auto",
+    device: str | torch.device | None = None,
     progress: bool = False,
 ) -> RaceResult:
     """Train several networks from several seeds, each seed with the same batches for every racer.
@@ -137,7 +137,7 @@ def race(
             (torch.func.vmap); False runs one after the other; the results are equal within float error. None does what is
             faster: the former on small networks. A model that vmap can't run (with dropout, a recurrent layer, control flow that
             depends on data) runs seed by seed in any case.
-        device: "auto" is CUDA where there is one, then the CPU.
+        device: where the networks are made that are not built by a function of their own; None is `torch.get_default_device()`.
         progress: show a tqdm bar.
     Returns:
         A `RaceResult`: a `History` for each racer and seed, and tables and curves over the seeds.
@@ -213,4 +213,4 @@ def _refuse_the_same(models: list[nn.Module]) -> None:
 def _is_small(model: nn.Module) -> bool:
     """Whether a step's time is spent on calling layers rather than in them: see benchmarks/race.py."""
     parameters = list(model.parameters())
-    return parameters[0].device.type == "cuda" or max(p.numel() for p in parameters) <= 128 * 128
+    return parameters[0].device.type != "cpu" or max(p.numel() for p in parameters) <= 128 * 128

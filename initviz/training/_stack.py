@@ -120,7 +120,7 @@ class Stack:
 
     def random_states(self, seed: int | None = None) -> AbstractContextManager[None]:
         """torch's random states are afterwards what they were; inside they begin at `seed` if there is one."""
-        return torch_random_states([] if self.device.type == "cpu" else [self.device], seed)
+        return torch_random_states([self.device], seed)
 
     def _map(self, function: Callable[..., Tensor], x: Tensor, y: Tensor, own_batch: bool) -> Tensor:
         base = self.models[0]

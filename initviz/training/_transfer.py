@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from initviz._core.arguments import look_up, seed_numbers, whole_number
 from initviz._core.layers import is_drawn
+from initviz._core.restore import random_states
 from initviz.datasets import Data, check_data, mnist1d_large
 from initviz.initializers import Scheme, init_
 from initviz.models import pretrained
@@ -70,8 +71,9 @@ def few_labels(data: Data, per_class: int, seed: int = 0) -> Data:
     """
     check_data(data)
     per_class, seed = _count("per_class", per_class, data), whole_number("seed", seed, least=0)
-    order = torch.randperm(len(data.y_train), generator=torch.Generator().manual_seed(seed))
-    chosen = torch.cat([order[data.y_train[order] == c][:per_class] for c in range(data.n_classes)])
+    y = data.y_train.cpu()
+    order = torch.randperm(len(y), device="cpu", generator=torch.Generator().manual_seed(seed))
+    chosen = torch.cat([order[y[order] == c][:per_class] for c in range(data.n_classes)])
     return replace(data, x_train=data.x_train[chosen], y_train=data.y_train[chosen])
 
 
@@ -173,8 +175,7 @@ def _start(
 def _drawn_anew(net: nn.Module, scheme: str | Scheme, seed: int) -> nn.Module:
     """`net` with nothing left of its weights."""
     kept = {id(parameter): name for name, parameter in net.named_parameters()}
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with random_states({parameter.device for parameter in net.parameters()}, seed):
         for module in net.modules():
             reset = getattr(module, "reset_parameters", None)
             if callable(reset):
@@ -244,7 +245,8 @@ def features(model: nn.Module, head: str, data: Data) -> Data:
         hook.remove()
     if len(seen) != 2:
         raise ValueError(f"head: {head!r} is called {len(seen) / 2:g} times a pass; it must be called once")
-    return replace(data, name=f"features of {data.name}", x_train=seen[0], x_test=seen[1])
+    x_train, x_test = (x.to(data.x_train.device) for x in seen)
+    return replace(data, name=f"features of {data.name}", x_train=x_train, x_test=x_test)
 
 
 def _count(argument: str, value: object, data: Data) -> int:

@@ -6,11 +6,15 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
+from initviz._core.extras import pandas
 from initviz.training._history import share
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -66,13 +70,13 @@ class TransferResult:
                 if "random" in self.strategies:
                     row |= _mean_std("margin", self.margin(strategy, labels))
                 rows.append(row)
-        return pd.DataFrame(rows).set_index(["strategy", "labels"])
+        return pandas().DataFrame(rows).set_index(["strategy", "labels"])
 
     def save(self, path: str | Path) -> None:
         """Write it as JSON, accuracies to four decimals."""
         words = {name: getattr(self, name) for name in ("source", "data", "strategies", "labels", "seeds")}
         numbers = {"steps": self.steps.tolist(), "accuracy": self.accuracy.round(4).tolist()}
-        Path(path).write_text(json.dumps(words | numbers, separators=(",", ":")) + "\n", encoding="utf-8")
+        Path(path).write_text(json.dumps(words | numbers, separators=(",", ":")) + "\n", encoding="utf-8", newline="\n")
 
     @staticmethod
     def load(path: str | Path) -> TransferResult:

@@ -75,7 +75,7 @@ class Comparison(Frame):
 
     def _save(self) -> None:
         path = free_path(Path("initviz-comparison.csv"))
-        cells(self._runs).to_csv(path, index=False)
+        cells(self._runs).to_csv(path, index=False, lineterminator="\n")
         self.message.value = f"Saved <code>{html.escape(str(path.resolve()))}</code>"
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
+from initviz._core.devices import device_names, pick_device
 from initviz.datasets import DATASETS
 from initviz.experiments import Settings
 from initviz.initializers import ACTIVATIONS, SCHEMES
@@ -79,6 +80,7 @@ def setting_controls(settings: Settings) -> dict[str, widgets.ValueWidget]:
         "seed": control(
             widgets.BoundedIntText, "Seed", "The draw of weights and of the batch", value=settings.seed, min=0, max=2**31 - 1
         ),
+        "device": device_menu(settings.device),
     }  # fmt: skip
 
 
@@ -110,6 +112,21 @@ def menu(description: str, tooltip: str, table: dict[str, Any], value: str) -> w
     """A menu of the labels in a table such as SCHEMES."""
     options = [(entry.label, name) for name, entry in table.items()]
     return control(widgets.Dropdown, description, tooltip, options=options, value=value)
+
+
+def device_menu(device: str | None) -> widgets.Dropdown:
+    """A menu of this machine's devices, at `device` (None is torch's default); see `if_several`.
+
+    Raises:
+        ValueError: not a device of this machine.
+    """
+    tip = "Where the network is made and runs"
+    return control(widgets.Dropdown, "Device", tip, options=device_names(), value=str(pick_device(device)))
+
+
+def if_several(menu: widgets.Dropdown) -> list[widgets.Widget]:
+    """The menu, if there is something to choose."""
+    return [menu] if len(menu.options) > 1 else []
 
 
 def button(description: str, tooltip: str, icon: str = "", toggle: bool = False) -> widgets.DOMWidget:

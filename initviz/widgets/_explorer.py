@@ -10,10 +10,11 @@ from typing import Any
 import ipywidgets as widgets
 
 from initviz._core.arguments import look_up
-from initviz.experiments import Measurement, Settings, changed, code, measure
+from initviz.experiments import Measurement, Settings, changed, measure
 from initviz.inspection import QUANTITIES, Report
 from initviz.plots import FlowFigure, flow
-from initviz.widgets._controls import button, columns, control, setting_controls
+from initviz.widgets._code import code
+from initviz.widgets._controls import button, columns, control, if_several, setting_controls
 from initviz.widgets._frame import Frame, free_path, picture, verdict_html
 from initviz.widgets._presets import PRESETS
 
@@ -80,7 +81,7 @@ class Explorer(Frame):
         controls = columns(
             [self.preset, c["depth"], c["width"], c["activation"]],
             [c["scheme"], c["scale"], c["bias_std"], c["seed"]],
-            [c["normalization"], c["precision"], c["data"], c["skip"]],
+            [c["normalization"], c["precision"], c["data"], c["skip"], *if_several(c["device"])],
             last=[
                 c["forward"],
                 c["backward"],
@@ -162,8 +163,8 @@ class Explorer(Frame):
 
 
 def _preset(name: str, settings: Settings) -> Settings:
-    """The settings of a preset, with the seed and the batch size of `settings`."""
-    return changed(Settings(seed=settings.seed, batch=settings.batch), **PRESETS[name].changes)
+    """The settings of a preset, with the seed, the batch size and the device of `settings`."""
+    return changed(Settings(seed=settings.seed, batch=settings.batch, device=settings.device), **PRESETS[name].changes)
 
 
 def explore(

@@ -11,7 +11,7 @@ from initviz._core.arguments import look_up
 from initviz.experiments import LSUV_CHOICES, STARTS, LsuvSettings, LsuvStep, lsuv_step
 from initviz.initializers import SCHEMES
 from initviz.plots import LsuvFigure
-from initviz.widgets._controls import button, columns, control, menu
+from initviz.widgets._controls import button, columns, control, device_menu, if_several, menu
 from initviz.widgets._frame import Frame, picture, sentence_html
 from initviz.widgets._player import Player
 
@@ -49,6 +49,7 @@ class LsuvStepper(Frame):
             "batch": _choice("Batch", "Samples in the batch that LSUV measures on", BATCHES, s.batch),
             "tol": _choice("Tolerance", "How far from 1 a variance may stay", TOLERANCES, s.tol),
             "seed": control(widgets.BoundedIntText, "Seed", "The draw of weights and of the batch", value=s.seed, min=0, max=2**31 - 1),
+            "device": device_menu(s.device),
         }  # fmt: skip
         c = self.controls
         c["depth"].observe(lambda change: setattr(c["step"], "max", change["new"] + 1), names="value")
@@ -60,7 +61,10 @@ class LsuvStepper(Frame):
         self.words, self.picture = widgets.HTML(), picture()
         buttons = widgets.HBox([self.previous, self.next, self.player.button])
         rows = columns(
-            [c["activation"], c["start"]], [c["depth"], c["width"]], [c["batch"], c["tol"]], [c["seed"], c["step"]]
+            [c["activation"], c["start"]],
+            [c["depth"], c["width"]],
+            [c["batch"], c["tol"]],
+            [c["seed"], c["step"], *if_several(c["device"])],
         )
         self.start([rows, buttons, self.words, self.picture])
 

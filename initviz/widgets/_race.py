@@ -17,7 +17,7 @@ from initviz.initializers import ACTIVATIONS, SCHEMES, activation
 from initviz.inspection import Report
 from initviz.plots import RaceFigure
 from initviz.training import OPTIMIZERS, Race, RaceResult
-from initviz.widgets._controls import button, columns, control, menu
+from initviz.widgets._controls import button, columns, control, device_menu, if_several, menu
 from initviz.widgets._frame import Frame, picture, sentence_html
 from initviz.widgets._player import Player
 
@@ -66,7 +66,7 @@ class RaceExplorer(Frame):
     race: Race
     step: int
 
-    def __init__(self, racers: Sequence[str], step: int, values: dict[str, Any]) -> None:
+    def __init__(self, racers: Sequence[str], step: int, values: dict[str, Any], device: str | None) -> None:
         super().__init__()
         self._figure = RaceFigure()
         self._reports: dict[tuple[str, int], Report] = {}
@@ -92,6 +92,7 @@ class RaceExplorer(Frame):
             "seed": control(
                 widgets.BoundedIntText, "Seed", "The draw of weights and the order of batches", value=0, min=0, max=2**31 - 1
             ),
+            "device": device_menu(device),
             "shown": control(
                 widgets.Dropdown, "Layers of", "The racer whose layers are shown", options=list(dict.fromkeys(racers))
             ),
@@ -116,7 +117,8 @@ class RaceExplorer(Frame):
         self._show_newest()
         c = self.controls
         rows = columns(
-            [c["racer_1"], c["racer_2"]], [c["racer_3"], c["racer_4"]], [c["depth"], c["activation"]], [c["lr"], c["optimizer"]]
+            [c["racer_1"], c["racer_2"]], [c["racer_3"], c["racer_4"]], [c["depth"], c["activation"]], [c["lr"], c["optimizer"]],
+            *([menu] for menu in if_several(c["device"])),
         )  # fmt: skip
         buttons = [self.go, self.stop_button, self.again, self.player.button]
         for name, width in (("shown", "290px"), ("time", "330px"), ("seed", "210px")):
@@ -211,7 +213,7 @@ class RaceExplorer(Frame):
         """What makes a race, as the controls say."""
         return (
             *self.labels,
-            *(self.controls[name].value for name in ("depth", "activation", "lr", "optimizer", "seed")),
+            *(self.controls[name].value for name in ("depth", "activation", "lr", "optimizer", "seed", "device")),
         )
 
     def _new_race(self) -> None:
@@ -221,6 +223,7 @@ class RaceExplorer(Frame):
             {label: CHOICES[label].settings for label in self.labels},
             depth=c["depth"].value, width=WIDTH, activation=c["activation"].value, seeds=[c["seed"].value],
             steps=STEPS, batch_size=BATCH, lr=c["lr"].value, optimizer=c["optimizer"].value, every=EVERY,
+            device=c["device"].value,
         )  # fmt: skip
         self._reports.clear()
         shown = c["shown"].value
@@ -308,6 +311,7 @@ class RaceExplorer(Frame):
 def explore_race(
     racers: Sequence[str] = ("he_normal", "xavier_normal", "small_normal", "he_normal × 1.5"),
     step: int = 100,
+    device: str | None = None,
     **settings: Any,
 ) -> RaceExplorer:
     """The live race, as a widget to be shown in a notebook: choose, start, stop, and replay any step with the slider.
@@ -315,6 +319,7 @@ def explore_race(
     Args:
         racers: two to four names in CHOICES: schemes, and a few of them times a number ("he_normal × 1.5").
         step: how far the race has run when it is shown, up to 400.
+        device: where the networks are made; None is `torch.get_default_device()`.
         **settings: depth (1 to 50), activation, lr (0.001 to 0.5), optimizer, seed: the controls.
     Raises:
         TypeError, ValueError: an unknown racer or setting, or a value that its control does not take.
@@ -333,7 +338,7 @@ def explore_race(
         settings["activation"] = activation(settings["activation"]).name
     if "optimizer" in settings:
         look_up("optimizer", settings["optimizer"], OPTIMIZERS)
-    return RaceExplorer(names, step, settings)
+    return RaceExplorer(names, step, settings, device)
 
 
 ALIASES = {name.replace("×", "x"): name for name in CHOICES if "×" in name}

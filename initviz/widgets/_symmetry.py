@@ -7,10 +7,11 @@ from functools import lru_cache
 
 import ipywidgets as widgets
 
+from initviz.datasets import digits
 from initviz.experiments import _symmetry as symmetry
 from initviz.initializers import ACTIVATIONS
 from initviz.plots import SymmetryFigure, power
-from initviz.widgets._controls import columns, control, menu
+from initviz.widgets._controls import columns, control, device_menu, if_several, menu
 from initviz.widgets._frame import Frame, picture, sentence_html
 
 NOISE = (0.0, *(10.0**e for e in range(-8, 1)))
@@ -32,7 +33,7 @@ class SymmetryExplorer(Frame):
     trace: symmetry.Trace
     single: symmetry.Trace
 
-    def __init__(self, **settings) -> None:
+    def __init__(self, device: str | None = None, **settings) -> None:
         super().__init__()
         self._figure = SymmetryFigure()
         self.controls = {
@@ -49,17 +50,20 @@ class SymmetryExplorer(Frame):
             "seed": control(
                 widgets.BoundedIntText, "Seed", "The draw of the noise and the order of the batches", value=0, min=0, max=2**31 - 1
             ),
+            "device": device_menu(device),
         }  # fmt: skip
         self.choose(settings)
         self.words, self.picture = widgets.HTML(), picture()
         c = self.controls
-        rows = columns([c["noise"], c["steps"]], [c["activation"], c["width"]], [c["depth"], c["seed"]])
+        rows = columns(
+            [c["noise"], c["steps"]], [c["activation"], c["width"]], [c["depth"], c["seed"], *if_several(c["device"])]
+        )
         self.start([rows, self.words, self.picture])
 
     def refresh(self) -> None:
         """Look the two networks up, or train them, and move the picture."""
         value = {name: widget.value for name, widget in self.controls.items()}
-        shape = value["seed"], value["depth"], value["width"], value["activation"]
+        shape = value["seed"], value["depth"], value["width"], value["activation"], value["device"]
         self.trace, self.single = _trained(value["noise"], *shape), _one_neuron(*shape)
         self._figure.update(self.trace, self.single, value["steps"])
         self.picture.value = self._figure.png()
@@ -95,20 +99,21 @@ class SymmetryExplorer(Frame):
         )
 
 
-def explore_symmetry(**settings) -> SymmetryExplorer:
+def explore_symmetry(device: str | None = None, **settings) -> SymmetryExplorer:
     """The symmetry explorer, as a widget to be shown in a notebook.
 
     Args:
+        device: where the networks are made; None is `torch.get_default_device()`.
         **settings: noise (0, 1e-8, ..., 1), steps, activation, width, depth, seed, each a control:
             `explore_symmetry(noise=1e-6, activation="relu")`.
     Raises:
         ValueError: an unknown setting, or a value that its control does not take.
     """
-    return SymmetryExplorer(**settings)
+    return SymmetryExplorer(device, **settings)
 
 
 @lru_cache(maxsize=64)
-def _trained(noise: float, seed: int, depth: int, width: int, activation: str) -> symmetry.Trace:
+def _trained(noise: float, seed: int, depth: int, width: int, activation: str, device: str) -> symmetry.Trace:
     return symmetry.train(
         noise,
         seeds=[seed],
@@ -118,12 +123,15 @@ def _trained(noise: float, seed: int, depth: int, width: int, activation: str) -
         steps=STEPS,
         every=EVERY,
         keep_weights=True,
+        data=digits(device=device),
     )
 
 
 @lru_cache(maxsize=64)
-def _one_neuron(seed: int, depth: int, width: int, activation: str) -> symmetry.Trace:
-    return symmetry.one_neuron(width, seeds=[seed], depth=depth, activation=activation, steps=STEPS, every=EVERY)
+def _one_neuron(seed: int, depth: int, width: int, activation: str, device: str) -> symmetry.Trace:
+    return symmetry.one_neuron(
+        width, seeds=[seed], depth=depth, activation=activation, steps=STEPS, every=EVERY, data=digits(device=device)
+    )
 
 
 def _noise_words(value: float) -> str:

@@ -12,7 +12,7 @@ def fix(std, bias=True, same=False):
     def answer(net, a):
         for layer in net:
             if isinstance(layer, nn.Linear):
-                seeded = torch.Generator().manual_seed(0) if same else None
+                seeded = torch.Generator(torch.get_default_device()).manual_seed(0) if same else None
                 nn.init.normal_(layer.weight, std=std(a, layer.in_features, layer.out_features), generator=seeded)
                 if bias:
                     nn.init.zeros_(layer.bias)

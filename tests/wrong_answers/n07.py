@@ -43,7 +43,9 @@ def once(layer, h, tol, max_iter):
 
 def factor(rule):
     def answer(phi):
-        z = torch.randn(10**6, generator=torch.Generator().manual_seed(0), dtype=torch.float64).requires_grad_()
+        z = torch.randn(
+            10**6, generator=torch.Generator(torch.get_default_device()).manual_seed(0), dtype=torch.float64
+        ).requires_grad_()
         a = phi(z)
         (slope,) = torch.autograd.grad(a.sum(), z)
         return float(rule(a.detach(), slope))
