@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from initviz._core.arguments import several
 from initviz._core.restore import random_states
-from initviz.diagnosis._cures import cures
+from initviz.diagnosis._cures import Cure, cures
 from initviz.diagnosis._remedies import between, suited_variance
 from initviz.diagnosis._verdict import KINDS, Verdict, verdict
 from initviz.initializers import ACTIVATIONS
@@ -130,7 +130,7 @@ def diagnose(
     tried, before = 0, None
     for cure in cures(model, report, found, x):
         try:
-            patient, batch, target = cure.apply(_copy(model), x, y)
+            patient, batch, target = _cured(cure, model, x, y, seed)
             after = probe(patient, batch, target, loss=loss, seed=seed)
             judged = verdict(after)
         except (RuntimeError, TypeError, ValueError, NotImplementedError, AttributeError):
@@ -144,6 +144,12 @@ def diagnose(
                 continue
         return Diagnosis(*page, cure.cause or _cause(report, found), cure.code, after, judged, tried)
     return Diagnosis(*page, _cause(report, found), "", None, None, tried)
+
+
+def _cured(cure: Cure, model: nn.Module, x: Any, y: Any, seed: int) -> tuple[nn.Module, Any, Any]:
+    """A copy of the model, and the batch, after the line; what it draws begins at `seed`."""
+    with random_states({p.device for p in model.parameters() if not p.is_cpu}, seed):
+        return cure.apply(_copy(model), x, y)
 
 
 def _learn(model: nn.Module, x: Any, y: Any, loss: Any, seed: int) -> tuple[float, float]:

@@ -189,14 +189,16 @@ def suited_variance(name: str) -> float | None:
 
 
 def between(report: Report) -> float | None:
-    """The factor that stands between the layers and their activations, if it is one and the same at most of them and far from 1: the
-    rms of what enters an activation over that of the layer's output. (A normalization's differs from layer to layer.)"""
-    factors = np.array([s.factor for s in report.reached if s.activation_name is not None])
-    if not len(factors):
+    """The factor that stands between the layers and their activations, if it is much the same at most of them and far from 1: the rms
+    of what enters an activation over that of the layer's output. None where a normalization stands there, which brings it to 1."""
+    layers = [s for s in report.reached if s.activation_name is not None and s.preactivation is not None]
+    if not layers:
         return None
+    factors, rms = np.array([[s.factor, s.preactivation.rms] for s in layers if s.preactivation]).T
     middle = float(np.median(factors))
-    alike = np.abs(factors / middle - 1) < 0.02
-    return middle if alike.mean() > 0.5 and not 0.5 <= middle <= 2 else None
+    alike = np.abs(factors / middle - 1) < 0.25 if middle else np.zeros(1)
+    normalized = np.median(np.abs(rms - 1)) < 0.05
+    return middle if alike.mean() > 0.5 and not normalized and not 0.5 <= middle <= 2 else None
 
 
 def _times_suited(layer: LayerStats, name: str) -> float:

@@ -53,10 +53,14 @@ class Signal:
 
 
 def judged_layers(report: Report) -> np.ndarray:
-    """Which layers are judged: those with an activation; without one in the whole model, all but the output of three or more."""
-    hidden = np.array([s.activation_name is not None for s in report.reached])
+    """Which layers are judged: those with an activation; without one in the whole model, all but the output of three or more. An output
+    whose activation is none of the hidden layers' (a sigmoid, the tanh of a soft cap) is no hidden layer."""
+    names = [s.activation_name for s in report.reached]
+    hidden = np.array([name is not None for name in names])
     if not hidden.any():
         hidden[: max(len(hidden) - 1, 2)] = True
+    elif hidden[:-1].any() and names[-1] not in names[:-1]:
+        hidden[-1] = False
     return hidden
 
 
@@ -73,11 +77,13 @@ def backward_signal(report: Report) -> Signal:
     everywhere = np.array([norm(s) for s in stats])
     judged = judged_layers(report)
     closed = {owner(name) for name in report.reach.later} if report.reach is not None else set()
-    for n in np.flatnonzero(judged & (everywhere == 0)):
-        # a closed branch: the gradient passes it by, or will once what closes it has moved
-        judged[n] = not (
-            (everywhere[:n] > 0).any() or (report.reached[n].name in closed and (everywhere > 0).sum() > 1)
-        )
+    known = np.nan_to_num(everywhere)
+    for n in np.flatnonzero(judged):
+        before, behind = known[:n].max(initial=0.0), known[n + 1 :].max(initial=0.0)
+        if everywhere[n] == 0:  # a closed branch: the gradient passes it by, or will once what closes it has moved
+            judged[n] = not (before > 0 or (report.reached[n].name in closed and (known > 0).sum() > 1))
+        elif min(before, behind) > RATIO * everywhere[n]:  # a branch that is nearly closed
+            judged[n] = False
     sizes = {s.count for s, use in zip(stats, judged) if s is not None and use}
     values = report.values("preactivation_gradient", "rms") if len(sizes) <= 1 else everywhere
     return Signal("gradients", "rms" if len(sizes) <= 1 else "norm", np.where(judged, values, np.nan), backward=True)

@@ -11,7 +11,7 @@ from initviz.diagnosis._kinds import KINDS, Verdict
 from initviz.diagnosis._non_finite import non_finite
 from initviz.diagnosis._off_scale import off_scale
 from initviz.diagnosis._over_time import horizon, over_time
-from initviz.diagnosis._remedies import SATURATED, Change, saturation_remedy, scale_remedy
+from initviz.diagnosis._remedies import SATURATED, Change, between, saturation_remedy, scale_remedy
 from initviz.diagnosis._signals import RATIO, backward_signal, faded, forward_signal, output_of_zeros
 from initviz.diagnosis._untrainable import copied, untrainable
 from initviz.diagnosis._words import count, names_of, number, percent, where
@@ -59,6 +59,11 @@ def verdict(report: Report) -> Verdict:
     if not isinstance(report, Report):
         raise TypeError(f"report: got {type(report).__name__}; it takes what initviz.probe returns")
     if not report.reached:
+        learning = tuple(s.name for s in report.layers if s.weight_gradient is not None and s.weight_gradient.rms > 0)
+        if learning:  # their hooks did not see the batch, and yet it was there
+            are = "are" if len(learning) > 1 else "is"
+            why = f"{names_of(learning)} {are} called by .forward(), past the hooks, and so unmeasured; what is known is sound."
+            return Verdict("stable", (), why, "")
         return Verdict("dead", (), "The batch reaches no layer.", "Check that forward() calls the layers.")
     for judge in (non_finite, _symmetric, _dead, untrainable, _out_of_range, over_time, _saturated, off_scale):
         found = judge(report)
@@ -161,6 +166,9 @@ def _out_of_range(report: Report) -> Verdict | None:
         why += f", {10 ** (change / steps):.2g}x a layer"
     if abs(other.change()) > math.log10(RATIO):
         why += f"; the {other.word} {'vanish' if other.change() < 0 else 'explode'} too"
+    factor = between(report)
+    if factor is not None and (factor > 1) == (kind == "exploding"):
+        why += f"; a factor of {factor:.2g} stands between layers and their activations"
     far = larger.values < start / RATIO if change < 0 else larger.values > start * RATIO
     far |= (larger.values == 0) & (change < 0)
     if comes_back:

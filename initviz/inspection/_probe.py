@@ -7,7 +7,7 @@ back exactly as it went in.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -138,10 +138,13 @@ class _Again:
     size: int
     seed: int
 
-    def gradients(self, wanted: list[nn.Parameter], number: int) -> list[Tensor | None]:
+    def gradients(
+        self, wanted: list[nn.Parameter], number: int, around: AbstractContextManager[Any]
+    ) -> list[Tensor | None]:
         """Gradients of the loss. Where the caller names none, of all the outputs: what another output alone needs is no idler."""
         with self.prepared(number) as (x, y):
-            output = call(self.model, x)
+            with around:
+                output = call(self.model, x)
             if y is None and self.loss is None and _own_loss(output) is None:
                 tensors = [tensor for tensor in real_tensors(output) if tensor.requires_grad]
                 value = torch.stack([_mixed(tensor).float() for tensor in tensors]).sum()

@@ -8,6 +8,7 @@ tell them apart the parameters that do have a gradient are moved a little along 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -40,19 +41,20 @@ class _Used(TorchFunctionMode):
 
 
 def follow(
-    model: nn.Module, suspects: set[int], gradients: Callable[[list[nn.Parameter], int], list[Tensor | None]]
+    model: nn.Module,
+    suspects: set[int],
+    gradients: Callable[[list[nn.Parameter], int, AbstractContextManager[Any]], list[Tensor | None]],
 ) -> Reach:
     """What becomes of the parameters (by id) that have no gradient, or one of exactly 0, in the first pass. Parameters are moved: who
     calls puts them back.
 
     Args:
-        gradients: one more pass: (parameters, its number) -> a gradient or None for each.
+        gradients: one more pass: (parameters, its number, a context for its forward part) -> a gradient or None for each.
     """
     names = {id(p): name for name, p in model.named_parameters()}
     parameters = [p for p in model.parameters() if p.requires_grad]
     shut, used = set(suspects), _Used()
-    with used:
-        found = gradients(parameters, 0)
+    found = gradients(parameters, 0, used)
     none = {id(p) for p, gradient in zip(parameters, found) if gradient is None}
     moving = _moving(parameters, found)
     shut -= {id(p) for p, _ in moving}  # another output needs them, or chance had left them out
@@ -62,7 +64,7 @@ def follow(
             break
         for parameter, gradient in moving:
             parameter.data = parameter.data - _step(parameter.data, gradient)
-        moving = _moving(parameters, gradients(parameters, number))
+        moving = _moving(parameters, gradients(parameters, number, nullcontext()))
         opened = shut & {id(p) for p, _ in moving}
         shut -= opened
         if not opened:
