@@ -328,8 +328,7 @@ def test_the_horizon_is_right():
         model.r.weight_hh_l0.copy_(0.5 * torch.eye(32))
         model.r.weight_ih_l0.abs_(), model.r.bias_hh_l0.fill_(1.0), model.r.bias_ih_l0.zero_()
     time = iv.probe(model, STEPS.abs()).reached[0].over_time
-    ratios = time.gradient[1:] / time.gradient[:-1]
-    assert ratios[-20:] == pytest.approx(2.0, rel=1e-4)
+    assert time.gradient[-20:] / time.gradient[-21:-1] == pytest.approx(2.0, rel=1e-4)
     assert "reaches back 10:" in iv.verdict(iv.probe(model, STEPS.abs())).why  # the last step, and 9 more
 
 
@@ -380,7 +379,7 @@ def test_branches_that_are_closed_at_the_start():
     assert judged(control, X, TEN)[0].kind == "stable"
     never = Net(gated, **parts(g=nn.Parameter(torch.zeros(()))))
     zeros(never.f)
-    assert judged(never, X, TEN)[0].kind == "untrainable"  # gate and branch are zero both
+    assert judged(never, X, TEN)[0].kind == "dead"  # gate and branch are zero both
 
 
 @pytest.mark.parametrize("activation", [nn.ReLU, nn.Tanh])
@@ -491,11 +490,13 @@ def test_the_printed_line_runs_on_every_kind_of_batch(kind, illness):
         _scaled(body, 300)
     x = IDS[:, 0] if kind == "tokens" else X[:16]
     x = 255 * x.abs() if illness == "inputs" else x
-    if illness == "half":
-        body = body.half()
-        body[-1].weight.data *= 1e4
-        x = x if kind == "tokens" else 100 * x.half()
     y = TEN[:16]
+    if illness == "half":  # sound but for the type, whose largest number is 65504
+        body, y = body.half(), None
+        if kind == "tokens":
+            body[0].weight.data *= 3e4
+        else:
+            x = 3e4 * x.clamp(-2, 2).half()
     model = Batch(body) if kind in ("tuple", "dict") else body
     x = {"tuple": (x, None), "dict": {"x": x, "mask": None}}.get(kind, x)
     found, page = judged(model, x, y)

@@ -44,7 +44,7 @@ def begins(origin: Origin) -> str:
     if origin.kind == "input":
         return f"{percent(origin.share)} of the inputs are {origin.what}"
     if origin.kind == "gradient":
-        return f"The gradient of {origin.name} is NaN"
+        return f"The gradient of {origin.name} is {origin.what}"
     at = f" ({origin.line})" if origin.line else ""
     gets = "gets a row that is all -inf" if origin.inputs == "a row of -inf" else f"gets values up to {origin.inputs}"
     gives = "NaN" if origin.what == "NaN" else "infinity"
@@ -63,6 +63,17 @@ def _mend(origin: Origin | None) -> str:
         return "Check the inputs: replace or leave out what is not finite."
     if origin.inputs == "a row of -inf":
         return "Leave each row of the mask at least one place to look at, or replace the NaN of such rows by 0."
+    if origin.kind == "gradient" and origin.name in (
+        "sqrt",
+        "pow",
+        "norm",
+        "linalg_vector_norm",
+        "log",
+        "div",
+        "acos",
+        "asin",
+    ):
+        return f"Keep what {origin.name} gets away from where its slope is infinite: add 1e-6 to it before, not after."
     return _MENDS.get(origin.name.split(".")[0].rstrip("_"), "")
 
 

@@ -14,12 +14,17 @@ from initviz.inspection import LayerStats, Report
 _NUMBER = re.compile(r"\.\d+")
 
 
-def untrainable(report: Report) -> Verdict | None:
-    reach = report.reach
+def blocked(report: Report) -> Verdict | None:
+    """A hidden layer of zeros that nothing leads around."""
     zeros = [n for n, s in enumerate(report.reached[:-1], start=1) if s.weight_rms == 0]
     if zeros and report.one_output_for_all:
         why = f"The weights of layer {zeros[0]} are all 0 and nothing leads around it: the output is the same for every sample."
         return Verdict("vanishing", tuple(zeros), why, "Draw these weights at random.")
+    return None
+
+
+def untrainable(report: Report) -> Verdict | None:
+    reach = report.reach
     if reach is None or _fades(report):
         return None
     unreached = {s.name: s for s in report.layers if not s.reached}

@@ -13,7 +13,7 @@ from initviz.diagnosis._off_scale import off_scale
 from initviz.diagnosis._over_time import horizon, over_time
 from initviz.diagnosis._remedies import SATURATED, Change, between, saturation_remedy, scale_remedy
 from initviz.diagnosis._signals import RATIO, backward_signal, faded, forward_signal, output_of_zeros
-from initviz.diagnosis._untrainable import copied, untrainable
+from initviz.diagnosis._untrainable import blocked, copied, untrainable
 from initviz.diagnosis._words import count, names_of, number, percent, where
 from initviz.inspection import Report
 
@@ -65,7 +65,7 @@ def verdict(report: Report) -> Verdict:
             why = f"{names_of(learning)} {are} called by .forward(), past the hooks, and so unmeasured; what is known is sound."
             return Verdict("stable", (), why, "")
         return Verdict("dead", (), "The batch reaches no layer.", "Check that forward() calls the layers.")
-    for judge in (non_finite, _symmetric, _dead, untrainable, _out_of_range, over_time, _saturated, off_scale):
+    for judge in (non_finite, _symmetric, blocked, _dead, untrainable, _out_of_range, over_time, _saturated, off_scale):
         found = judge(report)
         if found is not None:
             return found
@@ -84,7 +84,7 @@ def _asides(report: Report) -> list[str]:
     """What is below every threshold and still worth a word."""
     words, layers = [], report.reached
     dead = np.array([s.dead_units or 0.0 for s in layers])
-    if dead.max() >= MENTIONED or dead[-1] > 0:
+    if dead.max() >= MENTIONED or (dead[-1] > 0 and layers[-1].activation_name in ("relu", "relu6")):
         n = int(dead.argmax()) if dead.max() >= MENTIONED else len(layers) - 1
         words.append(f"{percent(dead[n])} of layer {n + 1}'s units are zero for every sample")
     shares = _saturated_shares(report)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import traceback
-import warnings
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
@@ -27,7 +26,7 @@ _WORDS = {
     "bmm": "a matrix product",
     "convolution": "a convolution",
 }
-_NOT_A_MODEL = tuple(str(Path(str(module)).parent) for module in (torch.__file__, __file__))
+_TORCH, _INITVIZ = str(Path(torch.__file__).parent), str(Path(__file__).parents[1])
 
 
 def find(model: nn.Module, x: Any, forward: Callable[[], Tensor]) -> Origin | None:
@@ -47,15 +46,27 @@ def find(model: nn.Module, x: Any, forward: Callable[[], Tensor]) -> Origin | No
             stack.callback(module.register_forward_hook(search.leave, always_call=True).remove)
         with search:
             value = forward()
-    if search.found is None and value.requires_grad:
-        try:
-            with warnings.catch_warnings(), torch.autograd.detect_anomaly(check_nan=True):
-                warnings.simplefilter("ignore")
-                value.backward(inputs=[p for p in model.parameters() if p.requires_grad])
-        except RuntimeError as error:
-            made = re.match(r"Function '(\w+?)Backward\d*' returned nan", str(error))
-            return Origin("gradient", _snake(made[1])) if made else None
-    return search.found
+    return _on_the_way_back(model, value) if search.found is None and value.requires_grad else search.found
+
+
+def _on_the_way_back(model: nn.Module, value: Tensor) -> Origin | None:
+    """The first operation whose own backward makes NaN or infinity out of finite gradients."""
+    found: list[Origin] = []
+
+    def look(name: str, inputs: Any, outputs: Any) -> None:
+        bad = [t for t in inputs if t is not None and not t.isfinite().all()]
+        if bad and not found and all(t is None or t.isfinite().all() for t in outputs):
+            what = "NaN" if any(t.isnan().any() for t in bad) else "infinite"
+            found.append(Origin("gradient", _snake(re.sub(r"Backward\d*$", "", name)), what=what))
+
+    nodes, seen = [value.grad_fn], set()
+    for node in nodes:
+        if node is not None and node not in seen:
+            seen.add(node)
+            nodes.extend(before for before, _ in node.next_functions)
+            node.register_hook(partial(look, node.name()))
+    value.backward(inputs=[p for p in model.parameters() if p.requires_grad])
+    return found[0] if found else None
 
 
 class _Search(TorchDispatchMode):
@@ -128,10 +139,9 @@ def _real(leaf: Any) -> bool:
 def _line() -> str:
     """The model's line that is running, "file.py:12"; empty where it is none but torch's own."""
     for frame in reversed(traceback.extract_stack()):
-        if frame.filename.startswith(_NOT_A_MODEL[1]):
-            if frame.name == "find":
-                break
-        elif not frame.filename.startswith((_NOT_A_MODEL[0], "<")):
+        if frame.filename == __file__ and frame.name == "find":
+            break
+        if not frame.filename.startswith((_TORCH, _INITVIZ, "<")):
             return f"{Path(frame.filename).name}:{frame.lineno}"
     return ""
 
