@@ -12,9 +12,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
-from initviz._core.torch_internals import tree_leaves
+from initviz._core.torch_internals import OperationsMode, tree_leaves
 from initviz.inspection._findings import Origin
 
 _PLACES = re.compile(r"(new_)?(fill|full|empty|zeros|ones|masked_fill|where|scalar_tensor|copy|to_copy|lift_fresh|index_put|index_fill|"
@@ -69,7 +68,7 @@ def _on_the_way_back(model: nn.Module, value: Tensor) -> Origin | None:
     return found[0] if found else None
 
 
-class _Search(TorchDispatchMode):
+class _Search(OperationsMode):
     """Looks at every operation's tensors until something is not finite that was put there by no mask."""
 
     @classmethod
@@ -107,8 +106,10 @@ class _Search(TorchDispatchMode):
         if _PLACES.match(name):
             return
         bad = [t for t in outputs if not t.isfinite().all()]
-        if any(t.isinf().any() for t in bad) and all(t.isfinite().all() for t in inputs):
-            what = "infinite"
+        if not bad:
+            return
+        if all(t.isfinite().all() for t in inputs) and (name in _WORDS or any(t.isinf().any() for t in bad)):
+            what = "infinite"  # also where a product's sum goes on to infinity - infinity
         elif any(t.isnan().any() for t in bad) and not any(t.isnan().any() for t in inputs):
             what = "NaN"
         else:

@@ -131,6 +131,7 @@ def _one_layer(module: nn.RNNBase, weights: Sequence[Sequence[Tensor]], inputs: 
         how["proj_size"] = module.proj_size
     kind: Any = type(module)
     shell = kind(inputs.shape[-1], module.hidden_size, device="meta", **how)
-    for name, weight in zip(shell._flat_weights_names, [w for direction in weights for w in direction]):
+    names = [name for name, _ in shell.named_parameters()]
+    for name, weight in zip(names, [w for direction in weights for w in direction]):
         setattr(shell, name, weight)
     return shell(inputs)[0]
