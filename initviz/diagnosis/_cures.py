@@ -14,7 +14,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from initviz._core.layers import bare
 from initviz.diagnosis._kinds import Verdict
-from initviz.diagnosis._remedies import between, most_frequent
+from initviz.diagnosis._remedies import between, most_frequent, times_suited
 from initviz.initializers import ACTIVATIONS, init_, lsuv_
 from initviz.inspection import LayerStats, Report
 
@@ -83,6 +83,10 @@ def cures(model: nn.Module, report: Report, found: Verdict, x: Any) -> Iterator[
 def _drawn(where: _Where, report: Report, found: Verdict, at: list[LayerStats]) -> Iterator[Cure]:
     """New weights: of the layers at fault alone where they are few, by the scheme that suits their activation and by the usual ones."""
     schemes = list(dict.fromkeys([_scheme(report.reached), "he_normal", "xavier_normal", "orthogonal"]))
+    if found.kind in ("vanishing", "exploding"):  # a scale that changes little by little: whose weights make it change
+        name = most_frequent(report.reached)
+        ratios = [times_suited(s, name) if name == s.activation_name else 1.0 for s in report.reached] if name else []
+        at = [s for s, ratio in zip(report.reached, ratios) if ratio and not 0.5 < ratio < 2] or at
     scopes = ["model"]
     if at and len(at) < _FEW * len(report.reached):
         scopes = [where.modules([layer.name for layer in at]), "model"]

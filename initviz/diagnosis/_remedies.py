@@ -173,7 +173,7 @@ def _weights(report: Report) -> tuple[str | None, float]:
     if name is None:
         return None, 0.0
     factor = between(report) or 1.0
-    return name, factor**2 * float(np.median([_times_suited(s, name) for s in layers if s.activation_name == name]))
+    return name, factor**2 * float(np.median([times_suited(s, name) for s in layers if s.activation_name == name]))
 
 
 def most_frequent(layers: Iterable[LayerStats]) -> str | None:
@@ -201,7 +201,8 @@ def between(report: Report) -> float | None:
     return middle if alike.mean() > 0.5 and not normalized and not 0.5 <= middle <= 2 else None
 
 
-def _times_suited(layer: LayerStats, name: str) -> float:
+def times_suited(layer: LayerStats, name: str) -> float:
+    """How many times the variance that suits this activation the layer's weights have; 0 if they were not measured."""
     if not layer.weight_rms or not math.isfinite(layer.weight_rms):
         return 0.0
     phi = ACTIVATIONS[name]

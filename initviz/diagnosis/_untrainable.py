@@ -17,7 +17,7 @@ _NUMBER = re.compile(r"\.\d+")
 def blocked(report: Report) -> Verdict | None:
     """A hidden layer of zeros that nothing leads around."""
     zeros = [n for n, s in enumerate(report.reached[:-1], start=1) if s.weight_rms == 0]
-    if zeros and report.one_output_for_all:
+    if zeros and report.one_output_for_all and report.reached[-1].weight_rms != 0:
         why = f"The weights of layer {zeros[0]} are all 0 and nothing leads around it: the output is the same for every sample."
         return Verdict("vanishing", tuple(zeros), why, "Draw these weights at random.")
     return None
