@@ -12,10 +12,12 @@ from pathlib import Path
 
 from benchmarks.common import Table, arguments, machine
 
-NAMES = ("probe_cost", "update", "peers", "growth", "memory", "leaks", "lsuv", "race", "theory_agreement")
-QUOTED = ("probe_cost", "update", "peers", "growth", "memory", "leaks")
+NAMES = ("probe_cost", "gpu", "update", "peers", "growth", "memory", "leaks", "lsuv", "race", "theory_agreement")
+QUOTED = ("probe_cost", "gpu", "update", "peers", "growth", "memory", "leaks")
 README = Path(__file__).resolve().parent.parent / "README.md"
-MARKS = re.compile(r"(<!-- benchmarks -->\n).*?(<!-- end of benchmarks -->)", re.S)
+MARKS = re.compile(r"(<!-- benchmarks -->\n)(.*?)(<!-- end of benchmarks -->)", re.S)
+BLOCKS = re.compile(r"^(?=Measured on )", re.M)
+"""Between the marks each machine has a block that begins with its name."""
 
 
 def main() -> int:
@@ -47,7 +49,8 @@ def how_measured() -> str:
 
 
 def quoted(readme: str, tables: dict[str, list[Table]]) -> str:
-    """The README with the tables between its marks: the ways compared in full, and of the others each row that has a target.
+    """The README with the tables of this machine between its marks: the ways compared in full, and of the others each row that has a
+    target. Those of other machines stay.
 
     A row that has one ends in (what was measured, the target, whether it is met).
     """
@@ -59,9 +62,13 @@ def quoted(readme: str, tables: dict[str, list[Table]]) -> str:
     ]  # fmt: skip
     targets = Table("Targets", ("what", "measured", "target", ""), tuple(aims))
     parts = [how_measured(), *(table.text(markdown=True) for table in [*tables["peers"], targets])]
-    if not MARKS.search(readme):
+    found = MARKS.search(readme)
+    if not found:
         raise ValueError("README.md: its two marks for the benchmarks are missing")
-    return MARKS.sub(lambda mark: mark[1] + "\n\n".join(part.strip() for part in parts) + "\n" + mark[2], readme)
+    here = "\n\n".join(part.strip() for part in parts) + "\n"
+    blocks = [block for block in BLOCKS.split(found[2]) if block.startswith("Measured on ")]
+    others = [block.strip() + "\n" for block in blocks if not block.startswith(f"Measured on {machine()}.")]
+    return readme[: found.start()] + found[1] + "\n".join([here, *others]) + found[3] + readme[found.end() :]
 
 
 if __name__ == "__main__":

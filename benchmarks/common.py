@@ -6,10 +6,12 @@ import argparse
 import gc
 import os
 import platform
+import re
 import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -92,9 +94,13 @@ def median(values: list[float]) -> float:
 
 
 def machine() -> str:
-    """The machine in a line."""
+    """The machine in a line: what its processor is called, and what torch runs on it."""
+    about = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
+    named = re.search(r"model name\s*: (.+)", about)
+    processor = named[1].strip() if named else platform.processor() or platform.machine()
+    gpu = f" and {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
     return (
-        f"{os.cpu_count()} cores, torch {torch.__version__.split('+')[0]} with {torch.get_num_threads()} threads, "
+        f"{processor}{gpu}, {os.cpu_count()} cores, torch {torch.__version__.split('+')[0]} with {torch.get_num_threads()} threads, "
         f"Python {platform.python_version()}, {platform.system()}"
     )
 

@@ -21,10 +21,10 @@ from benchmarks.common import (
 )
 from initviz.experiments import _measure
 from initviz.models import NetworkCache
-from initviz.plots import FlowFigure
+from initviz.plots import flow_figure, packed
 
 DEPTHS, WIDTHS = (10, 50, 200, 1000), (64, 256, 1024)
-LIMIT = 22
+LIMIT = 20
 """How many times depth 50 depth 1000 may cost."""
 
 
@@ -32,13 +32,12 @@ def ways(depth: int, width: int) -> dict:
     """The three, each on a network of this size."""
     net, x, y = network(depth, width)
     settings = iv.Settings(depth=depth, width=width, activation=ACTIVATION, scheme=SCHEME, batch=BATCH)
-    _measure._cache, figure, scale = NetworkCache(megabytes=1000), FlowFigure(), [1.0]
+    _measure._cache, scale = NetworkCache(megabytes=1000), [1.0]
 
     def update() -> None:
         scale[0] *= 1.001
         measured = iv.measure(settings, quantities=SHOWN, scale=scale[0])
-        figure.update(measured.report, measured.prediction)
-        figure.png()
+        packed(flow_figure(measured.report, measured.prediction))
 
     return {"bare": lambda: bare(net, x, y), "probe": lambda: iv.probe(net, x, y, quantities=SHOWN), "update": update}
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.common import BATCH, DEPTH, SHOWN, WIDTH, Table, bare, network, run_alone, verdict
 
-LIMIT = 1.3
+LIMIT = 1.05
 WAYS = ("bare forward and backward", "probe: activations and gradients", "probe: all six quantities")
 STATUS, PEAK_RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 

@@ -7,6 +7,12 @@ histograms of every layer as its users do.
 - torch.histogram, a line a layer, `savefig`: as in "makemore", part 3.
 - TensorBoard: `SummaryWriter.add_histogram`. It writes an event file; the picture, drawn in its own page, comes on top.
 - numpy: `np.histogram` of whole tensors, bar charts in a grid.
+- Weights & Biases: `wandb.watch` takes the smallest and the largest value and `torch.histc` over 64 cells of whole tensors, and
+  moves them to Python lists (of parameters and their gradients; here it is done for the same tensors as by the others).
+- torchexplorer: a random sample of 100 values of each tensor, put into a histogram on the host.
+- torchlens: keeps a copy of what every operation gives back, before anything is made of it.
+
+The last three are rebuilt from what their documentation says, without their servers, and draw nothing here.
 """
 
 from __future__ import annotations
@@ -21,6 +27,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 import initviz as iv
 from benchmarks.common import BATCH, DEPTH, WIDTH, Table, interleaved, median, median_ratio, network, run_alone, verdict
@@ -112,6 +119,45 @@ def numpy_bars(net, x, y) -> list[bytes]:
     return pictures
 
 
+def wandb_histograms(net, x, y) -> list:
+    found = []
+    for values in captured(net, x, y):
+        for layer in values:
+            flat = layer.reshape(-1)
+            flat = flat[~torch.isnan(flat)]
+            low, high = flat.min().item(), flat.max().item()
+            found.append((flat.histc(64, min=low, max=high).tolist(), torch.linspace(low, high, 65).tolist()))
+    return found
+
+
+def torchexplorer_histograms(net, x, y) -> list:
+    found = []
+    for values in captured(net, x, y):
+        for layer in values:
+            sample = layer.reshape(-1)[torch.randint(layer.numel(), (100,))]
+            found.append(np.histogram(sample.cpu().numpy(), bins=20))
+    return found
+
+
+def torchlens_copies(net, x, y) -> list[Tensor]:
+    class Copies(TorchFunctionMode):
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            output = func(*args, **(kwargs or {}))
+            if isinstance(output, Tensor) and output.is_floating_point():
+                kept.append(output.detach().clone())
+                if output.requires_grad:
+                    output.register_hook(lambda gradient: kept.append(gradient.detach().clone()))
+            return output
+
+    kept: list[Tensor] = []
+    with Copies():
+        value = F.cross_entropy(net(x), y)
+    value.backward()
+    for parameter in net.parameters():
+        parameter.grad = None
+    return kept
+
+
 def tables(quick: bool = False) -> list[Table]:
     matplotlib.use("Agg")
     net, x, y = network()
@@ -122,6 +168,9 @@ def tables(quick: bool = False) -> list[Table]:
             own: mover(explorer(), moves()["scale"]),
             "torch.histogram + plt.plot + savefig": lambda: makemore_lines(net, x, y),
             "TensorBoard add_histogram (no picture yet)": lambda: board(net, x, y),
+            "wandb.watch's way (no picture yet)": lambda: wandb_histograms(net, x, y),
+            "torchexplorer's way, 100 values (no picture yet)": lambda: torchexplorer_histograms(net, x, y),
+            "torchlens's way, copies alone (no picture yet)": lambda: torchlens_copies(net, x, y),
         }
         slow = {
             own: fast[own],
@@ -137,6 +186,9 @@ def tables(quick: bool = False) -> list[Table]:
         for name in times:
             if name != own:
                 ratio = median_ratio(times, name, own)
+                if "way" in name:  # less work than a picture of every layer: no target
+                    rows.append((name, f"{median(times[name]):.0f}", f"{ratio:.1f}x", "-", "-"))
+                    continue
                 limit = SEABORN_LIMIT if name.startswith("seaborn") else OTHERS_LIMIT
                 target = f">= {limit}x" if limit > 1 else "> 1x"
                 rows.append(

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from initviz._core import openmp as _openmp  # noqa: F401  first: before torch is loaded
 from initviz._core.extras import from_extra as _from_extra
 from initviz._core.statistics import TensorStats
-from initviz.datasets import DATASETS, curves, dataset, digits, gaussian, mnist1d, mnist1d_large, textures
+from initviz.datasets import DATASETS, curves, digits, gaussian, mnist1d, mnist1d_large, textures
+from initviz.datasets import get_dataset as dataset
 from initviz.diagnosis import Diagnosis, Verdict, assert_stable, diagnose, verdict
 from initviz.experiments import (
     FiniteWidth,
@@ -75,7 +76,7 @@ __all__ = [
     "explore_lsuv", "explore_phase", "explore_race", "explore_relu", "explore_scale", "explore_symmetry",
     "explore_transfer", "few_labels", "finite_width", "gaussian", "growth", "init_", "jacobian_singular_values", "leaky_relu", "lsuv_",
     "measure", "mlp", "mnist1d", "mnist1d_large", "phase_diagram", "plots", "predict", "pretrained", "probe",
-    "public_model", "quiz", "race", "residual", "stream_growth", "sweep", "symmetry", "textures", "theory", "train",
+    "public_model", "quiz", "race", "record", "residual", "stream_growth", "sweep", "symmetry", "textures", "theory", "train",
     "transfer", "transfer_study", "transformer", "verdict", "weight_shapes", "widgets", "width_spread",
 ]  # fmt: skip
 
@@ -98,6 +99,7 @@ if TYPE_CHECKING:  # what draws (matplotlib, ipywidgets) is loaded when it is as
         explore_scale,
         explore_symmetry,
         explore_transfer,
+        record,
     )
 else:
 
@@ -109,6 +111,6 @@ else:
                 return importlib.import_module(f"initviz.experiments._{name}")
             if name in ("check", "quiz"):
                 return getattr(importlib.import_module("initviz.course"), name)
-            if name in ("PRESETS", "clinic") or name.startswith("explore"):
+            if name in ("PRESETS", "clinic", "record") or name.startswith("explore"):
                 return getattr(importlib.import_module("initviz.widgets"), name)
         raise AttributeError(f"module 'initviz' has no attribute {name!r}")

@@ -13,7 +13,7 @@ os.environ["MPLBACKEND"] = "Agg"
 
 import pytest
 
-if "PYTEST_XDIST_WORKER" in os.environ:
+if "PYTEST_XDIST_WORKER" in os.environ and "TEST_THREADS" not in os.environ:  # tests/machines.py
     import torch
 
     torch.set_num_threads(1)

@@ -105,11 +105,11 @@ def move_draws(seed: int) -> None:
 def run(machine: str, arguments: list[str]) -> int:
     """pytest's exit status on that machine."""
     with tempfile.TemporaryDirectory() as folder:
-        startup = Path(folder, "profile_default", "startup", "machine.py")  # what a notebook's kernel runs first
-        startup.parent.mkdir(parents=True)
-        startup.write_text("__import__('machines').apply()\n")
-        path = os.pathsep.join(p for p in (str(HERE), os.environ.get("PYTHONPATH")) if p)
-        environment = {**os.environ, **MACHINES[machine], "IPYTHONDIR": folder, "PYTHONPATH": path}
+        Path(folder, "sitecustomize.py").write_text(
+            "import machines\n\nmachines.apply()\n"
+        )  # what any Python runs first
+        path = os.pathsep.join(p for p in (folder, str(HERE), str(ROOT), os.environ.get("PYTHONPATH")) if p)
+        environment = {**os.environ, **MACHINES[machine], "PYTHONPATH": path}
         command = [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadfile", "--nbval", *arguments]
         print(f"{machine}: {' '.join(f'{k}={v}' for k, v in MACHINES[machine].items())}", flush=True)
         return subprocess.run(command, env=environment, cwd=ROOT, check=False).returncode

@@ -9,7 +9,7 @@ from scipy.integrate import quad
 from torch import nn
 
 import initviz as iv
-from initviz.initializers import ACTIVATIONS, SCHEMES, Activation, ActivationModule, activation, leaky_relu
+from initviz.initializers import ACTIVATIONS, SCHEMES, Activation, ActivationModule, get_activation, leaky_relu
 from initviz.initializers._activations import ALIASES
 
 Z = torch.linspace(-12, 12, 4801, dtype=torch.float64)
@@ -101,9 +101,9 @@ def test_no_slope_means_not_piecewise_linear(name):
 def test_aliases():
     assert set(ALIASES.values()) <= set(ACTIVATIONS) and not set(ALIASES) & set(ACTIVATIONS)
     for alias, name in ALIASES.items():
-        assert activation(alias) is ACTIVATIONS[name]
+        assert get_activation(alias) is ACTIVATIONS[name]
     own = Activation("cube", "Cube", "z^3", lambda z: z**3, 1.0, "none")
-    assert activation(own) is own
+    assert get_activation(own) is own
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.01, 0.3, 0.99])
@@ -125,8 +125,8 @@ def test_the_module_applies_it_and_says_so():
 @pytest.mark.parametrize(
     ("call", "kind", "message"),
     [
-        (lambda: activation("rleu"), ValueError, "^activation: 'rleu' is unknown; did you mean 'relu'"),
-        (lambda: activation(3), TypeError, "^activation: got int 3"),
+        (lambda: get_activation("rleu"), ValueError, "^activation: 'rleu' is unknown; did you mean 'relu'"),
+        (lambda: get_activation(3), TypeError, "^activation: got int 3"),
         (lambda: ActivationModule("tahn"), ValueError, "^activation: 'tahn' is unknown; did you mean .*'tanh'"),
         (lambda: leaky_relu(1.0), ValueError, "^slope: got 1"),
         (lambda: leaky_relu(-0.1), ValueError, "^slope: got -0.1"),

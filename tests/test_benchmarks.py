@@ -46,5 +46,9 @@ def test_the_readme_quotes_ways_and_targets_between_its_marks():
     )
     assert "| ours | 9 | 1.0x | - | - |" in new and "old" not in new
     assert "| Cost: all | 2.50x | <= 1.50x | MISSED |" in new and "| Cost: bare |" not in new
+    elsewhere = new.replace("<!-- end", "\nMeasured on another machine.\n\nits tables\n<!-- end")
+    again = quoted(elsewhere, {"probe_cost": [COST], "peers": [PEERS]})
+    assert again.count("| ours | 9 |") == 1 and again.count("its tables") == 1
+    assert quoted(again, {"probe_cost": [COST], "peers": [PEERS]}) == again
     with pytest.raises(ValueError, match="its two marks"):
         quoted("nothing", {"peers": []})

@@ -1,20 +1,21 @@
 """The comparison: its sums against pandas by hand, the shipped runs against runs made anew, the heat map and its app."""
 
-import io
 import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
+from pictures import mark, marks, pixels
 
 import initviz as iv
 from initviz.__main__ import main
+from initviz.diagnosis import KINDS
 from initviz.experiments import cells, heat_map, recommendations, remake
 from initviz.experiments._compare import COLUMNS, GRID, TRAINED, shipped_runs
 from initviz.initializers import ACTIVATIONS, SCHEMES
-from initviz.plots import HeatMapFigure
+from initviz.plots import heat_map_figure, png
+from initviz.plots._figure import Heat
 from initviz.training._sweep import Run, expand, run
 
 
@@ -95,7 +96,7 @@ def test_the_shipped_runs_are_the_whole_grid():
     assert runs.scheme.nunique() >= 8 and runs.activation.nunique() >= 8 and runs.depth.nunique() >= 4
     assert not runs.duplicated(["scheme", "activation", "depth", "lr", "seed"]).any()
     assert (runs.groupby(["scheme", "activation", "depth", "lr"]).size() == 5).all()
-    assert set(runs.verdict) <= set(iv.widgets.frame.KINDS)
+    assert set(runs.verdict) <= set(KINDS)
 
 
 @pytest.mark.parametrize("name", ["zeros", "xavier_normal", "he_normal", "lsuv"])
@@ -151,21 +152,19 @@ def test_the_command_writes_into_the_current_folder(made, tmp_path, monkeypatch,
 
 
 def test_the_picture_says_the_numbers(made):
-    figure = HeatMapFigure(2, 2)
-    figure.update(heat_map(made, "accuracy", 2))
-    assert [[text.get_text() for text in row] for row in figure.words] == [["★ 91", "41"], ["41", "★ 91"]]
-    assert [label.get_text() for label in figure.ax.get_xticklabels()] == [
-        ACTIVATIONS[a].label for a in ("tanh", "relu")
-    ]
-    figure.update(heat_map(made, "forward", 5))
-    assert figure.words[0][0].get_text() == "0" and figure.words[1][0].get_text() == "★ +0.0"
-    size = Image.open(io.BytesIO(figure.png())).size
-    assert size == (1280, 640)
+    figure = heat_map_figure(heat_map(made, "accuracy", 2))
+    (panel,) = figure.panels
+    (cells,) = marks(panel, Heat)
+    assert cells.words == ("★ 91", "41", "41", "★ 91") and cells.bold == (True, False, False, True)
+    assert panel.x.labels == tuple(ACTIVATIONS[a].label for a in ("tanh", "relu"))
+    forward = mark(heat_map_figure(heat_map(made, "forward", 5)), Heat, "mean")
+    assert forward.words[0] == "0" and forward.words[2] == "★ +0.0"
+    assert pixels(png(figure)).shape == (580, 1280, 3)
 
 
 def test_the_app_sorts_shows_and_saves(made, tmp_path, monkeypatch):
     app = iv.explore_comparison(made)
-    assert app.map.depth == 5 and app.picture.value[:4] == b"\x89PNG"
+    assert app.map.depth == 5 and app.still()[:4] == b"\x89PNG"
     first = app.picture.value
     app.set(depth=2, sort="relu")
     assert app.map.schemes == ("he_normal", "xavier_normal") and app.picture.value != first

@@ -14,7 +14,7 @@ SIZES = {"digits": (1437, 360, 64), "gaussian": (1600, 400, 256), "mnist1d": (40
 
 @pytest.mark.parametrize("name", datasets.DATASETS)
 def test_shapes_types_and_standardization(name):
-    data = datasets.dataset(name)
+    data = datasets.get_dataset(name)
     train, test, n_in = SIZES[name]
     assert (data.name, data.n_in, data.n_classes) == (name, n_in, 10)
     assert data.x_train.shape == (train, n_in) and data.x_test.shape == (test, n_in)
@@ -26,7 +26,7 @@ def test_shapes_types_and_standardization(name):
 
 @pytest.mark.parametrize("name", ["digits", "mnist1d"])
 def test_the_split_keeps_each_class_in_proportion(name):
-    data = datasets.dataset(name, seed=3)
+    data = datasets.get_dataset(name, seed=3)
     train, test = data.y_train.bincount(), data.y_test.bincount()
     assert (train - 4 * test).abs().max() <= 5  # a fifth of every class, to within one sample
 
@@ -39,18 +39,18 @@ def test_one_mean_and_std_keep_the_picture():
 
 @pytest.mark.parametrize("name", datasets.DATASETS)
 def test_the_same_seed_gives_the_same_data_and_another_seed_others(name):
-    first = datasets.dataset(name, seed=1)
+    first = datasets.get_dataset(name, seed=1)
     datasets._digits.cache_clear(), datasets._mnist1d.cache_clear(), datasets._gaussian.cache_clear()
-    again = datasets.dataset(name, seed=1)
+    again = datasets.get_dataset(name, seed=1)
     assert again is not first and torch.equal(first.x_train, again.x_train) and torch.equal(first.y_test, again.y_test)
-    assert datasets.dataset(name, seed=1) is again
-    assert not torch.equal(first.x_train, datasets.dataset(name, seed=2).x_train)
+    assert datasets.get_dataset(name, seed=1) is again
+    assert not torch.equal(first.x_train, datasets.get_dataset(name, seed=2).x_train)
 
 
 @pytest.mark.parametrize("name", datasets.DATASETS)
 def test_global_random_states_stay(name):
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    data = datasets.dataset(name, seed=17)
+    data = datasets.get_dataset(name, seed=17)
     data.batch(8)
     assert random.getstate() == states[0]
     assert all(np.array_equal(a, b) for a, b in zip(np.random.get_state(), states[1], strict=True))
@@ -91,8 +91,8 @@ def test_batch_is_deterministic_and_without_repetition():
         (lambda: datasets.gaussian(n_in=0), ValueError, "n_in"),
         (lambda: datasets.gaussian(n_classes=1), ValueError, "n_classes"),
         (lambda: datasets.gaussian(n=4), ValueError, "n:"),
-        (lambda: datasets.dataset("digit"), ValueError, "digits"),
-        (lambda: datasets.dataset(3), TypeError, "data"),
+        (lambda: datasets.get_dataset("digit"), ValueError, "digits"),
+        (lambda: datasets.get_dataset(3), TypeError, "data"),
     ],
 )
 def test_bad_input_is_refused_by_name(call, error, words):

@@ -113,7 +113,8 @@ def test_a_batch_is_brought_to_its_model(net, data, use):
     x, y = iv.digits(device=place[data]).batch(32)
     model = iv.mlp(3, 16, "tanh", "xavier_normal", device=place[net])
     found = USES[use](model, x, y)
-    expected = USES[use](iv.mlp(3, 16, "tanh", "xavier_normal", device="cpu"), x.cpu(), y.cpu())
+    with torch.device("cpu"):
+        expected = USES[use](iv.mlp(3, 16, "tanh", "xavier_normal", device="cpu"), x.cpu(), y.cpu())
     assert found == (pytest.approx(expected, rel=1e-3) if isinstance(expected, float) else expected)
     assert next(model.parameters()).device == torch.empty(0, device=place[net]).device
     assert x.device == torch.empty(0, device=place[data]).device

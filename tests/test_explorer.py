@@ -4,24 +4,28 @@ import asyncio
 import base64
 import gc
 import html
-import io
 import math
 import re
 import threading
 import warnings
 
 import ipywidgets as widgets
+import matplotlib.figure
 import numpy as np
 import pytest
 from matplotlib import pyplot
-from PIL import Image
+from pictures import mark, marks, pixels
 from test_measure import assert_same, run
 
 import initviz as iv
+from initviz._core.devices import device_names
 from initviz.experiments import Settings, measure
 from initviz.initializers import ACTIVATIONS, SCHEMES
 from initviz.inspection import QUANTITIES
+from initviz.plots import draw
+from initviz.plots._figure import Line
 from initviz.widgets._frame import Frame
+from initviz.widgets._picture import Picture
 
 SMALL = {"depth": 4, "width": 16, "batch": 64}
 
@@ -41,10 +45,6 @@ def explorer(shared):
     return shared
 
 
-def pixels(png: bytes) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
-
-
 def all_widgets(box) -> list:
     return [w for child in box.children for w in (all_widgets(child) if hasattr(child, "children") else [child])]
 
@@ -58,7 +58,7 @@ MOVES = {
 
 
 def test_there_is_a_control_for_every_setting_and_for_the_panels(explorer):
-    assert set(explorer.controls) == {*MOVES, "forward", "backward"}
+    assert set(explorer.controls) == {*MOVES, "forward", "backward", "device"}
     c = explorer.controls
     assert (c["depth"].min, c["depth"].max) == (1, 200)
     assert (c["width"].options[0], c["width"].options[-1]) == (8, 1024)
@@ -93,8 +93,9 @@ def test_a_control_moves_the_numbers_the_picture_and_the_words(explorer, name):
 def test_the_chosen_quantities_are_shown(explorer, forward, backward):
     explorer.set(forward=forward, backward=backward)
     m = measure(Settings(**SMALL))
-    for points, quantity in zip(explorer._figure.spread.points, (forward, backward)):
-        np.testing.assert_allclose(10 ** points.get_ydata(), m.report.values(quantity, "rms"), rtol=1e-9)
+    for quantity in (forward, backward):
+        points = mark(explorer.picture.figure, Line, f"{QUANTITIES[quantity]}: rms")
+        np.testing.assert_array_equal(points.y, m.report.values(quantity, "rms"))
 
 
 def test_every_control_has_a_tooltip_and_none_needs_a_mouse(explorer):
@@ -103,14 +104,16 @@ def test_every_control_has_a_tooltip_and_none_needs_a_mouse(explorer):
         widgets.BoundedIntText, widgets.Button, widgets.ToggleButton,
     )  # fmt: skip
     shown = all_widgets(explorer)
-    controls = [w for w in shown if not isinstance(w, widgets.HTML | widgets.Image)]
-    assert len(controls) == 18 and all(isinstance(w, keyboard) for w in controls)
+    controls = [w for w in shown if not isinstance(w, widgets.HTML | Picture)]
+    several = len(device_names()) > 1  # else there is no device to choose
+    assert len(controls) == 19 + several and all(isinstance(w, keyboard) for w in controls)
     assert all(w.tooltip and w.tabbable is not False for w in controls)
     assert len({w.tooltip for w in controls}) == len(controls)
     for w in controls:  # ipywidgets shows no tooltip of a menu that has a label: there the label has it
         if isinstance(w, widgets.Dropdown):
             assert f'title="{html.escape(w.tooltip)}"' in w.description and w.description_allow_html
-    assert {id(w) for w in explorer.controls.values()} <= {id(w) for w in shown}
+    named = {id(w) for name, w in explorer.controls.items() if several or name != "device"}
+    assert named <= {id(w) for w in shown}
     assert not any(isinstance(w, widgets.Output) for w in shown)
 
 
@@ -165,12 +168,12 @@ def test_a_pinned_run_stays_behind_the_next_ones_until_it_is_let_go(explorer):
     first = measure(Settings(**SMALL)).report
     explorer.pin.value = True
     explorer.set(scale=3.0, forward="weight")
-    ghosts = explorer._figure.spread.ghosts
-    for ghost, quantity in zip(ghosts, ("weight", "preactivation_gradient")):
-        np.testing.assert_allclose(10 ** ghost.get_ydata(), first.values(quantity, "rms"), rtol=1e-9)
-    assert explorer._figure.caption.get_text().endswith("4 layers of 16, digits, seed 0")
+    for quantity in ("weight", "preactivation_gradient"):
+        ghost = mark(explorer.picture.figure, Line, f"{QUANTITIES[quantity]}: pinned rms")
+        np.testing.assert_array_equal(ghost.y, first.values(quantity, "rms"))
+    assert explorer.picture.figure.caption.endswith("4 layers of 16, digits, seed 0")
     explorer.pin.value = False
-    assert not any(len(ghost.get_xdata()) for ghost in ghosts)
+    assert not [line for line in marks(explorer.picture.figure, Line) if "pinned" in line.name]
 
 
 @pytest.mark.parametrize("pin", [False, True])
@@ -194,13 +197,11 @@ def test_the_code_on_screen_reproduces_the_state_on_screen(explorer, state, pin)
     assert_same(names["report"], m.report)
     assert names["verdict"] == m.verdict
     figure = eval(source[source.index("iv.plots.flow") :], names)
-    still = explorer._figure
-    for axes, panel in zip(figure.axes, (still.forward, still.backward)):
-        assert axes.get_title(loc="left") == panel.still[0]
-    lines = [line.get_ydata() for line in figure.axes[4].lines]
-    assert len(lines) == len(still.spread.ax.lines)
-    for one, other in zip(lines, still.spread.ax.lines):
-        np.testing.assert_allclose(np.array(one, float), np.array(other.get_ydata(), float))
+    shown = draw(explorer.picture.figure)
+    for axes, other in zip(figure.axes, shown.axes, strict=True):
+        assert axes.get_title(loc="left") == other.get_title(loc="left")
+    for one, other in zip(figure.axes[4].lines, shown.axes[4].lines, strict=True):
+        np.testing.assert_array_equal(one.get_xydata(), other.get_xydata())
 
 
 def test_the_code_follows_and_goes_away(explorer):
@@ -241,8 +242,21 @@ def test_a_page_without_a_kernel_has_the_picture_and_the_words(explorer):
     assert explorer._repr_mimebundle_()["image/png"] != bundle["image/png"]
 
 
-def test_the_picture_is_sharp_on_a_projector(explorer):
-    assert pixels(explorer.picture.value).shape[1] == 1536
+def test_no_png_is_painted_while_controls_move(explorer, monkeypatch):
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda *_, **__: 1 / 0)
+    explorer.set(scale=2.0, depth=5)
+    with pytest.raises(ZeroDivisionError):
+        explorer.still()
+
+
+def test_the_projector_switch_marks_the_app_for_its_style(explorer):
+    spare = {name for name, widget in explorer.controls.items() if "initviz-spare" in widget._dom_classes}
+    assert spare == {"bias_std", "seed", "normalization", "precision", "data", "skip", "forward", "backward"}
+    assert "initviz-app" in explorer._dom_classes and "initviz-projector" not in explorer._dom_classes
+    explorer.projector.value = True
+    assert "initviz-projector" in explorer._dom_classes
+    explorer.projector.value = False
+    assert "initviz-projector" not in explorer._dom_classes
 
 
 # Keywords ------------------------------------------------------------------------------------------------------------------
@@ -352,10 +366,9 @@ def test_a_hundred_updates_leave_no_figure_hook_thread_or_artist_behind(explorer
 
     def state():
         gc.collect()
-        artists = [child for axes in explorer._figure.figure.axes for child in axes.get_children()]
         return (
             threading.active_count(),
-            len(artists),
+            sum(issubclass(type(o), matplotlib.figure.Figure) for o in gc.get_objects()),
             sum(issubclass(type(o), torch.nn.Linear) for o in gc.get_objects()),
         )
 
@@ -383,7 +396,7 @@ def test_the_ends_of_the_sliders_give_a_picture_and_no_warning(explorer, state):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         explorer.set(**state)
-    assert pixels(explorer.picture.value).std() > 10
+    assert pixels(explorer.picture.png()).std() > 10
     assert explorer.measurement.verdict.kind.upper() in explorer.words.value
 
 
@@ -397,12 +410,6 @@ def test_updates_leave_the_random_state_alone(explorer):
     np.random.seed(1)
     explorer.set(depth=5, scheme="orthogonal", data="mnist1d")
     assert (torch.rand(1), np.random.rand()) == expected
-
-
-def test_one_figure_only(explorer):
-    figure = explorer._figure.figure
-    explorer.set(depth=12, activation="relu")
-    assert explorer._figure.figure is figure
 
 
 # The frame -----------------------------------------------------------------------------------------------------------------

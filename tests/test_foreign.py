@@ -113,6 +113,14 @@ def test_every_step_of_the_restoration_is_taken_although_one_fails():
     assert torch.equal(torch.get_rng_state(), state)
 
 
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_a_parameter_that_changes_its_type_keeps_its_gradient(entry):
+    model = two(lambda m, x: m.b(m.a.half()(x.half()).float()))
+    model.a.weight.grad = torch.ones(8, 8)
+    ENTRIES[entry](model, X)
+    assert model.a.weight.dtype == torch.float32 and torch.equal(model.a.weight.grad, torch.ones(8, 8))
+
+
 # autocast ----------------------------------------------------------------------------------------------------------------
 
 

@@ -19,8 +19,8 @@ TESTED_HIGHER = {"torch"}
 """torch 2.6 has no build that is small enough to fetch for a test run; it was tried by hand."""
 NOT_TESTED = {"torchvision"}
 """Its build must be that of torch."""
-BY_PIP = {"isal", "mnist1d"}
-"""mnist1d is not on conda-forge; there "isal" is the C library, and its Python side has another name and pace."""
+BY_PIP = {"mnist1d"}
+"""Not on conda-forge."""
 
 
 def canonical(name: str) -> str:

@@ -241,3 +241,15 @@ def test_norms_are_only_reset_by_pytorchs_default_and_frozen_ones_never():
     norm.requires_grad_(False)
     iv.init_(nn.Sequential(nn.Linear(4, 4), norm), "pytorch_default")
     assert (norm.weight == 5).all() and (norm.running_mean == 2).all()
+
+
+def test_a_diagnosis_keeps_to_itself_what_its_remedies_leave():
+    model = nn.Sequential(nn.Embedding(9, 8), nn.Flatten(), nn.Linear(24, 8), nn.Linear(8, 9, bias=False))
+    model[3].weight = model[0].weight
+    with torch.no_grad():
+        model[2].weight.zero_()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        iv.diagnose(
+            model, torch.randint(0, 9, (5, 3), generator=torch.Generator(torch.get_default_device()).manual_seed(0))
+        )

@@ -147,7 +147,7 @@ def test_lab_loses_no_students_work(tmp_path, capsys):
     gone.unlink()
     capsys.readouterr()
     assert main(command) == 0
-    assert f"Kept as they are, since they were changed: {mine.name}." in capsys.readouterr().out
+    assert f"Kept, since they were changed: {mine.name}." in capsys.readouterr().out
     assert mine.read_text(encoding="utf-8") == "my work" and gone.exists()
     assert main([*command, "--overwrite"]) == 0 and "Kept" not in capsys.readouterr().out
     assert mine.read_text(encoding="utf-8") == original
@@ -156,8 +156,8 @@ def test_lab_loses_no_students_work(tmp_path, capsys):
 def test_lab_opens_jupyterlab_on_the_first_notebook(tmp_path, monkeypatch):
     called = []
     monkeypatch.setattr("subprocess.call", lambda command: called.append(command) or 0)
-    assert main(["lab", str(tmp_path)]) == 0
-    assert called == [[sys.executable, "-m", "jupyterlab", str(tmp_path / "00_start_here.ipynb")]]
+    assert main(["lab", str(tmp_path), "--no-browser"]) == 0
+    assert called == [[sys.executable, "-m", "jupyterlab", str(tmp_path / "00_start_here.ipynb"), "--no-browser"]]
 
 
 def test_lab_says_what_is_missing_or_in_the_way(tmp_path, monkeypatch, capsys):

@@ -1,26 +1,23 @@
 """The LSUV stepper: its numbers are LSUV's, its controls do what they say, its picture shows them."""
 
 import asyncio
-import io
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from pictures import mark, marks, pixels, words
 
 import initviz as iv
 from initviz.experiments import LSUV_CHOICES, STARTS, LsuvSettings, lsuv_step
 from initviz.experiments._lsuv_steps import variances
-from initviz.plots import LsuvFigure
+from initviz.plots import lsuv_figure
+from initviz.plots._figure import Bars, Columns
 from initviz.plots._lsuv import DONE, LAST, WAITING
+from initviz.plots._matplotlib import masses
 from initviz.widgets import explore_lsuv
 from initviz.widgets._player import Player
 
 SMALL = {"depth": 4, "width": 16, "batch": 64}
-
-
-def pixels(png):
-    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
 
 
 # The numbers -----------------------------------------------------------------------------------------------------------------
@@ -73,43 +70,37 @@ def test_the_unusual_activations_have_the_gain_that_they_say():
 
 def test_the_bars_are_the_variances_and_their_colours_the_state():
     step = lsuv_step(LsuvSettings(**SMALL), 2)
-    picture = LsuvFigure()
-    picture.update(step)
-    tops = [path.vertices[:, 1].max() for path in picture.after.get_paths()]
-    np.testing.assert_allclose(tops, np.log10([layer.variance_after for layer in step.now.layers]))
-    dashed = [path.vertices[:, 1].max() for path in picture.before.get_paths()]
-    np.testing.assert_allclose(dashed, np.log10([layer.variance_before for layer in step.start.layers]))
-    colours = [tuple(round(255 * c) for c in face[:3]) for face in picture.after.get_facecolor()]
-    names = [DONE, LAST, WAITING, WAITING, WAITING]
-    assert colours == [tuple(int(name[i : i + 2], 16) for i in (1, 3, 5)) for name in names]
-    low, high = picture.band.get_y(), picture.band.get_y() + picture.band.get_height()
-    assert (low, high) == pytest.approx((np.log10(0.9), np.log10(1.1)))
-    assert (
-        picture.numbers[1].get_text() == f"{step.now.layers[1].variance_after:.2f}"
-        and not picture.numbers[5].get_visible()
-    )
+    figure = lsuv_figure(step)
+    now, start = mark(figure, Bars, "variance now"), mark(figure, Bars, "variance at the start")
+    np.testing.assert_array_equal(now.top, [layer.variance_after for layer in step.now.layers])
+    np.testing.assert_array_equal(start.top, [layer.variance_before for layer in step.start.layers])
+    assert start.hollow and now.roles == (DONE, LAST, WAITING, WAITING, WAITING)
+    band = marks(figure, Bars)[0]
+    assert (band.bottom[0], band.top[0]) == pytest.approx((0.9, 1.1))
+    written = words(figure.panels[0])
+    assert written[1] == f"{step.now.layers[1].variance_after:.2f}" and "▬ 1 ± 0.1" in written
 
 
 def test_a_dead_layer_has_no_bar_and_says_0():
     step = lsuv_step(LsuvSettings(depth=30, width=8, activation="relu", batch=2, seed=1), 0)
     assert step.start.layers[-1].variance_after >= 0
-    picture = LsuvFigure()
-    picture.update(step)
-    assert len(picture.after.get_paths()) == sum(layer.variance_after > 0 for layer in step.now.layers)
+    bars = mark(lsuv_figure(step), Bars, "variance now")
+    assert np.isfinite(bars.top).sum() == sum(layer.variance_after > 0 for layer in step.now.layers)
 
 
 def test_the_histograms_hold_what_lies_beyond_their_ends():
     step = lsuv_step(LsuvSettings(activation="x_tanh_x", start="he_normal", **SMALL), 0)
-    picture = LsuvFigure()
-    picture.update(step)
-    image = np.asarray(picture.start.image.get_array()).astype(int)
+    panel = lsuv_figure(step).panels[1]
+    (columns,) = marks(panel, Columns)
     assert step.start.layers[-1].after.max > 4
-    assert (image[-1, -1, :3] < 240).any()
+    found = masses(columns, np.linspace(panel.y.low, panel.y.high, 129))
+    assert found[-1, -1] > 0.01
+    np.testing.assert_allclose(found.sum(axis=0), 1, atol=1e-9)
 
 
 def test_the_figure_function_and_its_size():
     figure = iv.plots.lsuv(lsuv_step(LsuvSettings(**SMALL), 1), "a title")
-    assert repr(figure) == "<Figure size 1280x620 with 3 Axes>"
+    assert repr(figure) == "<Figure size 1280x635 with 3 Axes>"
 
 
 # The app ---------------------------------------------------------------------------------------------------------------------
@@ -162,8 +153,8 @@ def test_the_mime_bundle_has_a_picture_and_a_line_and_the_first_state_is_the_sam
 
 def test_the_picture_without_words_is_cut_to_its_panels():
     app = explore_lsuv(**SMALL)
-    assert pixels(app.still()).shape[1] == pixels(app.picture.value).shape[1] == 1280
-    assert pixels(app.still()).shape[0] > pixels(app.picture.value).shape[0]
+    still, bare = pixels(app.still()), pixels(app.picture.png())
+    assert still.shape[1] == bare.shape[1] == 1280 and still.shape[0] > bare.shape[0]
 
 
 def test_play_goes_to_the_end_and_starts_anew_there():

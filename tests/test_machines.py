@@ -1,4 +1,4 @@
-"""Other machines, emulated: what stands in for them takes effect, in tests and in a notebook's kernel."""
+"""Other machines, emulated: what stands in for them takes effect, in tests, in a notebook's kernel and in the processes they start."""
 
 import os
 import subprocess
@@ -41,10 +41,12 @@ def test_another_seed_moves_otherwise():
     assert len({printed({"TEST_ULP": seed}, "machines.apply()", total) for seed in "123"} | {printed({}, total)}) == 4
 
 
-def test_the_kernel_of_a_notebook_is_that_machine(tmp_path, monkeypatch):
+def test_the_kernel_of_a_notebook_and_what_it_starts_are_that_machine(tmp_path, monkeypatch):
     monkeypatch.setitem(machines.MACHINES, "test", {**machines.LOWEST, "TEST_THREADS": "3", "TEST_ULP": "1"})
-    source = "import torch\nprint(torch.get_num_threads(), torch.backends.cpu.get_cpu_capability(), hasattr(torch.randn, '__wrapped__'))"
-    output = new_output("stream", name="stdout", text="3 DEFAULT True\n")
+    here = "import torch; print(torch.get_num_threads(), torch.backends.cpu.get_cpu_capability(), hasattr(torch.randn, '__wrapped__'))"
+    started = f'import subprocess, sys\nprint(subprocess.check_output([sys.executable, "-c", """{here}"""], text=True))'
+    source, text = f"{here}\n{started}", "3 DEFAULT True\n3 DEFAULT True\n\n"
+    output = new_output("stream", name="stdout", text=text)
     path = tmp_path / "a.ipynb"
     nbformat.write(new_notebook(cells=[new_code_cell(source, execution_count=1, outputs=[output])]), path)
     assert machines.run("test", [str(path)]) == 0

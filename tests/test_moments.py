@@ -93,6 +93,29 @@ def test_float64_whose_squares_are_no_float64(exponent, n, seed):
     assert stats.hist.sum() == pytest.approx(float(any(values)))
 
 
+@settings(max_examples=40, deadline=None)
+@given(
+    count=st.sampled_from([1 << 14, 65_536, 65_537, 150_000, 300_001]),
+    exponent=st.integers(-44, 37),
+    offset=st.sampled_from([0.0, 0.5, -1.0, 1000.0]),
+    shape=st.sampled_from(["normal", "ReLU", "saturated", "one far off", "wide"]),
+    seed=st.integers(0, 99),
+)
+def test_sums_in_float32_are_exact_enough(count, exponent, offset, shape, seed):
+    values = normal(count, seed=seed).double()
+    if shape == "ReLU":
+        values = values.relu()
+    elif shape == "saturated":
+        values = torch.tanh(20 * values)
+    elif shape == "one far off":
+        values[seed] = 1e6
+    elif shape == "wide":
+        values = values * 10.0 ** (8 * normal(count, seed=seed + 1).double().clamp(-3, 0.1))
+    tensor = ((values + offset) * 10.0**exponent).float()
+    if tensor.isfinite().any():
+        assert_stats_equal_numpy(tensor_stats(tensor), tensor)
+
+
 def test_a_square_that_is_no_float32_is_not_a_zero():
     stats = tensor_stats(torch.full((100,), 1e-30))
     assert stats.rms == pytest.approx(1e-30, rel=1e-6) and stats.zeros == 0

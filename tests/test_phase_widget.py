@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from pictures import marks
 
 import initviz as iv
-from initviz.plots import PhaseFigure
+from initviz.plots import phase_figure
+from initviz.plots._figure import Heat, Line
 
 
 def test_point_network_and_verdict_follow_the_sliders():
@@ -30,16 +32,17 @@ def test_to_the_edge():
 
 
 def test_the_plane_is_the_phase():
-    figure, phase = PhaseFigure(), iv.phase_diagram("tanh")
-    figure.update(phase, (1.5, 0.2))
-    assert figure.point.get_xydata().tolist() == [[1.5, 0.2]]
-    assert set(figure.edge.get_xdata()) == set(phase.edge_w)
-    colors = figure.image.get_array()
-    assert (colors[:, 0, 2] > colors[:, 0, 0]).all()  # ordered: blue
-    assert (colors[0, -1, 0] > colors[0, -1, 2]).all()  # chaotic: orange
-    assert colors.shape[:2] == (len(phase.sigma_b), len(phase.sigma_w))
-    figure.update(iv.phase_diagram("relu"))
-    assert len(figure.point.get_xydata()) == 0 and np.allclose(figure.edge.get_xdata(), np.sqrt(2))
+    phase = iv.phase_diagram("tanh")
+    figure = phase_figure(phase, (1.5, 0.2))
+    point = marks(figure, Line)[-1]
+    assert (point.x.tolist(), point.y.tolist()) == ([1.5], [0.2]) and point.hollow
+    assert any(set(line.x) == set(phase.edge_w) for line in marks(figure, Line))
+    (plane,) = marks(figure, Heat)
+    assert plane.values.shape == (len(phase.sigma_b), len(phase.sigma_w))
+    assert (plane.values[:, 0] < 0).all() and plane.values[0, -1] > 0  # ordered: blue; chaotic: orange
+    np.testing.assert_allclose(plane.values, np.clip(np.log10(phase.chi), -0.6, 0.6))
+    relu = marks(phase_figure(iv.phase_diagram("relu")), Line)
+    assert not any(line.hollow for line in relu) and any(np.allclose(line.x, np.sqrt(2)) for line in relu)
     assert iv.plots.phase(phase).axes
 
 

@@ -256,6 +256,11 @@ def test_units_of_half_precision_are_not_called_the_same_for_being_many(dtype, b
     assert [layer.distinct_units for layer in report.layers[:-1]] == [1] * 4 and iv.verdict(report).kind == "symmetric"
 
 
+def test_units_of_a_convolution_without_a_batch_axis_are_all_counted():
+    report = iv.probe(nn.Sequential(nn.Conv2d(1, 12, 3), nn.Tanh()), torch.randn(1, 6, 6))
+    assert (report.layers[0].units, report.layers[0].distinct_units) == (12, 12)
+
+
 def test_distinct_and_dead_units():
     constant = iv.probe(iv.mlp(3, 16, "relu", "constant"), torch.rand(8, 64))
     assert [layer.distinct_units for layer in constant.layers[:3]] == [1, 1, 1]

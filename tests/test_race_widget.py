@@ -6,12 +6,16 @@ import threading
 
 import numpy as np
 import pytest
+from pictures import mark, words
 
 import initviz as iv
-from initviz.plots import RaceFigure, race
-from initviz.plots._race import LOOKS, apart
+from initviz.plots import race, race_figure
+from initviz.plots._figure import Line
+from initviz.plots._palette import color
+from initviz.plots._race import LOOKS
+from initviz.plots._scale import apart
 from initviz.widgets import RaceExplorer
-from initviz.widgets import race as app_module
+from initviz.widgets import _race as app_module
 from initviz.widgets._race import EVERY
 
 
@@ -235,12 +239,8 @@ def test_the_still_picture_draws_the_means_and_marks_who_diverged():
     found = result()
     figure = race(found, accuracy=0.5)
     loss, accuracy = figure.axes
-    for number, label in enumerate(found.histories):
-        line = next(
-            line
-            for line in accuracy.lines
-            if line.get_color() == LOOKS[number][0] and line.get_marker() == LOOKS[number][1]
-        )
+    for label, (role, marker, _) in zip(found.histories, LOOKS):
+        line = next(one for one in accuracy.lines if one.get_color() == color(role) and one.get_marker() == marker)
         steps, values = found.curve(label, "accuracy")
         np.testing.assert_allclose(line.get_ydata()[0], values[:, 0].mean())
         assert line.get_xdata().tolist() == steps.tolist()
@@ -249,18 +249,21 @@ def test_the_still_picture_draws_the_means_and_marks_who_diverged():
     assert found.diverged("× 1.5") > 0
 
 
-def test_the_live_picture_is_the_same_from_the_store_as_drawn_anew():
+def test_the_live_picture_holds_the_curves_and_the_layers_of_one_racer():
     found = result()
-    nets = {label: iv.mlp(8, 16, scheme=scheme) for label, scheme in (("He", "he_normal"), ("zeros", "zeros"))}
     x, y = iv.digits().batch(64)
-    reports = {label: iv.probe(net, x, y) for label, net in nets.items()}
-    used = RaceFigure()
-    for label in ("He", "zeros", "He"):
-        used.update(found, 40, reports[label], label, 20)
-        picture = used.png()
-        fresh = RaceFigure()
-        fresh.update(found, 40, reports[label], label, 20)
-        assert fresh.png() == picture
+    report = iv.probe(iv.mlp(8, 16, scheme="zeros"), x, y)
+    figure = race_figure(found, 40, report, "zeros", 20)
+    for what, panel in zip(("loss", "accuracy"), figure.panels):
+        for label in found.histories:
+            steps, values = found.curve(label, what)
+            line = mark(panel, Line, f"{label}: {what}")
+            np.testing.assert_array_equal(line.x, steps)
+            expected = np.exp(np.nanmean(np.log(values), axis=0)) if what == "loss" else values.mean(axis=0)
+            np.testing.assert_allclose(line.y[:1], expected[:1])
+        assert next(m for m in panel.marks if isinstance(m, Line) and m.lane and m.dash).x.tolist() == [20, 20]
+    assert "▲ zeros, step 20" in words(figure.panels[2])
+    assert figure.panels[2].note == "all exactly 0"
 
 
 def test_labels_keep_apart():

@@ -17,7 +17,7 @@ from initviz.inspection import QUANTITIES, _probe
 
 
 def normal(*shape, seed=0):
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+    return torch.randn(shape, generator=torch.Generator(torch.get_default_device()).manual_seed(seed))
 
 
 def one_nan():

@@ -10,7 +10,7 @@ from torch import nn
 import initviz as iv
 from initviz._core.layers import is_linear, layers_of
 from initviz._core.parameters import weights_and_biases
-from initviz.initializers import SCHEMES, fans, scheme, unit_noise
+from initviz.initializers import SCHEMES, fans, get_scheme, unit_noise
 from initviz.initializers._draws import CUT_STD
 from initviz.initializers._schemes import ALIASES
 
@@ -230,8 +230,8 @@ def test_entries_are_complete(name):
 
 def test_aliases_name_schemes():
     assert set(ALIASES.values()) <= set(SCHEMES)
-    assert scheme("glorot_uniform") is SCHEMES["xavier_uniform"]
-    assert scheme("kaiming_normal") is SCHEMES["he_normal"]
+    assert get_scheme("glorot_uniform") is SCHEMES["xavier_uniform"]
+    assert get_scheme("kaiming_normal") is SCHEMES["he_normal"]
 
 
 # init_ -------------------------------------------------------------------------------------------------------------------

@@ -5,12 +5,14 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from pictures import mark, marks
 from torch import nn
 
 import initviz as iv
 from initviz.experiments import _symmetry as symmetry
 from initviz.initializers import unit_noise
-from initviz.plots import SymmetryFigure, filters, parting
+from initviz.plots import filters, parting, png, symmetry_figure
+from initviz.plots._figure import Heat, Line
 from initviz.training import batch_index
 
 SHORT = {"steps": 60, "every": 20}
@@ -135,19 +137,20 @@ def test_wrong_rows_are_named():
 def test_the_picture_shows_the_numbers():
     settings = {"seeds": 1, "depth": 2, **SHORT}
     trace, single = symmetry.train(0.5, width=8, keep_weights=True, **settings), symmetry.one_neuron(8, **settings)
-    picture = SymmetryFigure()
-    picture.update(trace, single, 41, "a title")
-    np.testing.assert_array_equal(picture.image.get_array(), trace.weights[0][0, 0, 2])
-    assert "step 40" in picture.weights.get_title(loc="left")
-    np.testing.assert_array_equal(picture.lines[1].get_ydata(), trace.distinct[0, 0, :, 1])
-    np.testing.assert_array_equal(picture.wide.get_ydata(), trace.loss[0, 0])
-    np.testing.assert_array_equal(picture.single.get_ydata(), single.loss[0, 0])
-    assert [line.get_visible() for line in picture.lines] == [True, True, False]
-    assert all(mark.get_xdata() == [40, 40] for mark in picture.marks)
-    assert picture.headline.get_text() == "a title"
-    first = picture.png()
-    picture.update(trace, single, 0)
-    assert first.startswith(b"\x89PNG") and picture.png() != first
+    figure = symmetry_figure(trace, single, 41, "a title")
+    weights, count, loss = figure.panels
+    np.testing.assert_array_equal(mark(weights, Heat, "weight").values, trace.weights[0][0, 0, 2])
+    assert "step 40" in weights.title
+    np.testing.assert_array_equal(mark(count, Line, "layer 2: distinct").y, trace.distinct[0, 0, :, 1])
+    np.testing.assert_array_equal(mark(loss, Line, "this network: loss").y, trace.loss[0, 0])
+    np.testing.assert_array_equal(mark(loss, Line, "one neuron a layer: loss").y, single.loss[0, 0])
+    assert len(marks(count, Line, "layer")) == 2
+    assert all(
+        next(m for m in panel.marks if getattr(m, "lane", False)).x.tolist() == [40, 40] for panel in (count, loss)
+    )
+    assert figure.reason == "a title"
+    first = png(figure)
+    assert first.startswith(b"\x89PNG") and png(symmetry_figure(trace, single, 0)) != first
 
 
 def test_parting_draws_every_size_of_noise_that_parts():

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from pictures import mark
 
 from initviz.experiments import _symmetry as symmetry
+from initviz.plots._figure import Heat
+from initviz.widgets import _symmetry as app
 from initviz.widgets import explore_symmetry
-from initviz.widgets import symmetry as app
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +28,7 @@ def test_steps_are_looked_up_and_seen(explorer, monkeypatch):
     monkeypatch.setattr(symmetry, "one_neuron", None)
     explorer.set(steps=300)
     assert explorer.picture.value != before
-    shown = explorer._figure.image.get_array()
+    shown = mark(explorer.picture.figure, Heat, "weight").values
     np.testing.assert_array_equal(shown, explorer.trace.weights[0][0, 0, 300 // app.EVERY])
     assert "Step 300: " in explorer.words.value and 'role="status"' in explorer.words.value
 

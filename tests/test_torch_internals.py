@@ -193,6 +193,15 @@ def test_whole(monkeypatch, names):
         assert module.whole(alone, [other, weight]) is alone
 
 
+@pytest.mark.parametrize("missing", [False, True])
+def test_norms(monkeypatch, missing):
+    if missing:
+        monkeypatch.delattr(torch, "_foreach_norm")
+    tensors = [torch.full((4,), 1e-30), torch.ones(3, dtype=torch.bfloat16)]
+    found = torch_internals.norms(tensors, torch.float64)
+    assert [norm.item() for norm in found] == pytest.approx([2e-30, 3**0.5], rel=1e-6)
+
+
 @pytest.mark.parametrize("names", [[], ["_post_accumulate_grad_hooks"]])
 def test_an_optimizer_in_the_backward_pass_changes_nothing(monkeypatch, names):
     weight = nn.Parameter(torch.ones(2))

@@ -12,12 +12,13 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 import initviz as iv
+from initviz._core.statistics import sample_std
 from initviz.datasets import curves, mnist1d_large, textures
 from initviz.datasets._source_tasks import random_curves
 from initviz.models import FOLDER, signal_cnn
 from initviz.models._checkpoint import load_safetensors_
 from initviz.tools import _pretrain as pretrain
-from initviz.training import TransferResult, evaluating, in_words, spread
+from initviz.training import TransferResult, evaluating, in_words
 from initviz.training._transfer import features
 
 study_module = import_module("initviz.experiments._transfer_study")  # the package has a function of this name
@@ -78,10 +79,12 @@ def test_the_accuracy_on_the_card_is_measured_again(name):
     assert again > 5 / iv.card(name).n_classes
 
 
-def test_the_command_makes_the_same_file_twice(tmp_path, capsys):
+def test_the_command_makes_the_same_file_twice(tmp_path, monkeypatch, capsys):
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
-        pretrain.main(["textures-cnn", "--steps", "4", "--folder", str(tmp_path / folder)])
+    monkeypatch.chdir(tmp_path / "b")
+    pretrain.main(["textures-cnn", "--steps", "4", "--folder", str(tmp_path / "a")])
+    pretrain.main(["textures-cnn", "--steps", "4"])  # here, never into the package
     for name in ("textures-cnn.safetensors", "textures-cnn.json"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
     card = json.loads((tmp_path / "a" / "textures-cnn.json").read_text())
@@ -268,7 +271,7 @@ def test_with_five_labels_a_related_source_beats_random_by_more_than_the_spread(
     study = iv.transfer_study("curves-cnn")
     for strategy in ("frozen", "fine_tuned", "head_first"):
         margin = study.margin(strategy, 5)
-        spreads = spread(study.final(strategy, 5)), spread(study.final("random", 5)), spread(margin)
+        spreads = sample_std(study.final(strategy, 5)), sample_std(study.final("random", 5)), sample_std(margin)
         assert margin.min() > 0 and margin.mean() > 2 * max(spreads), strategy
 
 
@@ -282,7 +285,7 @@ def test_an_unrelated_source_does_not_help_and_hurts_where_it_is_frozen():
     study = iv.transfer_study("textures-cnn")
     for labels in study.labels:
         margin = study.margin("fine_tuned", labels)
-        assert margin.mean() < spread(study.final("random", labels)) + spread(margin), labels
+        assert margin.mean() < sample_std(study.final("random", labels)) + sample_std(margin), labels
     assert study.margin("frozen", 50).max() < -0.1 and study.margin("frozen", 500).max() < -0.2
 
 

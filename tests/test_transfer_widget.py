@@ -4,12 +4,14 @@ from importlib import import_module
 
 import numpy as np
 import pytest
+from pictures import mark, marks, words
 
 import initviz as iv
 from initviz.experiments._transfer_study import LABELS
-from initviz.plots import TransferFigure
+from initviz.plots import png, transfer_figure
+from initviz.plots._figure import Band, Line
 from initviz.plots._transfer import LOOKS
-from initviz.training import TransferResult, in_words
+from initviz.training import STRATEGIES, TransferResult, in_words
 from initviz.widgets import explore_transfer
 
 PNG = b"\x89PNG"
@@ -30,7 +32,7 @@ def own():
 
 def test_it_starts_with_five_labels_fine_tuned_from_the_related_source(explorer):
     study = iv.transfer_study("curves-cnn")
-    assert explorer.result is study and bytes(explorer.picture.value).startswith(PNG)
+    assert explorer.result is study and explorer.still().startswith(PNG)
     assert repr(explorer) == explorer.summary() == f"Transfer explorer: {in_words(study, 5, 'fine_tuned')}"
     assert explorer.summary().endswith(f"({len(study.seeds)} seeds).")
 
@@ -47,16 +49,17 @@ def test_every_control_changes_the_picture_and_the_words(explorer):
 
 def test_the_curves_are_the_means_of_the_study(explorer):
     explorer.set(labels=50, strategy="frozen", source="curves-cnn")
-    study, figure = explorer.result, explorer._figure
-    np.testing.assert_allclose(figure.lines["frozen"][1].get_ydata(), study.curve("frozen", 50).mean(axis=0))
-    np.testing.assert_allclose(figure.lines["random"][1].get_ydata(), study.curve("random", 50).mean(axis=0))
-    assert not len(figure.lines["fine_tuned"][1].get_ydata())
+    study = explorer.result
+    by_labels, by_step = explorer.picture.figure.panels
+    lines = {name: f"{STRATEGIES[name].label}: accuracy" for name in LOOKS}
+    for name in ("frozen", "random"):
+        np.testing.assert_allclose(mark(by_step, Line, lines[name]).y, study.curve(name, 50).mean(axis=0))
+    assert not marks(by_step, Line, lines["fine_tuned"])
     for name in LOOKS:
-        by_labels = [study.final(name, labels).mean() for labels in LABELS]
-        np.testing.assert_allclose(figure.lines[name][0].get_ydata(), by_labels)
-    band = figure.bands["frozen"][1].get_paths()[0].vertices
-    spread = study.curve("frozen", 50).std(axis=0, ddof=1)
-    np.testing.assert_allclose(np.ptp(band[:, 1][band[:, 0] == study.steps[-1]]), 2 * spread[-1])
+        expected = [study.final(name, labels).mean() for labels in LABELS]
+        np.testing.assert_allclose(mark(by_labels, Line, lines[name]).y, expected)
+    band = next(m for m in by_step.marks if isinstance(m, Band) and m.role == LOOKS["frozen"][0])
+    np.testing.assert_allclose(band.high - band.low, 2 * study.curve("frozen", 50).std(axis=0, ddof=1))
 
 
 def test_nothing_is_trained_while_a_control_moves(explorer, monkeypatch):
@@ -72,7 +75,7 @@ def test_every_control_has_a_tooltip_and_a_label(explorer):
 def test_the_page_without_a_kernel_has_picture_and_words(explorer):
     bundle = explorer._repr_mimebundle_()
     assert bundle["image/png"] and bundle["text/plain"] == explorer.summary()
-    assert explorer.still() == explorer.still() != explorer.picture.value  # it has the sentence too
+    assert explorer.still() == explorer.still() != explorer.picture.png()  # it has the sentence too
 
 
 def test_a_result_of_ones_own(own):
@@ -85,7 +88,7 @@ def test_a_result_of_ones_own(own):
 
 def test_pictures_for_a_notebook(own):
     figure = iv.plots.transfer(own, 5, "frozen", "A title.")
-    assert repr(figure) == "<Figure size 1280x520 with 2 Axes>" and "A title." in [t.get_text() for t in figure.texts]
+    assert repr(figure) == "<Figure size 1280x517 with 2 Axes>" and "A title." in [t.get_text() for t in figure.texts]
     figure = iv.plots.transfer_curves(own, 50)
     np.testing.assert_allclose(figure.axes[0].lines[1].get_ydata(), own.curve("frozen", 50).mean(axis=0))
     assert repr(figure) == "<Figure size 1280x460 with 1 Axes>" and "50 labels" in figure.axes[0].get_title("left")
@@ -99,10 +102,10 @@ def test_pictures_for_a_notebook(own):
 
 
 def test_a_strategy_that_was_not_measured_has_no_line(own):
-    figure = TransferFigure()
-    figure.update(own, 5, "frozen")
-    assert not figure.keys["head_first"].get_visible() and figure.keys["random"].get_visible()
-    assert figure.png().startswith(PNG)
+    figure = transfer_figure(own, 5, "frozen")
+    labels = " ".join(words(figure.panels[0]))
+    assert STRATEGIES["head_first"].label not in labels and STRATEGIES["random"].label in labels
+    assert png(figure).startswith(PNG)
 
 
 @pytest.mark.parametrize(

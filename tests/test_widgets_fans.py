@@ -1,10 +1,6 @@
 """The fans and the rectifier explorer: each control moves the numbers and the picture, and words say what is seen."""
 
-import io
-
-import numpy as np
 import pytest
-from PIL import Image
 
 import initviz as iv
 from initviz.experiments import FAN_CHOICES, LAYERS, RECIPES
@@ -18,10 +14,6 @@ OTHER = {
 APPS = {"fans": iv.explore_fans, "relu": lambda **s: iv.explore_relu(**({"width": 32, "depth": 5} | s))}
 
 
-def pixels(png):
-    return np.asarray(Image.open(io.BytesIO(png)))
-
-
 @pytest.mark.parametrize("app", APPS)
 def test_every_control_has_a_tooltip_and_moves_the_picture(app):
     explorer = APPS[app]()
@@ -30,7 +22,7 @@ def test_every_control_has_a_tooltip_and_moves_the_picture(app):
         assert explorer.controls[name].tooltip and explorer.controls[name].description
         before, words = explorer.picture.value, explorer.summary()
         explorer.controls[name].value = value
-        assert (pixels(before) != pixels(explorer.picture.value)).any(), name
+        assert before != explorer.picture.value, name
         assert explorer.summary() != words
 
 

@@ -5,13 +5,15 @@ import math
 import numpy as np
 import pytest
 import torch
+from pictures import mark, marks, words
 
 import initviz as iv
 from initviz.experiments import _widths as module
 from initviz.experiments import factor_curve, width_spread
 from initviz.experiments._widths import std_at
 from initviz.initializers import unit_noise
-from initviz.plots import WidthsFigure
+from initviz.plots import png, widths_figure
+from initviz.plots._figure import Line, Words
 from initviz.theory import chi
 from initviz.theory._dense import variance_map
 
@@ -114,27 +116,26 @@ def test_wrong_arguments_are_named(arguments, words):
 
 def test_the_picture_shows_the_numbers():
     spread, curve = width_spread(HE, depth=5), factor_curve("relu", 5)
-    picture = WidthsFigure()
-    picture.update(spread, curve, 64, "a title")
-    drawn = [line.get_ydata() for line in picture.spread.lines]
-    for row in range(6):
-        np.testing.assert_allclose(drawn[2 * row], np.log10(spread.measured[row]))
-        np.testing.assert_allclose(drawn[2 * row + 1], np.log10(spread.theory[row]))
-    assert {text.get_text() for text in picture.spread.texts} == {"32", "64", "128", "256", "512", "1024"}
-    np.testing.assert_allclose(picture.chosen.get_data(), [[6], [np.log10(HE)]])
-    x, y = picture.edge.get_data()
-    np.testing.assert_allclose(10**y * np.sqrt(2**x), np.sqrt(2), rtol=0.08)  # relu keeps its scale at sigma_w^2 = 2
-    assert picture.headline.get_text() == "a title"
-    first = picture.png()
-    picture.update(
-        width_spread(HE, depth=5, way="preactivation_gradient"), factor_curve("relu", 5, "preactivation_gradient"), 128
-    )
-    assert picture.png() != first and len(picture.spread.lines) == 12
+    figure = widths_figure(spread, curve, 64, "a title")
+    left, plane, _ = figure.panels
+    for row, width in enumerate(spread.widths):
+        np.testing.assert_array_equal(mark(left, Line, f"width {width}: rms").y, spread.measured[row])
+        np.testing.assert_array_equal(mark(left, Line, f"width {width}: theory").y, spread.theory[row])
+    assert {"32", "64", "128", "256", "512", "1024"} <= set(words(left))
+    ring = next(m for m in plane.marks if isinstance(m, Line) and m.marker == "ring")
+    np.testing.assert_allclose([ring.x, ring.y], [[6], [HE]])
+    edge = next(m for m in plane.marks if isinstance(m, Line) and m.dash)
+    np.testing.assert_allclose(
+        edge.y * np.sqrt(2**edge.x), np.sqrt(2), rtol=0.08
+    )  # relu keeps its scale at sigma_w^2 = 2
+    assert figure.reason == "a title"
+    way = "preactivation_gradient"
+    other = widths_figure(width_spread(HE, depth=5, way=way), factor_curve("relu", 5, way), 128)
+    assert png(other) != png(figure) and len(marks(other.panels[0], Line)) == 12
 
 
 def test_labels_of_lines_that_meet_are_apart():
-    picture = WidthsFigure()
-    picture.update(width_spread(HE, rule="fan_in"), factor_curve("relu", 10), 64)
-    low, high = picture.spread.get_ylim()
-    places = np.sort([text.get_position()[1] for text in picture.spread.texts])
-    assert np.diff(places).min() > 0.05 * (high - low) and places[-1] <= high
+    figure = widths_figure(width_spread(HE, rule="fan_in"), factor_curve("relu", 10), 64)
+    (labels,) = [m for m in figure.panels[0].marks if isinstance(m, Words)]
+    places = np.sort(labels.y)
+    assert np.diff(places).min() > 0.05 and places[-1] <= 1

@@ -35,7 +35,7 @@ def batch_size(x: Any) -> int:
     return len(tensors[0]) if tensors[0].dim() else 1
 
 
-def own_batch(x: Any, device: torch.device) -> Any:
+def copy_batch(x: Any, device: torch.device) -> Any:
     """A copy of the batch's tensors on a device, so that a model that writes into its input leaves the batch alone."""
 
     def own(leaf: Any) -> Any:

@@ -43,7 +43,10 @@ def weights_and_biases(model: nn.Module) -> tuple[list[Weight], list[Left]]:
         raise TypeError(f"model: got {type(model).__name__}; it takes a torch.nn.Module")
     modules = list(model.named_modules())
     embedded = {
-        id(p): (name, m) for name, m in modules if isinstance(m, EMBEDDINGS) for p in own_parameters(m).values()
+        id(p): (name, m)
+        for name, m in reversed(modules)
+        if isinstance(m, EMBEDDINGS)
+        for p in own_parameters(m).values()
     }
     seen: set[int] = set()
     weights: list[Weight] = []

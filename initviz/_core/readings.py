@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from initviz._core.statistics import FEW, TensorStats, even_step, flat_values, nothing, rms, tensor_stats
+from initviz._core.torch_internals import norms
 
 T = TypeVar("T")
 
@@ -74,13 +75,13 @@ class Readings:
         self._stats.append((reading, group, group.add(values, flat)))
         return reading
 
-    def rms(self, tensor: Tensor) -> Reading[float]:
-        """The root mean square of all values of a floating tensor."""
-        if not self._waits(tensor):
-            return Reading(rms(tensor))
-        values = flat_values(tensor)
-        norm = torch.linalg.vector_norm(values, dtype=_wide(tensor.device))
-        return self.of(norm, lambda norm: float(norm) / math.sqrt(max(values.numel(), 1)))
+    def rms(self, tensors: Sequence[Tensor]) -> list[Reading[float]]:
+        """The root mean square of all values of each floating tensor."""
+        if not any(map(self._waits, tensors)):
+            return [Reading(rms(tensor)) for tensor in tensors]
+        values = list(map(flat_values, tensors))
+        found = norms(values, min((_wide(v.device) for v in values), key=lambda dtype: dtype.itemsize))
+        return [self.of(norm, partial(_mean_root, v.numel())) for norm, v in zip(found, values)]
 
     def of(self, tensor: Tensor, make: Callable[[np.ndarray], T]) -> Reading[T]:
         """`make` of the float64 array that a small real tensor is. The tensor is kept until `read`: no one may write into it."""
@@ -245,6 +246,10 @@ class _Group:
             nonfinite=1 - finite / count,
             hist=hist,
         )
+
+
+def _mean_root(count: int, norm: np.ndarray) -> float:
+    return float(norm) / math.sqrt(max(count, 1))
 
 
 @lru_cache

@@ -9,7 +9,6 @@ from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
-from itertools import chain
 from types import ModuleType
 from typing import Any
 
@@ -32,36 +31,39 @@ def restored(model: nn.Module, parameters: list[nn.Parameter], seed: int | None 
     """
     with random_states({p.device for p in parameters}, seed), uncompiled(), _hooked_paths():
         found = [_Found(module) for module in model.modules()]
-        gradients = [(p, p.grad, p.requires_grad, put_gradient_hooks_aside(p)) for p in parameters]
+        gradients = [(p, p.grad, p.requires_grad, p.dtype, put_gradient_hooks_aside(p)) for p in parameters]
         try:
             for parameter, *_ in gradients:
                 parameter.grad = None
             yield
         finally:
-            _every(
-                chain(
-                    chain.from_iterable(module.steps() for module in found),
-                    (partial(_put_back_gradient, *gradient) for gradient in gradients),
-                )
-            )
+            problems: list[Exception] = []
+            for module in found:
+                module.restore(problems)
+            _every(_put_back_gradient, gradients, problems)
+            if problems:
+                raise problems[0]
 
 
-def _every(steps: Iterable[Callable[[], Any]]) -> None:
-    """Take every step, also if one fails. The first error is raised after the last step."""
-    problem: Exception | None = None
-    for step in steps:
+def _every(step: Callable[..., Any], items: Iterable[tuple[Any, ...]], problems: list[Exception]) -> None:
+    """Take the step for every item, also if it fails for one; errors are written down."""
+    for item in items:
         try:
-            step()
+            step(*item)
         except Exception as error:
-            problem = problem or error
-    if problem is not None:
-        raise problem
+            problems.append(error)
 
 
 def _put_back_gradient(
-    parameter: nn.Parameter, gradient: Tensor | None, requires_grad: bool, put_hooks_back: Callable[[], Any]
+    parameter: nn.Parameter,
+    gradient: Tensor | None,
+    requires_grad: bool,
+    dtype: torch.dtype,
+    put_hooks_back: Callable[[], Any],
 ) -> None:
     try:
+        if parameter.dtype != dtype:  # a gradient is of its parameter's type
+            parameter.data = parameter.data.to(dtype)
         parameter.requires_grad_(requires_grad)
         parameter.grad = gradient
     finally:
@@ -79,7 +81,14 @@ class Kept:
             self._copies[id(parameter)] = parameter, _Values(parameter)
 
     def restore(self) -> None:
-        _every(values.put_back for parameter, values in self._copies.values() if not _emptied(parameter))
+        problems: list[Exception] = []
+        _every(
+            _Values.put_back,
+            ((values,) for parameter, values in self._copies.values() if not emptied(parameter)),
+            problems,
+        )
+        if problems:
+            raise problems[0]
 
 
 _CONTAINERS = {dict, OrderedDict, defaultdict, Counter, list, set, deque}
@@ -94,11 +103,13 @@ class _Found:
         self.module = module
         self.attributes = dict(vars(module))
         self.contents: list[tuple[Any, Any]] = []
-        self.empty: list[Any] = []
-        self.tensors: list[_Values] = []
+        self.empty: list[tuple[Any]] = []
+        self.parameters = own_parameters(module)
+        self.tensors: list[tuple[_Values]] = []
         self.states: list[tuple[Callable[[Any], Any], Any]] = []
-        values, met = list(self.attributes.values()), set()
-        for value in values:
+        values, met = deque(self.attributes.values()), set()
+        while values:
+            value = values.popleft()
             kind = type(value)
             if kind in _ATOMS or id(value) in met:
                 continue
@@ -108,12 +119,12 @@ class _Found:
                     self.contents.append((value, value.copy()))
                     values.extend(value.values() if isinstance(value, dict) else value)
                 else:
-                    self.empty.append(value)
+                    self.empty.append((value,))
             elif kind is tuple:
                 values.extend(value)
             elif isinstance(value, Tensor):
                 if not (value.requires_grad or isinstance(value, nn.Parameter)):
-                    self.tensors.append(_Values(value))
+                    self.tensors.append((_Values(value),))
             elif kind is np.ndarray and value.flags.writeable:
                 self.states.append((partial(np.copyto, value), value.copy()))
             elif kind is torch.Generator:
@@ -121,33 +132,34 @@ class _Found:
             elif kind is np.random.Generator:
                 self.states.append((partial(setattr, value.bit_generator, "state"), value.bit_generator.state))
 
-    def steps(self) -> Iterator[Callable[[], Any]]:
-        """What to do to restore it, each step by itself."""
-        yield self.put_back_attributes
-        for container in self.empty:
-            if container:
-                yield container.clear
-        for container, content in self.contents:
-            yield partial(self.put_back_content, container, content)
-        for values in self.tensors:
-            yield values.put_back
-        for put_back, state in self.states:
-            yield partial(put_back, state)
+    def restore(self, problems: list[Exception]) -> None:
+        _every(self._put_back_attributes, [()], problems)
+        _every(_empty, self.empty, problems)
+        _every(self._refill, self.contents, problems)
+        _every(_Values.put_back, self.tensors, problems)
+        _every(_call, self.states, problems)
 
-    def put_back_attributes(self) -> None:
+    def _put_back_attributes(self) -> None:
         attributes = vars(self.module)
         if attributes.keys() != self.attributes.keys():
             attributes.clear()
         attributes.update(self.attributes)
 
-    def put_back_content(self, container: Any, content: Any) -> None:
-        if container is own_parameters(self.module) and any(
-            container.get(name) is not p for name, p in content.items()
-        ):
+    def _refill(self, container: Any, content: Any) -> None:
+        if container is self.parameters and [*map(id, container.values())] != [*map(id, content.values())]:
             # a wrapper gave the module other parameters, and may have let go of the memory of these
-            content = {name: container.get(name, p) if _emptied(p) else p for name, p in content.items()}
+            content = {name: container.get(name, p) if emptied(p) else p for name, p in content.items()}
         container.clear()
         (container.extend if hasattr(container, "extend") else container.update)(content)
+
+
+def _empty(container: Any) -> None:
+    if container:
+        container.clear()
+
+
+def _call(function: Callable[[Any], Any], argument: Any) -> None:
+    function(argument)
 
 
 class _Values:
@@ -157,16 +169,16 @@ class _Values:
         self.tensor, self.values = tensor, tensor.detach().clone()
         plain = tensor.layout == torch.strided and type(tensor) in (Tensor, nn.Parameter, nn.Buffer)
         self.data = tensor.data if plain else None
+        self.place = _place(tensor) if plain else ()
         self.held = tensor.untyped_storage().nbytes() if plain else 0
 
     def put_back(self) -> None:
         tensor, data = self.tensor, self.data
         with torch.inference_mode(tensor.is_inference()), torch.no_grad():
-            if data is not None:
+            if data is not None and _place(tensor) != self.place:
                 if data.untyped_storage().nbytes() != self.held:
                     data.untyped_storage().resize_(self.held)
-                if _place(tensor) != _place(data):
-                    tensor.data = data
+                tensor.data = data
             # only if it was changed: a write, even of the same values, would spoil a backward pass that someone has yet to do
             if tensor.layout != torch.strided or not torch.equal(tensor, self.values):
                 tensor.data.copy_(self.values) if isinstance(tensor, nn.Parameter) else tensor.copy_(self.values)
@@ -176,7 +188,7 @@ def _place(tensor: Tensor) -> tuple[Any, ...]:
     return tensor.data_ptr(), tensor.shape, tensor.stride()
 
 
-def _emptied(tensor: Tensor | None) -> bool:
+def emptied(tensor: Tensor | None) -> bool:
     """Whether the memory of its values was let go."""
     return type(tensor) in (Tensor, nn.Parameter) and tensor.numel() > 0 and not tensor.untyped_storage().nbytes()  # type: ignore[union-attr]
 
@@ -233,8 +245,10 @@ def torch_random_states(devices: Collection[torch.device] = (), seed: int | None
                 _seed(seed % 2**63, accelerators)
             yield
         finally:
-            for set_state, arguments in states:
-                set_state(*arguments)
+            problems: list[Exception] = []
+            _every(lambda set_state, arguments: set_state(*arguments), states, problems)
+            if problems:
+                raise problems[0]
 
 
 @contextmanager

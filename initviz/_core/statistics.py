@@ -114,8 +114,12 @@ def tensor_stats(
         exponent = _far_exponent(values.numpy())
         scaled = _times_power_of_2(values, -exponent) if exponent else values
     part = _Sums()
+    if exponent:
+        below, above = (None if bound is None else math.ldexp(bound, -exponent) for bound in flat)
+    else:
+        below, above = flat
     for block in _blocks(scaled):
-        part.add(block, *(None if bound is None else math.ldexp(bound, -exponent) for bound in flat))
+        part.add(block, below, above)
     if part.finite == 0:
         return nothing(count, np.zeros(bins))
     return TensorStats(
@@ -148,7 +152,7 @@ class _Sums:
 
     def add(self, values: np.ndarray, below: float | None, above: float | None) -> None:
         low, high = float(np.minimum.reduce(values)), float(np.maximum.reduce(values))
-        if not math.isfinite(high - low) and not (math.isfinite(low) and math.isfinite(high)):
+        if not (math.isfinite(low) and math.isfinite(high)):
             values = values[np.isfinite(values)]
             if not len(values):
                 return
@@ -272,7 +276,7 @@ def _histogram(values: Tensor, part: _Sums, bins: int, sample: int) -> np.ndarra
         if len(numbers) < min(FEW, sample) and found < values.numel():  # nearly all are zero: look at the others alone
             numbers = _even_sample(values[values != 0], sample)
     numbers -= part.low
-    numbers *= 1 / (part.high - part.low)
+    numbers /= part.high - part.low
     numbers *= bins
     counts = np.bincount(numbers.astype(np.int64), minlength=bins + 1)
     counts[bins - 1] += counts[bins]  # the last cell is closed: it holds the maximum
@@ -301,6 +305,8 @@ def even_step(count: int, sample: int) -> int:
 
 def variance(tensor: Tensor) -> float:
     """Population variance of all values of a floating tensor, as exact as in `tensor_stats`; NaN if one of them is NaN or infinite."""
+    if tensor.device.type not in ("cpu", "mps"):
+        return tensor.detach().double().var(correction=0).item()
     stats = tensor_stats(tensor, bins=1, sample=1)
     return math.nan if stats.nonfinite else stats.std**2
 
@@ -308,6 +314,11 @@ def variance(tensor: Tensor) -> float:
 def mean_square(tensor: Tensor) -> float:
     """Mean of the squares of all values, in float64; NaN or infinite if one of them is."""
     return tensor.detach().double().square().mean().item()
+
+
+def sample_std(values: np.ndarray) -> float:
+    """The sample's standard deviation (over n - 1); 0 for a single value."""
+    return float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
 
 
 def rms(tensor: Tensor) -> float:

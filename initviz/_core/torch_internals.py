@@ -151,6 +151,14 @@ def whole(tensor: Tensor, parameters: Iterable[nn.Parameter]) -> Tensor:
         return next((p for p in parameters if p.untyped_storage().data_ptr() == memory), tensor)
 
 
+def norms(tensors: list[Tensor], dtype: torch.dtype) -> list[Tensor]:
+    """The square root of each tensor's sum of squares, summed in `dtype`; on a GPU all together take few launches."""
+    try:
+        return list(torch._foreach_norm(tensors, 2, dtype=dtype))
+    except (AttributeError, TypeError, RuntimeError):  # one after the other
+        return [torch.linalg.vector_norm(tensor, dtype=dtype) for tensor in tensors]
+
+
 def put_gradient_hooks_aside(parameter: nn.Parameter) -> Callable[[], Any]:
     """Put aside the user's hooks on its finished gradient (`register_post_accumulate_grad_hook`). What is returned puts them back."""
     try:

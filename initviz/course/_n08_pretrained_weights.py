@@ -7,10 +7,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from initviz._core.statistics import sample_std
 from initviz.course._kit import Choice, Exercise, Question, Unanswered, Wrong, call, number, seeded
 from initviz.experiments import transfer_study
 from initviz.models import signal_cnn
-from initviz.training import STRATEGIES, spread
+from initviz.training import STRATEGIES
 
 ALLOWED_GAP = 0.035
 """How far below the best measured accuracy a chosen strategy may be: somewhat more than the spreads of the study."""
@@ -188,13 +189,13 @@ def _margin(answer: Any) -> None:
     if abs(mean - values.mean()) > 1e-3:
         raise Wrong(f"the mean margin is not {mean:.3f}: take the difference seed by seed, then its mean.")
     unpaired = (study.final("fine_tuned", 50).var(ddof=1) + study.final("random", 50).var(ddof=1)) ** 0.5
-    if abs(std - unpaired) < 1e-4 and abs(unpaired - spread(values)) > 2e-4:
+    if abs(std - unpaired) < 1e-4 and abs(unpaired - sample_std(values)) > 2e-4:
         raise Wrong(
             "the spread treats the two as independent; runs of one seed share their labels, so take the spread of the differences."
         )
     if abs(std - values.std()) < 1e-5:
         raise Wrong("the spread divides by the number of seeds; a sample's divides by one less (ddof=1).")
-    if abs(std - spread(values)) > 1e-4:
+    if abs(std - sample_std(values)) > 1e-4:
         raise Wrong(
             f"the mean is right; the spread is not {std:.4f}: the sample standard deviation of the differences."
         )

@@ -10,8 +10,7 @@ import pandas as pd
 
 from initviz.course._kit import Choice, Exercise, Question, Unanswered, Wrong, call, number
 from initviz.experiments import cells, compare
-from initviz.initializers import ACTIVATIONS
-from initviz.initializers import scheme as scheme_named
+from initviz.initializers import ACTIVATIONS, get_scheme
 
 QUESTIONS = {
     "sigmoid": Question(
@@ -119,7 +118,7 @@ def _judge_choose(answer: Any) -> None:
     for (name, depth), here in table.groupby(["activation", "depth"], sort=False):
         chosen = call(answer, name, int(depth))
         try:
-            scheme = scheme_named(chosen).name
+            scheme = get_scheme(chosen).name
         except (TypeError, ValueError) as error:
             raise Wrong(f"for {name} and {depth} layers it gives {chosen!r}: {error}") from None
         if scheme == "lsuv":

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from initviz.course._kit import Choice, Exercise, Question, Wrong, call, close, number
-from initviz.initializers import activation as activation_named
+from initviz.initializers import get_activation
 from initviz.theory import critical_sigma_w, second_moment, slope_second_moment
 
 QUESTIONS = {
@@ -117,12 +117,12 @@ QUESTIONS = {
 
 def _at(activation: str, q: float) -> float:
     """The sigma_w at which chi is 1 if the second moment is q."""
-    return float(1 / np.sqrt(slope_second_moment(activation_named(activation), np.array(q))))
+    return float(1 / np.sqrt(slope_second_moment(get_activation(activation), np.array(q))))
 
 
 def _kept(activation: str, sigma_b: float) -> float:
     """The sigma_w at which q* is 1."""
-    return float(np.sqrt((1 - sigma_b**2) / second_moment(activation_named(activation), np.array(1.0))))
+    return float(np.sqrt((1 - sigma_b**2) / second_moment(get_activation(activation), np.array(1.0))))
 
 
 EDGE_MISTAKES: list[tuple[Callable[[str, float], float], str]] = [

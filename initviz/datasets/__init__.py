@@ -1,6 +1,6 @@
 """Small data sets that need no download."""
 
-from initviz.datasets._classification import DATASETS, Data, check_data, dataset, digits, gaussian, mnist1d
+from initviz.datasets._classification import DATASETS, Data, check_data, digits, gaussian, get_dataset, mnist1d
 from initviz.datasets._source_tasks import curves, mnist1d_large, textures
 
 __all__ = [
@@ -8,9 +8,9 @@ __all__ = [
     "Data",
     "check_data",
     "curves",
-    "dataset",
     "digits",
     "gaussian",
+    "get_dataset",
     "mnist1d",
     "mnist1d_large",
     "textures",

@@ -168,7 +168,7 @@ DATASETS: dict[str, Callable[..., Data]] = {"digits": digits, "gaussian": gaussi
 """Every data set by name."""
 
 
-def dataset(name: str, seed: int = 0, device: str | torch.device | None = None) -> Data:
+def get_dataset(name: str, seed: int = 0, device: str | torch.device | None = None) -> Data:
     """The data set called `name`, one of DATASETS, with this `seed` on this `device` (see `digits`).
 
     Raises:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import html
 import math
+import warnings
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
@@ -14,10 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from initviz._core.arguments import several
+from initviz._core.progress import LOG
 from initviz._core.restore import random_states
 from initviz.diagnosis._cures import Cure, cures
 from initviz.diagnosis._remedies import between, suited_variance
-from initviz.diagnosis._verdict import KINDS, Verdict, verdict
+from initviz.diagnosis._verdict import DEAD, KINDS, RATIO, Verdict, verdict
 from initviz.initializers import ACTIVATIONS
 from initviz.inspection import LayerStats, Report, loss_on, probe
 
@@ -61,7 +63,7 @@ class Diagnosis:
         names = [f"{n} ({self.report.reached[n - 1].name})" for n in self.verdict.layers]
         if names:
             shown = names if len(names) <= 6 else [*names[:3], "...", names[-1]]
-            page.append(("layers at fault", ", ".join(shown)))
+            page.append(("layers at fault", f"{', '.join(shown)}: {_at_fault(self.verdict.kind)}"))
         if self.cause:
             page.append(("likely cause", self.cause))
         if self.remedy:
@@ -99,6 +101,22 @@ class Diagnosis:
         return f'<table style="font-size:15px; line-height:1.4">{"".join(rows)}</table>'
 
 
+_AT_FAULT = {
+    "vanishing": f"those where the signal is under 1/{RATIO:.0f} of what it is where it starts",
+    "exploding": f"those where the signal is more than {RATIO:.0f} times what it is where it starts",
+    "saturated": "those that are on the flat part of their function",
+    "dead": f"those with at least {DEAD:.0%} of their units at zero",
+    "symmetric": "those whose units are all alike",
+    "non-finite": "those with NaN or infinite values",
+}
+"""Which layers a verdict of this kind counts as at fault."""
+
+
+def _at_fault(kind: str) -> str:
+    which = _AT_FAULT.get(kind, "those in which it was found")
+    return f"{which} (number in the order of the forward pass, and module)"
+
+
 def diagnose(
     model: nn.Module,
     x: Any,
@@ -121,6 +139,7 @@ def diagnose(
     Raises:
         TypeError, ValueError: as `initviz.probe`.
     """
+    LOG.info("probing %s, %s parameters", type(model).__name__, f"{sum(p.numel() for p in model.parameters()):,}")
     report = probe(model, x, y, loss=loss, seed=seed)
     found = verdict(report)
     parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
@@ -129,12 +148,13 @@ def diagnose(
         return Diagnosis(*page, "", "", None, None)
     tried, before = 0, None
     for cure in cures(model, report, found, x):
+        LOG.info("%s; trying %s on a copy", found.kind, cure.code)
         try:
             patient, batch, target = _cured(cure, model, x, y, seed)
             after = probe(patient, batch, target, loss=loss, seed=seed)
             judged = verdict(after)
-        except (RuntimeError, TypeError, ValueError, NotImplementedError, AttributeError):
-            continue  # a line that this model can't take
+        except (AssertionError, RuntimeError, TypeError, ValueError, NotImplementedError, AttributeError):
+            continue  # a line that this model can't take, or a model that can't be copied (FSDP2)
         tried += 1
         if judged.kind != "stable":
             continue
@@ -148,7 +168,9 @@ def diagnose(
 
 def _cured(cure: Cure, model: nn.Module, x: Any, y: Any, seed: int) -> tuple[nn.Module, Any, Any]:
     """A copy of the model, and the batch, after the line; what it draws begins at `seed`."""
-    with random_states({p.device for p in model.parameters() if not p.is_cpu}, seed):
+    devices = {p.device for p in model.parameters() if not p.is_cpu}
+    with random_states(devices, seed), warnings.catch_warnings():  # of what it leaves, on a copy that no one sees
+        warnings.simplefilter("ignore")
         return cure.apply(_copy(model), x, y)
 
 

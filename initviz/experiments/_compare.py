@@ -1,7 +1,7 @@
 """The lecture's table of strategies, measured: every scheme with every activation at every depth, started and trained.
 
-`python -m initviz compare` does all the runs of GRID (half an hour on two cores) and writes them to the file that is shipped; the
-functions here read it, or any other table that `initviz.sweep` made.
+`python -m initviz compare` does all the runs of GRID (half an hour on two cores) and writes them to `comparison.csv` in the
+current folder; the functions here read the one that is shipped, or any other table that `initviz.sweep` made.
 """
 
 from __future__ import annotations

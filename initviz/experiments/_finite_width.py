@@ -1,4 +1,4 @@
-"""How far one draw of a deep, narrow network strays: the gradient's squared norm over many draws, for several depths over width.
+"""How far one draw of a deep, narrow network is off: the gradient's squared norm over many draws, for several depths over width.
 
 Take a network h_l = W_l phi(h_{l-1}) + b_l of L layers, all n units wide, with weights of variance sigma_w^2 / n, and send a gradient from
 h_L back to h_0. Each layer multiplies its squared norm by a random factor of mean chi. The logarithms of the factors add up, so the
@@ -25,9 +25,8 @@ from torch import Tensor
 
 from initviz._core.arguments import look_up, real_number, whole_number
 from initviz._core.threads import one_thread
-from initviz.initializers import Activation, unit_noise
-from initviz.initializers import activation as activation_named
-from initviz.theory import Spread, critical_sigma_w, moment_maps
+from initviz.initializers import Activation, get_activation, unit_noise
+from initviz.theory import Fluctuations, critical_sigma_w, moment_maps
 
 RATIOS = tuple(k / 8 for k in range(1, 9))
 WEIGHTS = {"gaussian": "Gaussian", "orthogonal": "orthogonal"}
@@ -121,7 +120,7 @@ def finite_width(
     Raises:
         TypeError, ValueError: an argument that is not as above, or no sigma_w at an activation that has no edge.
     """
-    phi = activation_named(activation)
+    phi = get_activation(activation)
     look_up("weights", weights, WEIGHTS)
     width, draws = whole_number("width", width, least=8), whole_number("draws", draws, least=2)
     sigma_b, seed = real_number("sigma_b", sigma_b), whole_number("seed", seed, least=0)
@@ -184,9 +183,9 @@ def _predicted(
     at = moment_maps(np.ones(1), sizes, phi, variances, biases, norm=False, skip=False, last=1.0)
     log_chi = float(np.log(at.branch[:depth, 0]).sum())
     if weights == "gaussian":
-        spread = Spread(sizes, at.q, at.m, phi, sizes[:-1] * variances, at.branch, False, False, at.along)
-        stray = spread.preactivation_gradient
-        return log_chi + float(stray.mean[0]), float(stray.variance[0])
+        fluctuations = Fluctuations(sizes, at.q, at.m, phi, sizes[:-1] * variances, at.branch, False, False, at.along)
+        log = fluctuations.preactivation_gradient
+        return log_chi + float(log.mean[0]), float(log.variance[0])
     slope2, slope4 = at.m.slope2[:depth, 0], at.m.slope4[:depth, 0]
     variance = float((3 * (slope4 / slope2**2 - 1) / n).sum())
     return log_chi - variance / 2, variance

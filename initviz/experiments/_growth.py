@@ -9,6 +9,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from initviz._core.arguments import seed_numbers
+from initviz._core.statistics import sample_std
 from initviz.inspection import probe
 
 
@@ -63,8 +64,7 @@ def growth(build: Callable[[int], nn.Module], x: Tensor, y: Tensor, seeds: int |
 
 def _words(values: np.ndarray) -> str:
     """Mean and standard deviation over seeds."""
-    spread = values.std(ddof=1) if len(values) > 1 else 0.0
-    return f"{values.mean():+.2f} ± {spread:.2f}".replace("-0.00", "+0.00")
+    return f"{values.mean():+.2f} ± {sample_std(values):.2f}".replace("-0.00", "+0.00")
 
 
 def slopes(moments: np.ndarray) -> np.ndarray:

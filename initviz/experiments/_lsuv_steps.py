@@ -11,7 +11,7 @@ from torch import Tensor
 
 from initviz._core.arguments import look_up, real_number, whole_number
 from initviz._core.devices import pick_device
-from initviz.datasets import DATASETS, Data, dataset
+from initviz.datasets import DATASETS, Data, get_dataset
 from initviz.initializers import ACTIVATIONS, SCHEMES, Activation, LsuvLayer, LsuvTrace, lsuv_, within
 from initviz.models import MLP, NetworkCache
 
@@ -121,7 +121,7 @@ def lsuv_step(settings: LsuvSettings, step: int) -> LsuvStep:
 
 @lru_cache(maxsize=256)
 def _after(settings: LsuvSettings, step: int) -> tuple[LsuvTrace, np.ndarray]:
-    data = dataset(settings.data)
+    data = get_dataset(settings.data)
     x, _ = data.batch(settings.batch, seed=settings.seed)
     net = _network(settings, data)
     trace = lsuv_(

@@ -10,9 +10,9 @@ from torch import Tensor
 from initviz import theory
 from initviz._core.arguments import look_up, real_number, whole_number
 from initviz._core.devices import pick_device
-from initviz.datasets import DATASETS, dataset
+from initviz.datasets import DATASETS, get_dataset
 from initviz.diagnosis import Verdict, verdict
-from initviz.initializers import ACTIVATIONS, SCHEMES, activation, scheme, start_from_batch
+from initviz.initializers import ACTIVATIONS, SCHEMES, get_activation, get_scheme, start_from_batch
 from initviz.inspection import QUANTITIES, Report, probe
 from initviz.models import MLP, NORMALIZATIONS, PRECISIONS, NetworkCache
 
@@ -62,14 +62,14 @@ class Settings:
         look_up("normalization", self.normalization, NORMALIZATIONS)
         look_up("precision", self.precision, PRECISIONS)
         look_up("data", self.data, DATASETS)
-        object.__setattr__(self, "activation", activation(self.activation).name)
-        object.__setattr__(self, "scheme", scheme(self.scheme).name)
+        object.__setattr__(self, "activation", get_activation(self.activation).name)
+        object.__setattr__(self, "scheme", get_scheme(self.scheme).name)
         object.__setattr__(self, "device", str(pick_device(self.device)))
 
     @property
     def label(self) -> str:
         """The settings in a line, defaults left out."""
-        parts = [activation(self.activation).label, scheme(self.scheme).label]
+        parts = [get_activation(self.activation).label, get_scheme(self.scheme).label]
         parts += [f"{self.depth} layers of {self.width}"]
         parts += [f"scale {self.scale:.3g}"] if self.scale != 1 else []
         parts += [f"bias std {self.bias_std:g}"] if self.bias_std else []
@@ -105,8 +105,8 @@ def measure(
     Raises:
         TypeError, ValueError: as `Settings`.
     """
-    settings = changed(settings or Settings(), **changes)
-    data = dataset(settings.data)
+    settings = changed(settings, **changes)
+    data = get_dataset(settings.data)
     x, y = data.batch(settings.batch, seed=settings.seed)
     net = _network(settings, data.n_in, data.n_classes, x)
     report = probe(net, x, y, quantities={"activation", "preactivation_gradient", *quantities})
@@ -116,12 +116,12 @@ def measure(
     return Measurement(settings, report, prediction, verdict(report))
 
 
-def changed(settings: Settings, **changes) -> Settings:
-    """`settings` with some fields changed; an unknown field raises ValueError."""
+def changed(settings: Settings | None, **changes) -> Settings:
+    """`settings`, or the default ones, with some fields changed; an unknown field raises ValueError."""
     known = {field.name: field for field in fields(Settings)}
     for name in changes:
         look_up("settings", name, known)
-    return Settings(**(asdict(settings) | changes))
+    return Settings(**((asdict(settings) if settings else {}) | changes))
 
 
 def _network(settings: Settings, n_in: int, n_out: int, x: Tensor) -> MLP:

@@ -16,8 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from initviz._core.arguments import look_up, whole_number
-from initviz.initializers import SCHEMES, Activation, unit_noise
-from initviz.initializers import activation as activation_named
+from initviz.initializers import SCHEMES, Activation, get_activation, unit_noise
 from initviz.theory import second_moment, slope_second_moment
 
 DISTRIBUTIONS = {"uniform": 0.8, "normal": 2.0}
@@ -100,7 +99,7 @@ def layer_factors(
     """
     n_in, n_out = whole_number("n_in", n_in), whole_number("n_out", n_out)
     samples, seed = whole_number("samples", samples), whole_number("seed", seed, least=0)
-    excess, phi = look_up("distribution", distribution, DISTRIBUTIONS), activation_named(activation)
+    excess, phi = look_up("distribution", distribution, DISTRIBUTIONS), get_activation(activation)
     weight = unit_noise((n_out, n_in), distribution, seed, 0)
     z = unit_noise((samples, n_in), "normal", seed, 1)
     g = unit_noise((samples, n_out), "normal", seed, 2)

@@ -20,8 +20,7 @@ from torch import Tensor
 from initviz._core.arguments import real_number, seed_numbers, whole_number
 from initviz._core.threads import one_thread
 from initviz.datasets import Data, digits
-from initviz.initializers import Activation, unit_noise
-from initviz.initializers import activation as activation_named
+from initviz.initializers import Activation, get_activation, unit_noise
 from initviz.training import batch_index
 
 TOLERANCE = 0.1
@@ -147,7 +146,7 @@ def _train(noise, seeds, depth, width, activation, steps, rates, batch_size, eve
     sizes_of_noise = [real_number("noise", value) for value in np.atleast_1d(noise)]
     seeds = seed_numbers(seeds)
     steps, every = whole_number("steps", steps), whole_number("every", every)
-    phi, data = activation_named(activation), digits() if data is None else data
+    phi, data = get_activation(activation), digits() if data is None else data
     samples, batch_size = len(data.x_train), whole_number("batch_size", batch_size)
     if batch_size > samples:
         raise ValueError(f"batch_size: got {batch_size}; {data.name} has {samples} training samples")

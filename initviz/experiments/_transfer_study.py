@@ -1,6 +1,7 @@
-"""`python -m initviz transfer-study`: measure what the shipped weights are worth, and ship the figures beside them.
+"""`python -m initviz transfer-study`: measure what the shipped weights are worth.
 
-Six seeds, six numbers of labels, four strategies, both sources: some five minutes on one core. `transfer_study(source)` reads them.
+Six seeds, six numbers of labels, four strategies, both sources: some five minutes on one core. `transfer_study(source)` reads
+the figures that ship beside the weights.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m initviz transfer-study", description=(__doc__ or "").splitlines()[0]
     )
-    parser.add_argument("--folder", type=Path, default=FOLDER, help="where to write")
+    parser.add_argument("--folder", type=Path, default=Path(), help="where to write (default: here)")
     parser.add_argument("--seeds", type=int, default=SEEDS, help="how many")
     parser.add_argument("--steps", type=int, default=600, help="updates of a run")
     options = parser.parse_args(arguments)

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from initviz._core.layers import is_linear
-from initviz.initializers import Scheme, fans
-from initviz.initializers import scheme as scheme_named
+from initviz.initializers import Scheme, fans, get_scheme
 
 EDGES = np.linspace(-8, 8, 49)
 """Cells of the histograms, in standard deviations of the fresh draw."""
@@ -51,7 +50,7 @@ def weight_shapes(model: nn.Module, scheme: str | Scheme = "he_normal", seed: in
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"model: got {type(model).__name__}; it takes a torch.nn.Module")
-    rule = scheme_named(scheme)
+    rule = get_scheme(scheme)
     if rule.distribution == "constant":
         raise ValueError(f"scheme: {rule.name} draws nothing to compare with")
     layers = [(n, m) for n, m in model.named_modules() if is_linear(m)]

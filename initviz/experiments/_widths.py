@@ -19,8 +19,7 @@ import torch
 from torch import Tensor
 
 from initviz._core.arguments import look_up, real_number, whole_number
-from initviz.initializers import Activation, DrawCache
-from initviz.initializers import activation as activation_named
+from initviz.initializers import Activation, DrawCache, get_activation
 from initviz.theory import predict, second_moment, slope_second_moment
 
 WIDTHS = (32, 64, 128, 256, 512, 1024)
@@ -114,7 +113,7 @@ def width_spread(
     Raises:
         TypeError, ValueError: an argument that is not as above.
     """
-    phi, std, depth = activation_named(activation), real_number("std", std), whole_number("depth", depth, least=2)
+    phi, std, depth = get_activation(activation), real_number("std", std), whole_number("depth", depth, least=2)
     look_up("way", way, WAYS)
     look_up("distribution", distribution, {"normal": 0, "uniform": 0})
     chosen_at, batch = whole_number("chosen_at", chosen_at), whole_number("batch", batch)
@@ -169,7 +168,7 @@ def factor_curve(
     Raises:
         TypeError, ValueError: an argument that is not as above.
     """
-    phi, depth = activation_named(activation), whole_number("depth", depth, least=2)
+    phi, depth = get_activation(activation), whole_number("depth", depth, least=2)
     look_up("way", way, WAYS)
     sigma = np.geomspace(1e-3, 1e2, 161) if sigma_w is None else np.asarray(sigma_w, dtype=float)
     q, log_chi = sigma**2, np.zeros_like(sigma)

@@ -63,7 +63,7 @@ class ActivationModule(nn.Module):
 
     def __init__(self, activation: str | Activation) -> None:
         super().__init__()
-        self.activation = _activation_named(activation)
+        self.activation = get_activation(activation)
 
     def forward(self, z: Tensor) -> Tensor:
         return self.activation.function(z)
@@ -144,7 +144,7 @@ ALIASES = {
 """Other spellings -> name in ACTIVATIONS."""
 
 
-def activation(name: str | Activation) -> Activation:
+def get_activation(name: str | Activation) -> Activation:
     """The activation called `name` (aliases such as "swish" included).
 
     Raises:
@@ -168,6 +168,3 @@ def leaky_relu(slope: float) -> Activation:
     entry = ACTIVATIONS["leaky_relu"]
     gain = math.sqrt(2 / (1 + slope**2))
     return replace(entry, label=f"Leaky ReLU ({slope:g})", latex=latex, function=function, gain=gain, slope=slope)
-
-
-_activation_named = activation  # under a second name for functions that have an argument called `activation`

@@ -18,7 +18,7 @@ CUT_STD = math.sqrt(1 - CUT * math.sqrt(2 / math.pi) * math.exp(-(CUT**2) / 2) /
 """The standard deviation that the cut leaves: 0.8796."""
 
 
-def one_number(*numbers: int) -> int:
+def combined_seed(*numbers: int) -> int:
     """A seed that torch takes, made of several numbers: near ones give unrelated seeds."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
@@ -51,7 +51,7 @@ def unit_noise(
     kernel, puts the matrix of "delta_orthogonal" at so many places around its centre, where a transposed convolution of that stride
     would leave gaps.
     """
-    generator = torch.Generator().manual_seed(one_number(seed, index))
+    generator = torch.Generator().manual_seed(combined_seed(seed, index))
     draw = torch.empty(shape, device="cpu") if out is None else out
     if distribution == "normal":
         return draw.normal_(generator=generator)

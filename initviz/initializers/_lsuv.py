@@ -17,24 +17,120 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection
 from contextlib import ExitStack
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from initviz._core.arguments import look_up, real_number, several, whole_number
-from initviz._core.batches import batch_size, call, own_batch
+from initviz._core.batches import batch_size, call, copy_batch
+from initviz._core.distributed import refuse_several_ranks
+from initviz._core.extras import pandas
 from initviz._core.layers import Unmeasurable, bare, is_linear, layers_of, refuse_unreadable
 from initviz._core.parameters import weights_and_biases
 from initviz._core.restore import Kept, restored
 from initviz._core.statistics import TensorStats, tensor_stats, variance
 from initviz._core.torch_internals import own_parameters, within_any_torch_func
-from initviz.initializers._lsuv_trace import LsuvLayer, LsuvTrace, within
-from initviz.initializers._schemes import SCHEMES, Scheme
-from initviz.initializers._schemes import scheme as get_scheme
+from initviz.initializers._schemes import SCHEMES, Scheme, get_scheme
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Network = TypeVar("Network", bound=nn.Module)
+
+
+@dataclass(frozen=True)
+class LsuvLayer:
+    """What LSUV did to one layer, or to one call of a layer that is called several times.
+
+    Attributes:
+        name: the layer's path in the model, with "#2", "#3", ... for later calls.
+        kind: its class name.
+        variances: shape (iterations + 1,), the variance of all values of its output (before the activation): as the batch
+            got to it, and after each division of its weight. Empty if the batch never got there.
+        skipped: why its weight was not divided, or None.
+        before, after: the output's statistics at the first and at the last of `variances`, if they were asked for.
+        over_samples: the part of the last variance that is between samples, at a fixed unit and place (the rest is between
+            units), if it was asked for. It is what tells the samples apart.
+    """
+
+    name: str
+    kind: str
+    variances: np.ndarray
+    skipped: str | None = None
+    before: TensorStats | None = None
+    after: TensorStats | None = None
+    over_samples: float = math.nan
+
+    @property
+    def iterations(self) -> int:
+        """How many times its weight was divided."""
+        return max(len(self.variances) - 1, 0)
+
+    @property
+    def variance_before(self) -> float:
+        """Variance of its output as the batch got to it, NaN if it never did."""
+        return float(self.variances[0]) if len(self.variances) else math.nan
+
+    @property
+    def variance_after(self) -> float:
+        """Variance of its output as it is now, NaN if the batch never got to it."""
+        return float(self.variances[-1]) if len(self.variances) else math.nan
+
+
+@dataclass(frozen=True)
+class LsuvTrace:
+    """What `lsuv_` returns.
+
+    Attributes:
+        layers: a `LsuvLayer` for each call of a linear or convolution layer, in the order of the forward pass; then the unreached.
+        tol: how far from 1 a variance could stay.
+        passes: forward passes of the whole model. Beside it, single layers were computed again `recomputed` times.
+    """
+
+    layers: tuple[LsuvLayer, ...]
+    tol: float
+    passes: int = 1
+
+    @property
+    def recomputed(self) -> int:
+        """Number of times that the output of a single layer was computed again: once for each division of a weight."""
+        return sum(layer.iterations for layer in self.layers)
+
+    @property
+    def done(self) -> tuple[LsuvLayer, ...]:
+        """The layers that were not skipped."""
+        return tuple(layer for layer in self.layers if layer.skipped is None)
+
+    @property
+    def missed(self) -> tuple[str, ...]:
+        """Names of the layers that were not skipped and yet are not within `tol` after the last try."""
+        return tuple(layer.name for layer in self.done if not within(layer.variance_after, self.tol))
+
+    def to_frame(self) -> pd.DataFrame:
+        """A table, a row a layer: name, kind, before, after (variances), iterations, skipped."""
+        rows = [
+            {"name": layer.name, "kind": layer.kind, "before": layer.variance_before, "after": layer.variance_after,
+             "iterations": layer.iterations, "skipped": layer.skipped or ""}
+            for layer in self.layers
+        ]  # fmt: skip
+        return pandas().DataFrame(rows)
+
+    def __str__(self) -> str:
+        lines = [f"{'layer':24} {'kind':12} {'variance':>10} {'after':>8} {'tries':>6}"]
+        for layer in self.layers:
+            numbers = f"{layer.variance_before:10.3g} {layer.variance_after:8.3f} {layer.iterations:6d}"
+            lines.append(f"{layer.name:24} {layer.kind:12} {numbers}  {layer.skipped or ''}".rstrip())
+        return "\n".join(
+            [*lines, f"passes of the model: {self.passes}; single layers computed again: {self.recomputed}"]
+        )
+
+
+def within(variance: float, tol: float) -> bool:
+    """Whether |variance - 1| < tol (a variance of exactly 1 always is)."""
+    return abs(variance - 1) < tol or variance == 1
 
 
 def lsuv_(
@@ -81,6 +177,7 @@ def lsuv_(
         ValueError: an empty batch or one that does not fit, a model without a linear or convolution layer or with a lazy one, and
             if `strict` a layer that can't have variance 1.
     """
+    refuse_several_ranks(model, "lsuv_")
     model = bare(model)
     layers: dict[nn.Module, str] = {module: name for module, name in layers_of(model).items() if is_linear(module)}
     if not layers:
@@ -92,17 +189,17 @@ def lsuv_(
     limit = len(layers) if first is None else whole_number("first", first, least=0)
     batch_size(x)
     start = seed if orthonormal else None
-    settler = _Settler(layers, _reasons(model, layers, left_out), tol, max_iter, limit, histograms, start)
+    lsuv = _LsuvPass(layers, _reasons(model, layers, left_out), tol, max_iter, limit, histograms, start)
     parameters = list(model.parameters())
 
     with torch.inference_mode(False), torch.no_grad(), restored(model, parameters, seed), ExitStack() as stack:
-        stack.push(settler.undo)
+        stack.push(lsuv.undo)
         for module in layers:
-            stack.callback(module.register_forward_pre_hook(settler.before).remove)
-            hook = module.register_forward_hook(settler.after, with_kwargs=True, prepend=True)
+            stack.callback(module.register_forward_pre_hook(lsuv.before).remove)
+            hook = module.register_forward_hook(lsuv.after, with_kwargs=True, prepend=True)
             stack.callback(hook.remove)
         try:
-            call(model, own_batch(x, parameters[0].device))
+            call(model, copy_batch(x, parameters[0].device))
         except ValueError as error:
             if "does not require grad" in str(error):
                 raise ValueError(
@@ -110,11 +207,11 @@ def lsuv_(
                     "torch.enable_grad()"
                 ) from error
             raise
-        return settler.trace(strict)
+        return lsuv.trace(strict)
 
 
 def start_from_batch(
-    build: Callable[..., Network], x: Any, *, scheme: str | Scheme, scale: float = 1.0, **settings: Any
+    build: Callable[..., Network], x: Any, /, *, scheme: str | Scheme, scale: float = 1.0, **settings: Any
 ) -> Network:
     """The network of these settings, if `scheme` takes its scale from a batch as well: from `x`.
 
@@ -136,8 +233,8 @@ def start_from_batch(
     return net
 
 
-class _Settler:
-    """The hooks, and what they wrote down."""
+class _LsuvPass:
+    """The hooks of one pass, and what they wrote down."""
 
     def __init__(
         self,
@@ -212,7 +309,7 @@ class _Settler:
         self.write(name, module, variances, None, before, self.stats(output), output)
         return output
 
-    def reason(self, module: nn.Module, weight: Tensor | None, spread: float) -> str | None:
+    def reason(self, module: nn.Module, weight: Tensor | None, output_variance: float) -> str | None:
         """Why this weight is not to be divided now, or None."""
         if module in self.reasons:
             return self.reasons[module]
@@ -221,7 +318,7 @@ class _Settler:
             return "its first call decides" if other is module else f"has the weight of {self.layers[other]}"
         if len(self.decided) >= self.limit:
             return "not yet"
-        if trouble := _trouble(spread):  # a later call may do: a loop begins with a state of zeros
+        if trouble := _trouble(output_variance):  # a later call may do: a loop begins with a state of zeros
             self.failures.setdefault(id(weight), _failure(self.layers[module], trouble))
             return f"its output {trouble}"
         self.failures.pop(id(weight), None)
@@ -288,9 +385,9 @@ def _reasons(model: nn.Module, layers: dict[nn.Module, str], left_out: set[str])
     return reasons
 
 
-def _trouble(spread: float) -> str:
+def _trouble(variance: float) -> str:
     """Why a weight can't be divided by the root of this, or an empty string."""
-    return "has variance 0" if spread == 0 else "" if math.isfinite(spread) else "is not finite"
+    return "has variance 0" if variance == 0 else "" if math.isfinite(variance) else "is not finite"
 
 
 def _failure(name: str, why: str) -> str:

@@ -29,9 +29,8 @@ from initviz._core.layers import refuse_meta_device
 from initviz._core.parameters import Left, Weight, weights_and_biases
 from initviz._core.restore import torch_random_states
 from initviz._core.torch_internals import Convolution, version
-from initviz.initializers._activations import Activation
-from initviz.initializers._activations import activation as activation_named
-from initviz.initializers._draws import Draw, one_number, unit_noise
+from initviz.initializers._activations import Activation, get_activation
+from initviz.initializers._draws import Draw, combined_seed, unit_noise
 
 MODES = {"fan_in": "inputs", "fan_out": "outputs"}
 """Which fan a scheme's formula counts: the inputs, to keep the forward scale, or the outputs in their place, to keep the gradient's.
@@ -74,7 +73,7 @@ class Scheme:
 
     def gain(self, activation: Activation | str | None = None) -> float:
         """The gain used when none is given: 1, or for He's schemes sqrt(2 / (1 + a^2)) with a the slope of a leaky ReLU."""
-        slope = None if activation is None else activation_named(activation).slope
+        slope = None if activation is None else get_activation(activation).slope
         if not self.relu_gain:
             return 1.0
         leaky = slope if slope is not None and 0 < slope < 1 else 0.0
@@ -158,7 +157,7 @@ class Scheme:
         if self.distribution in _MATRICES and not is_plain(layer):  # a matrix for each group
             taps = cast(tuple[int, ...], layer.stride) if layer is not None and is_transposed(layer) else ()
             for group, part in enumerate(by_groups(weight, layer)):
-                unit = unit_noise(tuple(part.shape), self.distribution, one_number(seed, index), group, taps=taps)
+                unit = unit_noise(tuple(part.shape), self.distribution, combined_seed(seed, index), group, taps=taps)
                 part.copy_(std * unit)
             return weight
         unit = draw(tuple(weight.shape), self.distribution, seed, index)
@@ -277,7 +276,7 @@ ALIASES = {
 """PyTorch's, Keras's and short spellings -> name in SCHEMES."""
 
 
-def scheme(name: str | Scheme) -> Scheme:
+def get_scheme(name: str | Scheme) -> Scheme:
     """The scheme called `name` (aliases such as "glorot_uniform" and "kaiming_normal" included).
 
     Raises:
@@ -285,9 +284,6 @@ def scheme(name: str | Scheme) -> Scheme:
         ValueError: unknown name; the message lists the near ones.
     """
     return name if isinstance(name, Scheme) else look_up("scheme", name, SCHEMES, ALIASES)
-
-
-_scheme_named = scheme  # under a second name for functions that have an argument called `scheme`
 
 
 def init_(
@@ -324,7 +320,7 @@ def init_(
     Warns:
         UserWarning: what was left, embeddings and normalization layers apart.
     """
-    rule = _scheme_named(scheme)
+    rule = get_scheme(scheme)
     if rule.data_driven:
         raise ValueError(
             f"scheme: {rule.name!r} takes its scale from a batch x; start with another scheme, then call iv.{rule.name}_(net, x)"
@@ -410,7 +406,7 @@ def _reset_(module: nn.Module, seed: int, number: int) -> list[nn.Parameter]:
     parameters = list(module.parameters())
     kept = [(p, p.detach().clone()) for p in parameters if not p.requires_grad]
     versions = [version(p) for p in parameters]
-    with torch_random_states({p.device for p in parameters}, one_number(seed, 3_000_000 + number)):
+    with torch_random_states({p.device for p in parameters}, combined_seed(seed, 3_000_000 + number)):
         _reset_of(module)()  # type: ignore[misc]
     with torch.no_grad():
         for parameter, values in kept:

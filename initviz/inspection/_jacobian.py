@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from initviz._core.batches import batch_size, own_batch, shape_words
+from initviz._core.batches import batch_size, copy_batch, shape_words
 from initviz._core.restore import restored
 from initviz._core.torch_internals import BatchNorm
 
@@ -53,7 +53,7 @@ def jacobian_singular_values(model: nn.Module, x: Tensor) -> np.ndarray:
         return found.flatten()
 
     with torch.inference_mode(False), restored(model, parameters, seed=0):
-        samples = own_batch(x, place.device).to(place.dtype)
+        samples = copy_batch(x, place.device).to(place.dtype)
         try:
             each = torch.func.vmap(torch.func.jacrev(output), chunk_size=AT_ONCE, randomness="different")
             jacobians = each(samples).detach().flatten(2).double().cpu()

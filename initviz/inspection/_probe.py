@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from initviz._core.arguments import look_up, several, whole_number
-from initviz._core.batches import batch_size, call, first_line, own_batch, rms_of
+from initviz._core.batches import batch_size, call, copy_batch, first_line, rms_of
+from initviz._core.distributed import process_group, resharded
 from initviz._core.layers import bare, layers_of
 from initviz._core.outputs import real_tensors
 from initviz._core.readings import Readings
@@ -25,6 +26,7 @@ from initviz._core.torch_internals import BatchNorm
 from initviz.inspection._findings import Origin, Reach
 from initviz.inspection._first_loss import by_class, first_loss, logits_of
 from initviz.inspection._origin import find
+from initviz.inspection._ranks import Ranks
 from initviz.inspection._reach import copies, follow
 from initviz.inspection._recorder import REENTRANT, Recorder
 from initviz.inspection._report import QUANTITIES, Report
@@ -51,7 +53,12 @@ def probe(
     what `loss` or a backward hook of yours writes into them), buffers, gradients, modes, hooks, attributes and the random states,
     also if the pass fails. Your own hooks on modules run, as
     they would in any pass; hooks that act on a parameter's finished gradient (an optimizer in the backward pass) do not. What
-    torch.compile wraps is run without it, and a data-parallel model on one device.
+    torch.compile wraps is run without it, and nn.DataParallel on one device.
+
+    A model that several processes hold (`fully_shard`, DistributedDataParallel) is probed by all ranks together, each with its part of
+    the batch, and each gets the report of one process with the whole batch; the loss counts as a mean over samples. Histograms are
+    put together from those of the ranks, to within a cell. What looks at one rank's part alone differs: batch normalization's mean and
+    variance, and dropout, whose draws are those of one rank. If a rank raises an error, the others wait for it.
 
     Args:
         model: any nn.Module.
@@ -70,10 +77,24 @@ def probe(
     Raises:
         TypeError: `model` is not an nn.Module, or an argument is of the wrong kind.
         ValueError: an empty batch, one that does not fit the model, a model that can't be measured (no layer; lazy, complex or
-            meta parameters; TorchScript; re-entrant checkpoints; nested tensors), a pass that fails, a loss that is not a scalar or
-            that no parameter can change.
+            meta parameters; TorchScript; re-entrant checkpoints; nested tensors; FSDP1, tensor parallelism), a pass that fails, a
+            loss that is not a scalar or that no parameter can change.
     """
-    model = bare(model)
+    with resharded(model):
+        return _probe(model, x, y, loss, quantities, bins, sample, seed)
+
+
+def _probe(
+    model: nn.Module,
+    x: Any,
+    y: Tensor | None,
+    loss: Callable[[Any, Any], Tensor] | None,
+    quantities: Collection[str],
+    bins: int,
+    sample: int,
+    seed: int,
+) -> Report:
+    group, model = process_group(model), bare(model)
     layers = layers_of(model)
     bins, sample = whole_number("bins", bins), whole_number("sample", sample)
     seed = whole_number("seed", seed, least=0)
@@ -84,19 +105,23 @@ def probe(
     parameter = parameters[0]
     size = batch_size(x)
     labels = _label_range(y) if loss is None else (0, 0)
-    recorder = Recorder(layers, frozenset(quantities), Readings(bins, sample))
+    ranks = Ranks(group, size)
+    recorder = Recorder(layers, frozenset(quantities), Readings(bins, sample), spread=ranks.several)
 
     with no_collection(), ExitStack() as stack:
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         stack.enter_context(restored(model, parameters, seed))
         recorder.watch(model, parameters, stack)
-        batch, target = own_batch(x, parameter.device), own_batch(y, parameter.device)
+        batch, target = copy_batch(x, parameter.device), copy_batch(y, parameter.device)
         with recorder:
             output = call(model, batch)
         recorder.end_forward()
-        value = _scalar(_loss(output, target, loss, size, labels))
+        value = ranks.weighted(_scalar(_loss(output, target, loss, ranks, labels)))
         _backward(value, recorder.targets(stack))
+        if ranks.several:
+            ranks.average_gradients(parameters)
+            recorder.take_gradients()
         report = Report(
             layers=recorder.layer_stats(),
             loss=value.item(),
@@ -104,7 +129,7 @@ def probe(
             dtype=str(parameter.dtype).removeprefix("torch."),
             device=str(parameter.device),
             input_rms=rms_of(batch),
-            first_loss=first_loss(output, batch, target, value, loss is not None),
+            first_loss=None if ranks.several else first_loss(output, batch, target, value, loss is not None),
             training=model.training,
             untrained_norms=any(isinstance(m, BatchNorm) and _untrained(m) for m in model.modules()),
         )
@@ -112,6 +137,9 @@ def probe(
             report = replace(report, one_output_for_all=_same_for_all(output))
         if report.first_loss is not None and not report.first_loss.loss <= 2 * report.first_loss.chance:
             report = replace(report, large=_large(model))
+        report = ranks.merged(report, recorder.dead_masks())
+    if ranks.several or recorder.lent:  # no further passes: a wrapper would have to be asked again
+        return report
     silent = recorder.silent(parameters) if report.dtype != "float16" else set()  # there a small gradient is 0
     if "weight_gradient" in quantities:
         report = replace(report, reach=Reach(), copies=copies(layers, report.layers))
@@ -147,15 +175,17 @@ class _Again:
                 output = call(self.model, x)
             if y is None and self.loss is None and _own_loss(output) is None:
                 tensors = [tensor for tensor in real_tensors(output) if tensor.requires_grad]
-                value = torch.stack([_mixed(tensor).float() for tensor in tensors]).sum()
+                value = torch.stack([_mixed(tensor, Ranks(None, self.size)).float() for tensor in tensors]).sum()
             else:
-                value = _scalar(_loss(output, y, self.loss, self.size, (0, 0)))
+                value = _scalar(_loss(output, y, self.loss, Ranks(None, self.size), (0, 0)))
             _backward(value, wanted)
             return [parameter.grad for parameter in wanted]
 
     def origin(self) -> Origin | None:
         with self.prepared(0) as (x, y):
-            return find(self.model, x, lambda: _scalar(_loss(call(self.model, x), y, self.loss, self.size, (0, 0))))
+            return find(
+                self.model, x, lambda: _scalar(_loss(call(self.model, x), y, self.loss, Ranks(None, self.size), (0, 0)))
+            )
 
     @contextmanager
     def kept(self) -> Iterator[None]:
@@ -176,10 +206,10 @@ class _Again:
             torch.enable_grad(),
             restored(self.model, self.parameters, self.seed + number),
         ):
-            yield own_batch(self.x, device), own_batch(self.y, device)
+            yield copy_batch(self.x, device), copy_batch(self.y, device)
 
 
-def _backward(value: Tensor, targets: Sequence[Tensor]) -> None:
+def _backward(value: Tensor, targets: Sequence[Tensor] | None) -> None:
     try:
         torch.autograd.backward(value, inputs=targets)
     except torch.OutOfMemoryError:
@@ -198,13 +228,14 @@ def _label_range(y: Any) -> tuple[int, int]:
     """The smallest and the largest class among whole-number labels, read before the pass. -100 is torch's mark for "ignore"."""
     if not isinstance(y, Tensor) or y.is_floating_point() or y.is_complex():
         return 0, 0
-    counted = y[y != -100]
-    return (int(counted.min()), int(counted.max())) if counted.numel() else (0, 0)
+    if not y.numel():
+        return 0, 0
+    counted = torch.where(y == -100, 0, y)
+    low, high = torch.stack([counted.min(), counted.max()]).tolist()
+    return int(low), int(high)
 
 
-def _loss(
-    output: Any, y: Any, loss: Callable[[Any, Any], Tensor] | None, batch_size: int, labels: tuple[int, int]
-) -> Any:
+def _loss(output: Any, y: Any, loss: Callable[[Any, Any], Tensor] | None, ranks: Ranks, labels: tuple[int, int]) -> Any:
     if loss is not None:
         if not callable(loss):
             raise TypeError(f"loss: got {type(loss).__name__}; it takes a function (output, y) -> scalar tensor")
@@ -216,7 +247,7 @@ def _loss(
     if logits is None:
         raise ValueError("model: its output has no real tensor; pass `loss` to say what to differentiate")
     if y is None:
-        return _mixed(logits) / batch_size
+        return _mixed(logits, ranks)
     if not isinstance(y, Tensor):
         raise TypeError(f"y: got {type(y).__name__}; it takes a tensor")
     if y.is_floating_point():
@@ -241,8 +272,8 @@ def _untrained(norm: Any) -> bool:
 def loss_on(model: nn.Module, x: Any, y: Any = None, loss: Callable[[Any, Any], Tensor] | None = None) -> Tensor:
     """The loss that `probe` takes the gradients of, with its graph; arguments as there."""
     device = next(model.parameters()).device
-    batch, target = own_batch(x, device), own_batch(y, device)
-    return _scalar(_loss(call(model, batch), target, loss, batch_size(x), _label_range(target)))
+    batch, target = copy_batch(x, device), copy_batch(y, device)
+    return _scalar(_loss(call(model, batch), target, loss, Ranks(None, batch_size(x)), _label_range(target)))
 
 
 def _same_for_all(output: Any) -> bool:
@@ -263,9 +294,9 @@ def _own_loss(output: Any) -> Tensor | None:
     return own if isinstance(own, Tensor) else None
 
 
-def _mixed(values: Tensor) -> Tensor:
-    """Sum of the values with random weights of mean 0 and variance 1."""
-    return (values * torch.randn(values.shape, device="cpu").to(values)).sum()
+def _mixed(values: Tensor, ranks: Ranks) -> Tensor:
+    """Sum of the values with random weights of mean 0 and variance 1, over the batch size."""
+    return (values * ranks.noise(values.shape).to(values)).sum() / ranks.size
 
 
 def _scalar(value: Any) -> Tensor:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from initviz._core.distributed import gathered, is_distributed, kind_of
 from initviz._core.fans import fans
 from initviz._core.layers import Unmeasurable, own_weight, refuse_unreadable, weight_of
 from initviz._core.outputs import plus, real_tensors
 from initviz._core.readings import Reading, Readings
-from initviz._core.restore import Kept
+from initviz._core.restore import Kept, emptied
 from initviz._core.statistics import TensorStats
 from initviz._core.torch_internals import UnseenByModes, own_parameters, tree_leaves, version, whole
 from initviz.initializers import ActivationModule
@@ -60,6 +63,7 @@ class _Call:
         None  # the same of the units' gradients, if it is asked for
     )
     dead_units: Reading[float] | None = None
+    dead: Reading[np.ndarray] | None = None  # which units those are
     handle: Any = None
     other_gradient: Reading[TensorStats] | None = None  # of a further output, such as an LSTM's last state
     own_output: Reading[TensorStats] | None = None  # the layer's, where something lies between it and the activation
@@ -76,7 +80,9 @@ class Recorder(TorchFunctionMode):
     On a GPU nothing is read during the pass: `layer_stats`, after it, reads everything.
     """
 
-    def __init__(self, layers: dict[nn.Module, str], quantities: frozenset[str], readings: Readings) -> None:
+    def __init__(
+        self, layers: dict[nn.Module, str], quantities: frozenset[str], readings: Readings, spread: bool = False
+    ) -> None:
         super().__init__()
         self.layers = layers
         self.weights = {module: own_weight(module) for module in layers}
@@ -90,6 +96,10 @@ class Recorder(TorchFunctionMode):
         self.weight_gradients: dict[int, Reading[TensorStats]] = {}
         self.has_gradient: dict[int, Reading[bool]] = {}  # by parameter: whether its gradient is not exactly 0
         self.running: dict[nn.Module, list[Steps]] = {}  # of recurrent modules whose pass has begun
+        self.spread = spread  # over several processes: gradients are finished once the backward pass is
+        self.lent: list[nn.Parameter] = []
+        self.known: set[int] = set()  # ids of the parameters that there are
+        self.finished: list[tuple[nn.Parameter, Callable[[Tensor], None]]] = []
         self.anchors: list[Tensor] = []
         self.anchored: set[nn.Module] = set()
         self.unanchored: set[nn.Module] = set()
@@ -108,6 +118,15 @@ class Recorder(TorchFunctionMode):
             if isinstance(module, ActivationModule):
                 stack.callback(module.register_forward_pre_hook(self.before_module, with_kwargs=True).remove)
                 stack.callback(module.register_forward_hook(self.after_module).remove)
+        self.known = set(map(id, parameters))
+
+    def borrow(self, module: nn.Module) -> None:
+        """A wrapper may have put other parameters into a module for the time of the pass: gradients are those of these."""
+        for parameter in own_parameters(module).values():
+            if parameter is not None and id(parameter) not in self.known and parameter.is_leaf:
+                self.known.add(id(parameter))
+                self.lent.append(parameter)
+                self.weights[module] = own_weight(module)
 
     def end_forward(self) -> None:
         """From now on modules are only called again by checkpointing, and nothing needs to be kept of the pass."""
@@ -118,7 +137,7 @@ class Recorder(TorchFunctionMode):
 
     def measure(self, tensor: Tensor, flat: tuple[float | None, float | None] = (None, None)) -> Reading[TensorStats]:
         with UnseenByModes():
-            return self.readings.stats(tensor, flat)
+            return self.readings.stats(gathered(tensor), flat)
 
     def measure_gradient(self, call: _Call, quantity: str, tensor: Tensor) -> Any:
         if not tensor.requires_grad or quantity not in self.quantities:
@@ -158,8 +177,10 @@ class Recorder(TorchFunctionMode):
                 return None
             with UnseenByModes():  # checkpointing computes it again, and must find what it found before
                 return self.anchor(module, output, tensor)
-        refuse_unreadable(tensor, self.layers[module])
         with UnseenByModes():
+            refuse_unreadable(tensor, self.layers[module])
+            if not self.spread:
+                self.borrow(module)
             anchored = None
             if not self.takes_gradient(args, tensor):
                 anchored = self.anchor(module, output, tensor)
@@ -230,8 +251,9 @@ class Recorder(TorchFunctionMode):
             self.anchors.append(anchor)
         return anchored
 
-    def targets(self, stack: ExitStack) -> list[Tensor]:
-        """What the backward pass goes back to, with hooks that measure and drop the gradients there.
+    def targets(self, stack: ExitStack) -> list[Tensor] | None:
+        """What the backward pass goes back to, with hooks that measure and drop the gradients there; None for all there is, where
+        FSDP2 puts other parameters into the graph.
 
         Unless they are asked for, gradients of weights, a third of the work, are left out: the anchors behind the first layers
         and the parameters outside the layers lead it past everything that is measured.
@@ -243,13 +265,25 @@ class Recorder(TorchFunctionMode):
             dict.fromkeys(map(id, self.weights.values()), self.after_weight_gradient),
             self.after_other_gradient,
         )
+        if "weight_gradient" not in self.quantities or self.spread:
+            other = _drop_gradient
         if "weight_gradient" not in self.quantities:
-            hooks, other = {}, _drop_gradient
-        targets = [p for p in self.parameters if p.requires_grad and id(p) not in left_out]
+            hooks = {}
+        targets = [p for p in self.parameters + self.lent if p.requires_grad and id(p) not in left_out]
         for parameter in targets:
             hook = hooks.get(id(parameter), other)
-            stack.callback(parameter.register_post_accumulate_grad_hook(hook).remove)
+            if self.spread:
+                self.finished.append((parameter, hook))
+            else:
+                stack.callback(parameter.register_post_accumulate_grad_hook(hook).remove)
+        if self.spread and any(map(is_distributed, self.parameters)):
+            return None
         return [*targets, *self.anchors]
+
+    def take_gradients(self) -> None:
+        """Of a model that is spread over processes: what hooks would do, now that the gradients are those of all of them."""
+        for parameter, hook in self.finished:
+            hook(parameter)
 
     def before_activation(self, call: _Call, tensor: Tensor) -> None:
         """`tensor` is the pre-activation of `call`, as far as is known: the layer's output, then an activation's input."""
@@ -275,6 +309,8 @@ class Recorder(TorchFunctionMode):
                 call.dead_units = Reading(dead_units(tensor, axis) if stats.value.zeros else 0.0)
             else:
                 call.dead_units = self.readings.of(largest_magnitudes(tensor, axis), share_of_zeros)
+            if self.spread:  # dead on all ranks are fewer than on one
+                call.dead = self.readings.of(largest_magnitudes(tensor, axis), lambda largest: largest == 0)
         self.measure_gradient(call, "activation_gradient", tensor)
 
     def pending(self, z: Any) -> _Call | None:
@@ -297,8 +333,9 @@ class Recorder(TorchFunctionMode):
         """The calls of layers that `z` comes from with no other layer in between."""
         found: list[_Call] = []
         seen: set[Any] = set()
-        nodes = [z.grad_fn]
-        for node in nodes:
+        nodes = deque([z.grad_fn])  # breadth first
+        while nodes:
+            node = nodes.popleft()
             if node is None or node in seen or len(seen) == _REACH:
                 continue
             seen.add(node)
@@ -375,8 +412,20 @@ class Recorder(TorchFunctionMode):
     def layer_stats(self) -> tuple[LayerStats, ...]:
         """A record of each call of each layer, then of the layers that were not reached."""
         weights = {module: weight_of(module).detach() for module in self.layers}
-        take = self.readings.stats if "weight" in self.quantities else self.readings.rms
-        measured = {module: take(weight) for module, weight in weights.items()}
+        for module, weight in weights.items():
+            if emptied(weight):
+                raise ValueError(
+                    f"model: {self.layers[module]} lets go of its weight's memory after a pass; call it without its wrapper"
+                )
+        if self.lent:  # numpy takes from a tensor what a wrapper may need: the right to change its memory's size
+            weights = {module: torch.from_dlpack(weight) for module, weight in weights.items()}
+        whole_weights = [gathered(weight) for weight in weights.values()]
+        taken: Sequence[Reading[Any]] = (
+            [self.readings.stats(weight) for weight in whole_weights]
+            if "weight" in self.quantities
+            else self.readings.rms(whole_weights)
+        )
+        measured = dict(zip(weights, taken))
         self.readings.read()
         unreached = [_Call(module, name) for module, name in self.layers.items() if module not in self.counts]
         owners: dict[int, list[str]] = {}
@@ -394,7 +443,7 @@ class Recorder(TorchFunctionMode):
                 LayerStats(
                     name=call.name,
                     reached=call.module in self.counts,
-                    kind=type(call.module).__name__,
+                    kind=kind_of(call.module),
                     weight_shape=tuple(weight.shape),
                     fan_in=fan_in,
                     fan_out=fan_out,
@@ -410,6 +459,10 @@ class Recorder(TorchFunctionMode):
                 )
             )
         return tuple(layers)
+
+    def dead_masks(self) -> dict[str, np.ndarray]:
+        """Call's name -> shape (units,), whether the unit is zero on the whole batch. Kept of a model that is spread over processes."""
+        return {call.name: call.dead.value for call in self.calls if call.dead is not None}
 
 
 def _in_a_reentrant_checkpoint() -> bool:

@@ -27,11 +27,13 @@ def unit_axis(module: nn.Module, tensor: Tensor, axes: int) -> int:
 
 def few_places(tensor: Tensor, axis: int) -> Tensor:
     """Shape (at most 8, units): a copy of a tensor of two or more dimensions at a few places of the batch."""
-    few = tensor.detach()[:8]
+    places = tensor.detach()[:8] if axis else tensor.detach()
     if axis != tensor.dim() - 1:
-        few = few.movedim(axis, -1)
-    places = few.reshape(-1, few.shape[-1])
-    return places[:: -(-len(places) // 8)].clone()
+        places = places.movedim(axis, -1)
+    if tensor.dim() > 2 or not axis:
+        places = places.reshape(-1, places.shape[-1])
+        places = places[:: -(-len(places) // 8)]
+    return places.clone()
 
 
 def distinct_units(places: np.ndarray, dtype: torch.dtype) -> tuple[int, int | None]:

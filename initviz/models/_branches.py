@@ -101,7 +101,7 @@ BRANCH_REMEDIES: dict[str, BranchRemedy] = {
 """Every remedy by name."""
 
 
-def branch_remedy(name: str | BranchRemedy) -> BranchRemedy:
+def get_branch_remedy(name: str | BranchRemedy) -> BranchRemedy:
     """The remedy called `name`.
 
     Raises:

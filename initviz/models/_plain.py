@@ -13,8 +13,7 @@ from torch import Tensor, nn
 
 from initviz._core.arguments import look_up, whole_number
 from initviz._core.devices import pick_device
-from initviz.initializers import Activation, ActivationModule, Scheme, init_
-from initviz.initializers import activation as activation_named
+from initviz.initializers import Activation, ActivationModule, Scheme, get_activation, init_
 
 PADDINGS = {"zeros": "constant", "circular": "wrap"}
 """What `cnn` puts beyond an image's border: torch's name -> numpy's."""
@@ -148,7 +147,7 @@ def mlp(
     net = MLP(
         [Linear(*pair, **place) for pair in pairwise(widths)],
         [norm(n, **place) if norm else nn.Identity() for n in widths[1:]],
-        activation_named(activation),
+        get_activation(activation),
         Linear(widths[-1], whole_number("n_out", n_out), **place),
         bool(skip),
     )
@@ -209,7 +208,7 @@ def cnn(
         padding_mode,
         [Conv2d(n, m, kernel, **padding, **place) for n, m in sizes],
         [norm(channels, **place) if norm else nn.Identity() for _ in range(depth)],
-        activation_named(activation),
+        get_activation(activation),
         Linear(channels * height * width, whole_number("n_out", n_out), **place),
         bool(skip),
     )

@@ -10,9 +10,8 @@ from torch import Tensor, nn
 
 from initviz._core.arguments import whole_number
 from initviz._core.devices import pick_device
-from initviz.initializers import Activation, ActivationModule, Scheme, init_
-from initviz.initializers import activation as activation_named
-from initviz.models._branches import BranchRemedy, Shortcut, branch_remedy, scale_weights_
+from initviz.initializers import Activation, ActivationModule, Scheme, get_activation, init_
+from initviz.models._branches import BranchRemedy, Shortcut, get_branch_remedy, scale_weights_
 from initviz.models._plain import Linear, precision
 
 
@@ -120,7 +119,7 @@ def residual(
         TypeError, ValueError: an argument that is not as above; a remedy made for a transformer's normalization.
     """
     blocks, width = whole_number("blocks", blocks), whole_number("width", width)
-    m, cure = whole_number("layers_per_branch", layers_per_branch), branch_remedy(remedy)
+    m, cure = whole_number("layers_per_branch", layers_per_branch), get_branch_remedy(remedy)
     if cure.needs_post_norm:
         raise ValueError(
             f"remedy: {cure.name!r} is for a normalization behind each sum: iv.transformer(norm='post') has one"
@@ -129,7 +128,7 @@ def residual(
         raise ValueError(
             f"layers_per_branch: got {m}; {cure.name!r} takes at least 2, as it treats the last one by itself"
         )
-    phi = activation_named(activation)
+    phi = get_activation(activation)
     place: dict = {"dtype": precision(dtype), "device": pick_device(device)}
     first = Linear(whole_number("n_in", n_in), width, **place)
     output = Linear(width, whole_number("n_out", n_out), **place)

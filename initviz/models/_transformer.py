@@ -13,10 +13,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from initviz._core.arguments import look_up, real_number, whole_number
 from initviz._core.devices import pick_device
-from initviz.initializers import Activation, ActivationModule, Scheme, init_, unit_noise
-from initviz.initializers import activation as activation_named
-from initviz.initializers import scheme as scheme_named
-from initviz.models._branches import BranchRemedy, Shortcut, branch_remedy, scale_weights_
+from initviz.initializers import Activation, ActivationModule, Scheme, get_activation, get_scheme, init_, unit_noise
+from initviz.models._branches import BranchRemedy, Shortcut, get_branch_remedy, scale_weights_
 from initviz.models._plain import Linear, precision
 
 NORMS = {"pre": "before each branch", "post": "behind each sum", "none": "nowhere"}
@@ -159,7 +157,11 @@ def transformer(
         TypeError, ValueError: an argument that is not as above.
     """
     blocks, width, heads = whole_number("blocks", blocks), whole_number("width", width), whole_number("heads", heads)
-    length, ratio, cure = whole_number("length", length), whole_number("mlp_ratio", mlp_ratio), branch_remedy(remedy)
+    length, ratio, cure = (
+        whole_number("length", length),
+        whole_number("mlp_ratio", mlp_ratio),
+        get_branch_remedy(remedy),
+    )
     if width % heads:
         raise ValueError(f"heads: got {heads}; the width, {width}, must be a multiple of it")
     look_up("norm", norm, NORMS)
@@ -169,7 +171,7 @@ def transformer(
         raise ValueError(
             f"remedy: {cure.name!r} is for iv.residual; with norm='none' take 'rezero' or 'zero_last' here"
         )
-    phi, rule = activation_named(activation), scheme_named(scheme)
+    phi, rule = get_activation(activation), get_scheme(scheme)
     if std is not None:
         fixed = real_number("std", std)
         rule = replace(rule, std_rule=lambda i, o: fixed, relu_gain=False)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from initviz.inspection import Report
-from initviz.plots._flow import FlowFigure
+from initviz.plots._flow import flow_figure
+from initviz.plots._matplotlib import draw
 from initviz.plots._panels import INK
 
 if TYPE_CHECKING:
@@ -28,24 +28,23 @@ def anatomy(report: Report, prediction: Prediction, verdict: Verdict) -> Figure:
     1 the verdict, 2 the histogram of one layer, 3 an axis that is logarithmic on both sides of 0, 4 the shares that a histogram
     does not show, 5 the output layer, where the way back begins, 6 a layer as measured, 7 the theory's line and band.
     """
-    picture = FlowFigure()
-    picture.update(report, prediction, verdict)
-    picture.decorate()
-    forward, backward, strip, spread = (
-        panel.ax for panel in (picture.forward, picture.backward, picture.forward_strip, picture.spread)
-    )
+    data = flow_figure(report, prediction, verdict)
+    figure = draw(data)
+    forward, strip, backward, _, spread = figure.axes
+    axis = data.panels[-1].y
     count = len(report.reached)
     early, late = max(1, count // 3), max(1, 2 * count // 3)
-    measured, predicted = (np.asarray(line.get_ydata()) for line in (picture.spread.points[1], picture.spread.lines[0]))
+    measured = axis.place(report.values("preactivation_gradient", "rms"))
+    predicted = axis.place(prediction.activation.mid)
     for number, ax, target, offset, coordinates in (
         (1, forward, (0.0, 1.2), (0, 0), "axes fraction"),
         (2, forward, (early, 0.35), (38, 62), ("data", "axes fraction")),
         (3, backward, (-0.085, 0.5), (-77, 0), "axes fraction"),  # beside the tick's 0, not through it
         (4, strip, (0.5, 0.34), (0, 0), "axes fraction"),
         (5, backward, (count, 0.93), (-42, 0), ("data", "axes fraction")),
-        (6, spread, (early, measured[early - 1]), (14, -46), "data"),
-        (7, spread, (late, predicted[late - 1]), (44, 40), "data"),
+        (6, spread, (early, measured[early - 1]), (14, -46), ("data", "axes fraction")),
+        (7, spread, (late, predicted[late - 1]), (44, 40), ("data", "axes fraction")),
     ):
         arrow = _ARROW if number in (2, 3, 5, 6, 7) else None
         ax.annotate(str(number), target, offset, coordinates, "offset points", arrowprops=arrow, **_DISC)
-    return picture.figure
+    return figure

@@ -2,117 +2,123 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import matplotlib.figure
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 from initviz.experiments import FAN_CHOICES
-from initviz.plots._live import LiveFigure
-from initviz.plots._panels import BLUE, FONT, GREY, INK, ORANGE, PAPER_COLOR, bare
+from initviz.plots._figure import Axis, Bars, Block, Figure, Line, Mark, Panel, Words
+from initviz.plots._matplotlib import draw
 from initviz.plots._scale import number
 
 if TYPE_CHECKING:
     from initviz.experiments import LayerFactors
 
-SIZE = (12.8, 4.6)
 LIMIT = 512.0
-TITLE = FONT | {"fontsize": 14}
-BIG = FONT | {"fontsize": 13}
+WAYS = (("forward", "blue", "o", -0.17), ("backward", "orange", "s", 0.17))
 
 
-class FansFigure(LiveFigure):
-    """The picture, persistent: `update` it with new numbers and take its `png`."""
-
-    def __init__(self, dpi: int = 100) -> None:
-        super().__init__(SIZE, dpi)
-        self.weights = self.figure.add_axes((0.035, 0.17, 0.26, 0.66))
-        self.factors = self.figure.add_axes((0.47, 0.17, 0.33, 0.66))
-        bare(self.weights)
-        bare(self.factors)
-        self._draw_weights()
-        self._draw_factors()
-        text = self.figure.text
-        text(0.47, 0.03, "● forward: outputs over inputs", va="bottom", **(BIG | {"color": BLUE}))
-        text(0.70, 0.03, "■ backward: gradients", va="bottom", **(BIG | {"color": ORANGE}))
-        text(0.875, 0.03, "| theory", va="bottom", **BIG)
-        text(0.815, 0.89, "● forward", va="bottom", **(BIG | {"color": BLUE}))
-        text(0.905, 0.89, "■ backward", va="bottom", **(BIG | {"color": ORANGE}))
-        text(0.815, 0.845, "measured (theory)", va="bottom", **(FONT | {"color": GREY, "fontsize": 11}))
-
-    def _draw_weights(self) -> None:
-        ax = self.weights
-        ax.set_facecolor(PAPER_COLOR)
-        ax.set_yticks([])
-        ax.set_xlabel("weight", labelpad=1, **FONT)
-        self.steps = ax.stairs(np.zeros(40), np.linspace(-1, 1, 41), fill=True, color="#7FB3D5", ec=BLUE, lw=1.2)
-        self.stds = [ax.axvline(0, color=INK, lw=1.8, ls=(0, (4, 2))) for _ in range(2)]
-        self.bounds = [ax.axvline(0, color=ORANGE, lw=2.4) for _ in range(2)]
-
-    def _draw_factors(self) -> None:
-        ax, rows = self.factors, len(FAN_CHOICES)
-        ax.set_facecolor(PAPER_COLOR)
-        ax.set(xscale="log", xlim=(1 / LIMIT, LIMIT), ylim=(rows - 0.5, -0.5))
-        ticks = [1 / 100, 1 / 10, 1, 10, 100]
-        ax.set_xticks(ticks, ["1/100", "1/10", "1", "10", "100"], **BIG)
-        ax.set_xticks([], minor=True)
-        labels = [f"{choice.label}\n{choice.variance}" for choice in FAN_CHOICES.values()]
-        ax.set_yticks(range(rows), labels, **BIG)
-        ax.tick_params(length=0)
-        ax.axvline(1, color="#009E73", lw=3, alpha=0.65)
-        ax.set_title("Factor of the variance; the target is 1", loc="left", **TITLE)
-        self.frame = Rectangle((1 / LIMIT, -0.5), LIMIT, 1, fc="#E6E6E6", ec="none", zorder=0)
-        ax.add_patch(self.frame)
-        self.places, self.lines, self.points, self.ticks, self.notes = [], [], [], [], []
-        for color, marker, shift in ((BLUE, "o", -0.17), (ORANGE, "s", 0.17)):
-            y = np.arange(rows) + shift
-            self.places.append(y)
-            self.lines.append(ax.hlines(y, 1, 1, color=color, lw=2.5, alpha=0.8))
-            self.ticks.append(ax.plot(np.ones(rows), y, "|", color=INK, ms=15, mew=2)[0])
-            self.points.append(ax.plot(np.ones(rows), y, marker, color=color, ms=9)[0])
-        for row in range(rows):
-            height = 0.83 - 0.66 * (row + 0.5) / rows
-            self.notes.append(
-                [self.figure.text(x, height, "", va="center", **(FONT | {"fontsize": 12})) for x in (0.813, 0.907)]
-            )
-
-    def update(self, factors: Sequence[LayerFactors], choice: str) -> None:
-        """Show what `layer_factors` measured, and the weights of `choice`, a key of FAN_CHOICES."""
-        names = [one.choice for one in factors]
-        chosen = factors[names.index(choice)]
-        self.steps.set_data(chosen.hist, chosen.edges)
-        reach = 1.08 * max(abs(chosen.edges[0]), chosen.edges[-1])
-        self.weights.set(xlim=(-reach, reach), ylim=(0, 1.15 * chosen.hist.max()))
-        for sign, std, bound in zip((-1, 1), self.stds, self.bounds):
-            std.set_xdata([sign * chosen.std] * 2)
-            bound.set_xdata([sign * (chosen.bound or 0)] * 2)
-            bound.set_visible(chosen.bound is not None)
-        size = 3 * chosen.std if chosen.bound is None else chosen.bound
-        self.weights.set_xticks([-size, 0, size], [number(float(f"{v:.2g}")) for v in (-size, 0, size)], **BIG)
-        self.weights.set_title(_weight_words(chosen), loc="left", **TITLE)
-        self.frame.set_xy((1 / LIMIT, names.index(choice) - 0.5))
-        for i, way in enumerate(("forward", "backward")):
-            measured = np.array([getattr(one, way) for one in factors])
-            theory = np.array([getattr(one, f"{way}_theory") for one in factors])
-            self.points[i].set_xdata(np.clip(measured, 1 / LIMIT, LIMIT))
-            self.ticks[i].set_xdata(np.clip(theory, 1 / LIMIT, LIMIT))
-            self.lines[i].set_segments([[(1, row), (value, row)] for row, value in zip(self.places[i], measured)])
-            for notes, value, expected in zip(self.notes, measured, theory):
-                notes[i].set_text(f"{_short(value)} ({_short(expected)})")
+def fans_figure(factors: Sequence[LayerFactors], choice: str, title: str = "") -> Figure:
+    """What `layer_factors` measured, and the weights of `choice`, a key of FAN_CHOICES, as data; `title` stands above."""
+    names = [one.choice for one in factors]
+    chosen = factors[names.index(choice)]
+    return Figure(
+        (
+            Block(0, 0, 400, 430, (_weights(chosen),)),
+            Block(400, 0, 880, 430, (_factors(factors, names.index(choice)),)),
+        ),
+        height=430,
+        label="The weights of one choice, and the factor of the variance of every choice on both ways",
+        reason=title,
+    )
 
 
-def fans(factors: Sequence[LayerFactors], choice: str = "xavier") -> Figure:
-    """The picture as a matplotlib Figure. Arguments as `FansFigure.update`."""
-    picture = FansFigure()
-    picture.update(factors, choice)
-    return picture.figure
+def fans(factors: Sequence[LayerFactors], choice: str = "xavier") -> matplotlib.figure.Figure:
+    """The picture as a matplotlib Figure. Arguments as `fans_figure`."""
+    return draw(fans_figure(factors, choice))
 
 
-def _weight_words(one: LayerFactors) -> str:
+def _weights(one: LayerFactors) -> Panel:
+    reach = 1.08 * max(abs(one.edges[0]), one.edges[-1])
+    marks: list[Mark] = [
+        Bars(one.edges[:-1], one.edges[1:], np.full(len(one.hist), -np.inf), one.hist, ("pale blue",), name="density")
+    ]
+    upright = np.array([0.0, 1.0])
+    for side in (-1, 1):
+        marks.append(Line(np.full(2, side * one.std), upright, "ink", 2.5, dash=(10.0, 5.0), lane=True))
+        if one.bound is not None:
+            marks.append(Line(np.full(2, side * one.bound), upright, "orange", 3.3, lane=True))
+    size = 3 * one.std if one.bound is None else one.bound
+    ticks = (-size, 0.0, size)
+    x = Axis(
+        -reach,
+        reach,
+        ticks=ticks,
+        labels=tuple(number(float(f"{v:.2g}")) for v in ticks),
+        name="weight",
+        title="weight",
+        tick=0,
+    )
     words = f"{FAN_CHOICES[one.choice].label}: std {one.std:.3g} (dashed)"
-    return words if one.bound is None else f"{words}, bound {one.bound:.3g}"
+    key = ((words, "ink"), *([(f"bound {one.bound:.3g}", "orange")] if one.bound is not None else []))
+    return Panel(
+        x,
+        Axis(0, 1.15 * float(one.hist.max())),
+        tuple(marks),
+        title="Weights",
+        key=(key,),
+        key_left=-30,
+        key_top=64,
+        left=45,
+        right=22,
+        top=53,
+        bottom=340,
+    )
+
+
+def _factors(factors: Sequence[LayerFactors], chosen: int) -> Panel:
+    rows = len(factors)
+    row = np.arange(rows, dtype=float)
+    marks: list[Mark] = [
+        Bars(np.array([-np.inf]), np.array([np.inf]), np.array([chosen - 0.5]), np.array([chosen + 0.5]), ("chosen",)),
+        Line(np.ones(2), np.array([0.0, 1.0]), "target", 4.2, alpha=0.65, lane=True),
+    ]
+    for place, (way, role, marker, shift) in zip((12, 138), WAYS):
+        measured = np.array([getattr(one, way) for one in factors])
+        theory = np.array([getattr(one, f"{way}_theory") for one in factors])
+        y = row + shift
+        gap = np.full(rows, math.nan)
+        marks.append(
+            Line(
+                np.stack([np.ones(rows), measured, gap], 1).ravel(),
+                np.stack([y, y, gap], 1).ravel(),
+                role,
+                3.5,
+                alpha=0.8,
+            )
+        )
+        marks.append(Line(np.clip(theory, 1 / LIMIT, LIMIT), y, "ink", 0, marker="|", size=21))
+        marks.append(Line(np.clip(measured, 1 / LIMIT, LIMIT), y, role, 0, marker=marker, size=12.5))
+        words = tuple(f"{_short(value)} ({_short(expected)})" for value, expected in zip(measured, theory))
+        marks.append(
+            Words(np.ones(rows), 1 - (row + 0.5) / rows, words, (role,), 17, "left", shift=(place, 0), panel=True)
+        )
+    end = math.log10(LIMIT)
+    labels = tuple(f"{choice.label}\n{choice.variance}" for choice in FAN_CHOICES.values())
+    key = (
+        ("● forward: outputs over inputs", "blue"),
+        ("■ backward: gradients", "orange"),
+        ("| theory", "ink"),
+        ("numbers: measured (theory)", "grey"),
+    )
+    return Panel(
+        Axis(-end, end, "log", ticks=(-2, -1, 0, 1, 2), labels=("1/100", "1/10", "1", "10", "100"), tick=0),
+        Axis(rows - 0.5, -0.5, ticks=tuple(row.tolist()), labels=labels, tick=0),
+        tuple(marks), title="Factor of the variance; the target is 1", key=(key,), key_top=42, left=202, right=256, top=53, bottom=340,
+    )  # fmt: skip
 
 
 def _short(value: float) -> str:

@@ -4,81 +4,57 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import matplotlib.figure
 import numpy as np
-from matplotlib import colormaps
-from matplotlib.contour import ContourSet
-from matplotlib.figure import Figure
+from contourpy import contour_generator
 
 from initviz.initializers import ACTIVATIONS
-from initviz.plots._live import LiveFigure
-from initviz.plots._panels import FONT, INK, bare
+from initviz.plots._figure import Axis, Block, Figure, Heat, Line, Mark, Panel, Words
+from initviz.plots._matplotlib import draw
+from initviz.plots._scale import round_ticks
 
 if TYPE_CHECKING:
     from initviz.theory import Phase
 
-SIZE = (6.4, 5.6)
-LEVELS = (3, 10, 30, 100)
-"""Depth scales, in layers, that are drawn as lines."""
+LEVELS = {3: 0.5, 10: 0.8, 30: 0.6, 100: 0.2}
+"""Depth scales, in layers, that are drawn as lines -> where along a line its number is, apart from the others'."""
 
 
-class PhaseFigure(LiveFigure):
-    """The picture, persistent: `update` it with another `Phase`, or move its point, and take its `png`."""
-
-    def __init__(self, dpi: int = 100) -> None:
-        super().__init__(SIZE, dpi)
-        self.ax = ax = self.figure.add_axes((0.13, 0.13, 0.84, 0.76))
-        bare(ax)
-        self.image = ax.imshow(np.zeros((2, 2, 4)), aspect="auto", origin="lower", interpolation="nearest")
-        (self.edge,) = ax.plot([], [], color=INK, lw=3)
-        (self.point,) = ax.plot([], [], "o", ms=13, mfc="white", mec=INK, mew=2.5, clip_on=False)
-        self._levels: ContourSet | None = None
-        self._phase: Phase | None = None
-        self.words = [self._corner(0.03, "ordered:\ngradients vanish", "left")]
-        self.words += [self._corner(0.97, "chaotic:\ngradients explode", "right")]
-
-    def _corner(self, x: float, words: str, side: str):
-        paper = {"facecolor": "white", "alpha": 0.75, "lw": 0}
-        font = FONT | {"fontsize": 14}
-        return self.ax.text(x, 0.95, words, transform=self.ax.transAxes, va="top", ha=side, bbox=paper, **font)
-
-    def update(self, phase: Phase, point: tuple[float, float] | None = None) -> None:
-        """Show a diagram with a network's (sigma_w, sigma_b) as a point on it."""
-        if phase is not self._phase:
-            self._phase = phase
-            self._draw_plane(phase)
-        self.point.set_data([point[0]] if point else [], [point[1]] if point else [])
-
-    def _draw_plane(self, phase: Phase) -> None:
-        with np.errstate(divide="ignore"):
-            log = np.clip(np.log10(phase.chi), -0.6, 0.6)
-        self.image.set_data(colormaps["RdBu_r"](0.5 + log / 1.6))
-        w, b = phase.sigma_w, phase.sigma_b
-        extent = (w[0], w[-1], b[0], b[-1])
-        self.image.set_extent(extent)
-        self.ax.set(xlim=extent[:2], ylim=extent[2:])
-        order = np.argsort(phase.edge_b)
-        self.edge.set_data(phase.edge_w[order], phase.edge_b[order])
-        if self._levels is not None:
-            self._levels.remove()
-        depth = np.minimum(np.where(np.isfinite(phase.depth_scale), phase.depth_scale, 1e9), 1e9)
-        self._levels = self.ax.contour(
-            w, b, np.log10(np.maximum(depth, 1e-9)), np.log10(LEVELS), colors=INK, linewidths=0.9, alpha=0.6
-        )
-        for text in self.ax.texts:
-            if text not in self.words:
-                text.remove()
-        self.ax.clabel(self._levels, fmt=lambda v: f"{10**v:.0f}", fontsize=11)
-        self.ax.tick_params(labelsize=12)
-        self.ax.set_xlabel(r"$\sigma_w$", **(FONT | {"fontsize": 15}))
-        self.ax.set_ylabel(r"$\sigma_b$", **(FONT | {"fontsize": 15}))
-        label = ACTIVATIONS[phase.activation].label if phase.activation in ACTIVATIONS else phase.activation
-        self.ax.set_title(
-            f"{label}: edge of chaos (thick), depth scale in layers (thin)", loc="left", **(FONT | {"fontsize": 13})
-        )
+def phase_figure(phase: Phase, point: tuple[float, float] | None = None) -> Figure:
+    """A `Phase` (from `initviz.phase_diagram`) as data, with a network's (sigma_w, sigma_b) as a point on it."""
+    with np.errstate(divide="ignore"):
+        log = np.clip(np.log10(phase.chi), -0.6, 0.6)  # χ: factor of a gradient's square a layer
+    w, b = phase.sigma_w, phase.sigma_b
+    half = (w[1] - w[0]) / 2, (b[1] - b[0]) / 2
+    ends = (float(w[0] - half[0]), float(w[-1] + half[0])), (float(b[0] - half[1]), float(b[-1] + half[1]))
+    order = np.argsort(phase.edge_b)
+    marks: list[Mark] = [Heat(*ends, log, "blue to red", -0.8, 0.8, name="log₁₀ χ")]
+    depth = np.minimum(np.where(np.isfinite(phase.depth_scale), phase.depth_scale, 1e9), 1e9)
+    contours = contour_generator(w, b, np.log10(np.maximum(depth, 1e-9)))
+    for level, share in LEVELS.items():
+        for line in map(np.asarray, contours.lines(float(np.log10(level)))):
+            marks.append(Line(line[:, 0], line[:, 1], "ink", 1.3, alpha=0.6))
+            if np.hypot(*np.ptp(line, axis=0)) > 0.8:
+                at = line[int(share * len(line))]
+                marks.append(Words(at[:1], at[1:], (str(level),), size=15, shift=(0, 8)))
+    marks.append(Line(phase.edge_w[order], phase.edge_b[order], "ink", 4.2))
+    corners = ("ordered:\ngradients vanish", "chaotic:\ngradients explode")
+    for x, words, side in zip((0.03, 0.97), corners, ("left", "right")):
+        marks.append(Words(np.array([x]), np.array([0.95]), (words,), align=side, valign="top", panel=True, paper=True))
+    if point is not None:
+        marks.append(Line(np.array([point[0]]), np.array([point[1]]), "ink", 0, marker="o", size=18, hollow=True))
+    x_ticks, x_labels = round_ticks(float(w[0]), float(w[-1]))
+    y_ticks, y_labels = round_ticks(float(b[0]), float(b[-1]))
+    label = ACTIVATIONS[phase.activation].label if phase.activation in ACTIVATIONS else phase.activation
+    panel = Panel(
+        Axis(float(w[0]), float(w[-1]), ticks=x_ticks, labels=x_labels, title="σ_w"),
+        Axis(float(b[0]), float(b[-1]), ticks=y_ticks, labels=y_labels, title="σ_b"),
+        tuple(marks), title=f"{label}: edge of chaos (thick), depth scale in layers (thin)", left=90, right=22, top=40, bottom=470,
+    )  # fmt: skip
+    words = f"Phase diagram of {label}: ordered where sigma_w is small, chaotic where it is large"
+    return Figure((Block(0, 0, 640, 530, (panel,)),), 640, 530, label=words)
 
 
-def phase(data: Phase, point: tuple[float, float] | None = None) -> Figure:
+def phase(data: Phase, point: tuple[float, float] | None = None) -> matplotlib.figure.Figure:
     """A `Phase` (from `initviz.phase_diagram`) as a matplotlib Figure, with a point if there is one."""
-    picture = PhaseFigure()
-    picture.update(data, point)
-    return picture.figure
+    return draw(phase_figure(data, point))

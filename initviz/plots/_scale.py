@@ -3,66 +3,66 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 
 from initviz._core.statistics import TensorStats
+from initviz.plots._figure import Axis
 
 ALIKE = 30.0
 """Layers whose rms differ by no more than this factor share a linear axis."""
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-@dataclass(frozen=True)
-class Scale:
-    """An axis from -limit, or from 0 if nothing is negative, to limit. `threshold` is 0 on a linear axis; on a symmetric-log one it
-    is where log begins. `bottom` is the lower end's place: -1 or 0."""
+def symmetric_axis(layers: Sequence[TensorStats | None]) -> Axis:
+    """The vertical axis for a quantity's layers; its ends are round numbers, so that small changes leave it where it is.
 
-    limit: float
-    threshold: float
-    bottom: int = -1
-
-    def place(self, values: np.ndarray) -> np.ndarray:
-        """Where values lie on the axis: -1 to 1."""
-        values = np.asarray(values, dtype=float)
-        if not self.threshold:
-            return values / self.limit
-        return np.sign(values) * np.log1p(np.abs(values) / self.threshold) / math.log1p(self.limit / self.threshold)
-
-    def value(self, places: np.ndarray) -> np.ndarray:
-        """The inverse of `place`."""
-        if not self.threshold:
-            return places * self.limit
-        return np.sign(places) * self.threshold * np.expm1(np.abs(places) * math.log1p(self.limit / self.threshold))
-
-    def ticks(self) -> tuple[list[float], list[str]]:
-        """Places and labels: 0, the ends, and a few powers of ten between."""
-        if not self.threshold:
-            positive = [self.limit / 2, self.limit]
-            labels = [number(v) for v in positive]
-        else:
-            low, high = round(math.log10(self.threshold)), round(math.log10(self.limit))
-            powers = list(range(high, low, -max(1, math.ceil((high - low) / 3))))[::-1]
-            positive, labels = [10.0**p for p in powers], [power(p) for p in powers]
-        if self.bottom == 0:
-            return list(self.place(np.array([0.0, *positive]))), ["0", *labels]
-        values = [*(-v for v in reversed(positive)), 0.0, *positive]
-        return list(self.place(np.array(values))), [*("−" + w for w in reversed(labels)), "0", *labels]
-
-
-def symmetric_scale(layers: list[TensorStats | None]) -> Scale:
-    """The axis for a quantity's layers; its ends are round numbers, so that small changes leave it where it is."""
+    It goes from -limit, or from 0 if nothing is negative, to limit.
+    """
     finite = [s for s in layers if s is not None and math.isfinite(s.mean) and s.second_moment > 0]
     if not finite:
-        return Scale(1.0, 0.0)
-    bottom = -1 if min(s.min for s in finite) < 0 else 0
+        return _symmetric(1.0, 0.0, True)
+    negative = min(s.min for s in finite) < 0
     largest = max(max(-s.min, s.max) for s in finite)
     rms = [s.rms for s in finite]
     if max(rms) <= ALIKE * min(rms):
-        return Scale(_round_up(largest), 0.0, bottom)
+        return _symmetric(_round_up(largest), 0.0, negative)
     low, high = snapped(math.log10(min(rms)), math.log10(largest))
-    return Scale(10.0**high, 10.0**low, bottom)
+    return _symmetric(10.0**high, 10.0**low, negative)
+
+
+def _symmetric(limit: float, threshold: float, negative: bool) -> Axis:
+    """Its ticks are 0, the ends, and a few powers of ten (of a linear axis, the halves) between."""
+    if threshold:
+        low, high = round(math.log10(threshold)), round(math.log10(limit))
+        powers = list(range(high, low, -max(1, math.ceil((high - low) / 3))))[::-1]
+        positive, labels = [10.0**p for p in powers], [power(p) for p in powers]
+    else:
+        positive = [limit / 2, limit]
+        labels = [number(v) for v in positive]
+    below, words = [-v for v in reversed(positive)] * negative, ["−" + w for w in reversed(labels)] * negative
+    ticks = (*below, 0.0, *positive)
+    scale = "symlog" if threshold else "linear"
+    return Axis(-limit if negative else 0.0, limit, scale, threshold, ticks, (*words, "0", *labels))
+
+
+def ladder(span: float, most: float) -> int:
+    """The least step of 1, 2, 5, 10, 20, 50, ... of which at most so many fit into a span."""
+    return next(step for e in range(400) for step in (10**e, 2 * 10**e, 5 * 10**e) if span / step <= most)
+
+
+def exponent_ticks(low: int, high: int, most: int = 6) -> tuple[tuple[float, ...], tuple[str, ...]]:
+    """Ticks of a log axis, as powers of ten, and their words."""
+    step = ladder(high - low, most)
+    ticks = [t for t in range(low, high + 1) if t % step == 0]
+    return tuple(map(float, ticks)), tuple(power(t) for t in ticks)
+
+
+def counts(last: int, most: int = 6) -> list[int]:
+    """Ticks from 1 on for things that are counted, such as layers."""
+    step = ladder(last, most)
+    return [1, *range(step if step > 2 else 1 + step, last + 1, step)]
 
 
 def log_limits(values: np.ndarray, least: int = 2) -> tuple[int, int]:
@@ -131,3 +131,11 @@ def apart(places: list[float], gap: float, low: float, high: float) -> list[floa
     result = np.empty(len(moved))
     result[order] = moved
     return result.tolist()
+
+
+def round_ticks(low: float, high: float, most: int = 5) -> tuple[tuple[float, ...], tuple[str, ...]]:
+    """Round numbers between the ends of a linear axis, and their words."""
+    unit = 10.0 ** math.floor(math.log10((high - low) / most))
+    step = unit * ladder((high - low) / unit, most)
+    ticks = [round(n * step, 12) for n in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
+    return tuple(ticks), tuple(number(t) for t in ticks)

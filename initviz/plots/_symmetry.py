@@ -2,101 +2,96 @@
 
 from __future__ import annotations
 
-import textwrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import matplotlib.figure
 import numpy as np
-from matplotlib.figure import Figure
 
-from initviz.plots._live import LiveFigure
-from initviz.plots._panels import BLUE, FONT, GREY, INK, ORANGE, PAPER_COLOR, TITLE, bare
+from initviz.plots._figure import Axis, Block, Figure, Heat, Line, Mark, Panel
+from initviz.plots._matplotlib import draw
+from initviz.plots._scale import round_ticks
 
 if TYPE_CHECKING:
     from initviz.experiments import Trace
 
-SIZE = (12.8, 4.9)
-LAYERS = [(BLUE, "-"), (ORANGE, (0, (5, 1.5))), ("#6A3D9A", (0, (1.5, 1)))]
-"""Colour and dashes of the first three hidden layers' lines."""
+LAYERS: list[tuple[str, tuple[float, ...], str]] = [
+    ("blue", (), "━"),
+    ("orange", (16.5, 5.0), "╍"),
+    ("purple", (5.0, 3.3), "┅"),
+]
+"""Role, dashes and their sign of the first three hidden layers' lines."""
 
 
-class SymmetryFigure(LiveFigure):
-    """The picture, persistent: `update` it with a trace and a step, and take its `png`."""
+def symmetry_figure(trace: Trace, single: Trace, step: int, title: str = "") -> Figure:
+    """The picture as data: the first network of `trace` after `step` updates.
 
-    def __init__(self, dpi: int = 100) -> None:
-        super().__init__(SIZE, dpi)
-        add = self.figure.add_axes
-        self.weights = add((0.045, 0.20, 0.28, 0.60))
-        self.count = add((0.405, 0.20, 0.23, 0.60))
-        self.loss = add((0.725, 0.20, 0.255, 0.60))
-        for ax in (self.weights, self.count, self.loss):
-            bare(ax)
-            ax.tick_params(labelsize=FONT["fontsize"], labelcolor=INK, length=0)
-        for ax in (self.count, self.loss):
-            ax.set_facecolor(PAPER_COLOR)
-            ax.grid(axis="y", color="#D8D8D8", lw=0.8)
-            ax.set_axisbelow(True)
-            ax.set_xlabel("training step", labelpad=1, **FONT)
-        self.image = self.weights.imshow(np.zeros((1, 1)), aspect="auto", interpolation="nearest", cmap="PuOr_r")
-        self.weights.set_xlabel("input", labelpad=1, **FONT)
-        self.weights.set_ylabel("neuron", labelpad=1, **FONT)
-        self.count.set_title("Distinct neurons", loc="left", **TITLE)
-        self.loss.set_title("Loss", loc="left", **TITLE)
-        self.lines = [self.count.plot([], [], color=c, ls=ls, lw=2.4)[0] for c, ls in LAYERS]
-        self.single = self.loss.plot([], [], color=ORANGE, lw=4.5, alpha=0.55)[0]
-        self.wide = self.loss.plot([], [], color=BLUE, lw=1.6)[0]
-        self.marks = [ax.axvline(0, color=INK, lw=1.4, ls=(0, (2, 2))) for ax in (self.count, self.loss)]
-        self.headline = self.figure.text(0.012, 0.975, "", fontsize=13, va="top", color=INK, linespacing=1.25)
-        text = self.figure.text
-        self.keys = [
-            text(x, 0.035, "", va="bottom", **(FONT | {"color": c}))
-            for x, c in zip((0.405, 0.485, 0.565), (c for c, _ in LAYERS))
-        ]
-        text(0.705, 0.035, "━ this network", va="bottom", **(FONT | {"color": BLUE}))
-        self.single_key = text(0.822, 0.035, "", va="bottom", **(FONT | {"color": ORANGE}))
-        self.range = text(0.045, 0.035, "", va="bottom", **(FONT | {"color": GREY}))
-
-    def update(self, trace: Trace, single: Trace, step: int, title: str = "") -> None:
-        """Show the first network of `trace` after `step` updates.
-
-        Args:
-            trace: from `initviz.experiments.train`, with its weights kept.
-            single: from `initviz.experiments.one_neuron`, the same steps.
-            step: the nearest recorded one is shown.
-            title: a line above the picture.
-        """
-        k = int(np.abs(trace.steps - step).argmin())
-        weight = trace.weights[0][0, 0, k]
-        limit = float(np.abs(weight).max()) or 1.0
-        neurons, inputs = weight.shape
-        self.image.set(data=weight, clim=(-limit, limit), extent=(0.5, inputs + 0.5, neurons + 0.5, 0.5))
-        self.weights.set(
-            xticks=_ends(inputs), yticks=_ends(neurons), xlim=(0.5, inputs + 0.5), ylim=(neurons + 0.5, 0.5)
+    Args:
+        trace: from `initviz.symmetry.train`, with its weights kept.
+        single: from `initviz.symmetry.one_neuron`, the same steps.
+        step: the nearest recorded one is shown.
+        title: words above.
+    """
+    k = int(np.abs(trace.steps - step).argmin())
+    weight = trace.weights[0][0, 0, k]
+    limit = float(np.abs(weight).max()) or 1.0
+    neurons, inputs = weight.shape
+    box: dict[str, Any] = {"top": 38, "bottom": 332, "key_top": 64}
+    weights = Panel(
+        _counts(inputs, "input"), _counts(neurons, "neuron", down=True),
+        (Heat((0.5, inputs + 0.5), (0.5, neurons + 0.5), weight, "purple to orange", -limit, limit, name="weight"),),
+        title=f"Weights of layer 1, step {trace.steps[k]}", key=(((f"purple −{limit:.2g}, white 0, orange +{limit:.2g}", "grey"),),),
+        left=64, right=24, **box,
+    )  # fmt: skip
+    now = Line(np.full(2, float(trace.steps[k])), np.array([0.0, 1.0]), "ink", 2.0, dash=(3.9, 3.9), lane=True)
+    end = float(trace.steps[-1])
+    ticks, labels = round_ticks(0, end, 4)
+    x = Axis(0, end, ticks=ticks, labels=labels, name="training step", title="training step", tick=0)
+    distinct = [
+        Line(
+            trace.steps.astype(float), trace.distinct[0, 0, :, layer].astype(float), role, 3.3, dash, name=f"layer {layer + 1}: distinct"
         )
-        self.weights.set_title(f"Weights of layer 1, step {trace.steps[k]}", loc="left", **TITLE)
-        self.range.set_text(f"purple −{limit:.2g}, white 0, orange +{limit:.2g}")
-        depth = trace.distinct.shape[-1]
-        for layer, (line, key) in enumerate(zip(self.lines, self.keys)):
-            shown = layer < depth
-            if shown:
-                line.set_data(trace.steps, trace.distinct[0, 0, :, layer])
-            line.set_visible(shown)
-            key.set_text(f"{'━╍┅'[layer]} layer {layer + 1}" if shown else "")
-        self.count.set(xlim=(0, trace.steps[-1]), ylim=(0, neurons * 1.05), yticks=sorted({1, neurons // 2, neurons}))
-        self.wide.set_data(np.arange(trace.loss.shape[-1]), trace.loss[0, 0])
-        self.single.set_data(np.arange(single.loss.shape[-1]), single.loss[0, 0])
-        self.single_key.set_text("━ one neuron a layer")
-        self.loss.set(xlim=(0, trace.steps[-1]), ylim=(0, 1.05 * max(trace.loss.max(), single.loss.max())))
-        for mark in self.marks:
-            mark.set_xdata([trace.steps[k]] * 2)
-        self.headline.set_text(textwrap.fill(title, 125))
+        for layer, (role, dash, _) in zip(range(trace.distinct.shape[-1]), LAYERS)
+    ]  # fmt: skip
+    at = sorted({1, neurons // 2, neurons})
+    count = Panel(
+        x, Axis(0, neurons * 1.05, ticks=tuple(map(float, at)), labels=tuple(map(str, at))), (*distinct, now), title="Distinct neurons",
+        grid=True, key=(tuple((f"{sign} layer {n + 1}", role) for n, (_, (role, _, sign)) in enumerate(zip(distinct, LAYERS))),),
+        left=78, right=27, **box,
+    )  # fmt: skip
+    top = 1.05 * float(max(trace.loss.max(), single.loss.max()))
+    losses: list[Mark] = [
+        Line(np.arange(run.loss.shape[-1], dtype=float), run.loss[0, 0].astype(float), role, width, alpha=alpha, name=f"{words}: loss")
+        for run, role, width, alpha, words in (
+            (single, "orange", 6.2, 0.55, "one neuron a layer"), (trace, "blue", 2.2, 1.0, "this network")
+        )
+    ]  # fmt: skip
+    loss_ticks, loss_labels = round_ticks(0, top)
+    loss = Panel(
+        x, Axis(0, top, ticks=loss_ticks, labels=loss_labels), (*losses, now), title="Loss", grid=True,
+        key=((("━ this network", "blue"), ("━ one neuron a layer", "orange")),), key_left=-40, left=88, right=26, **box,
+    )  # fmt: skip
+    return Figure(
+        (Block(0, 0, 440, 425, (weights,)), Block(440, 0, 400, 425, (count,)), Block(840, 0, 440, 425, (loss,))),
+        height=425,
+        label="The weights of layer 1, the number of distinct neurons and the loss by training step",
+        reason=title,
+    )
 
 
-def symmetry(trace: Trace, single: Trace, step: int, title: str = "") -> Figure:
-    """The picture as a matplotlib Figure. Arguments as `SymmetryFigure.update`."""
-    picture = SymmetryFigure()
-    picture.update(trace, single, step, title)
-    return picture.figure
+def symmetry(trace: Trace, single: Trace, step: int, title: str = "") -> matplotlib.figure.Figure:
+    """The picture as a matplotlib Figure. Arguments as `symmetry_figure`."""
+    return draw(symmetry_figure(trace, single, step, title))
 
 
-def _ends(count: int) -> list[int]:
-    return [1, count // 2, count] if count > 3 else list(range(1, count + 1))
+def _counts(count: int, name: str, down: bool = False) -> Axis:
+    ticks = [1, count // 2, count] if count > 3 else list(range(1, count + 1))
+    low, high = (count + 0.5, 0.5) if down else (0.5, count + 0.5)
+    return Axis(
+        low,
+        high,
+        ticks=tuple(map(float, ticks)),
+        labels=tuple(map(str, ticks)),
+        name="" if down else name,
+        title=name,
+        tick=0,
+    )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.figure import Figure
 
+from initviz.plots._palette import color
 from initviz.plots._panels import FONT, INK, PAPER_COLOR, TITLE, bare
 from initviz.plots._transfer import LOOKS
 from initviz.training import STRATEGIES
@@ -32,15 +33,16 @@ def transfer_curves(result: TransferResult, labels: int) -> Figure:
     ax.set_axisbelow(True)
     ends = []
     for name in result.strategies:
-        color, marker, sign = LOOKS[name]
+        role, marker, sign = LOOKS[name]
+        shade = color(role)
         values = result.curve(name, labels)
         mean, std = values.mean(axis=0), values.std(axis=0, ddof=min(1, len(values) - 1))
-        ax.fill_between(result.steps, mean - std, mean + std, color=color, alpha=0.18, lw=0)
+        ax.fill_between(result.steps, mean - std, mean + std, color=shade, alpha=0.18, lw=0)
         every = max(1, len(result.steps) // 10)
-        ax.plot(result.steps, mean, color=color, marker=marker, ms=8, lw=2.4, markevery=every)
-        ends.append((mean[-1], f"{sign} {STRATEGIES[name].label}", color))
-    for row, (_, words, color) in enumerate(sorted(ends, reverse=True)):
-        figure.text(0.72, 0.83 - 0.09 * row, words, **(FONT | {"color": color}))
+        ax.plot(result.steps, mean, color=shade, marker=marker, ms=8, lw=2.4, markevery=every)
+        ends.append((mean[-1], f"{sign} {STRATEGIES[name].label}", shade))
+    for row, (_, words, shade) in enumerate(sorted(ends, reverse=True)):
+        figure.text(0.72, 0.83 - 0.09 * row, words, **(FONT | {"color": shade}))
     top = max(0.5, np.ceil(10 * max(mean for mean, *_ in ends) + 0.5) / 10)
     ax.set(xlim=(0, result.steps[-1]), ylim=(0, min(1.0, top)))
     ticks = np.arange(0, min(1.0, top) + 1e-9, 0.2)

@@ -2,141 +2,152 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import TYPE_CHECKING
 
+import matplotlib.figure
 import numpy as np
-from matplotlib import colormaps
-from matplotlib.figure import Figure
 
-from initviz.plots._live import LiveFigure
-from initviz.plots._panels import FONT, INK, PAPER_COLOR, SMALL, TITLE, bare
-from initviz.plots._scale import log10, log_limits, power
+from initviz.plots._figure import NORMAL, Axis, Band, Block, Figure, Heat, Line, Mark, Panel, Words
+from initviz.plots._matplotlib import draw
+from initviz.plots._palette import ramp
+from initviz.plots._scale import exponent_ticks, log10, log_limits
 
 if TYPE_CHECKING:
     from initviz.experiments import FactorCurve, WidthSpread
 
-SIZE = (12.8, 5.4)
 WORDS = {"activation": "Activations (rms) by layer", "preactivation_gradient": "Gradients (rms) by layer"}
-STDS = np.geomspace(1e-3, 1, 121)
+STDS = np.geomspace(1e-3, 1, 61)
 LIMIT = 2.0
 """Factors from 1/4 to 4 a layer are told apart: powers of two."""
 MARKERS = "osD^vPX*"
 
 
-class WidthsFigure(LiveFigure):
-    """The picture, persistent: `update` it with new numbers and take its `png`."""
+def widths_figure(spread: WidthSpread, curve: FactorCurve, chosen_at: int, title: str = "") -> Figure:
+    """The picture as data.
 
-    def __init__(self, dpi: int = 100) -> None:
-        super().__init__(SIZE, dpi)
-        self.spread = self.figure.add_axes((0.06, 0.17, 0.36, 0.64))
-        self.map = self.figure.add_axes((0.61, 0.17, 0.27, 0.64))
-        bar = self.figure.add_axes((0.9, 0.17, 0.018, 0.64))
-        for ax in (self.spread, self.map, bar):
-            bare(ax)
-            ax.tick_params(length=0, labelsize=FONT["fontsize"], labelcolor=INK)
-        self.spread.set_facecolor(PAPER_COLOR)
-        self.spread.grid(axis="y", color="#D8D8D8", lw=0.8)
-        self.spread.set_axisbelow(True)
-        self.spread.set_xlabel("layer", labelpad=1, **FONT)
-        self.map.set_title("Factor a layer", loc="left", **TITLE)
-        self.map.set_xlabel("width", labelpad=1, **FONT)
-        self.map.set_ylabel("std of a weight", labelpad=0, **FONT)
-        blank = np.zeros((2, 2))
-        self.image = self.map.imshow(
-            blank, origin="lower", aspect="auto", cmap="PuOr_r", vmin=-LIMIT, vmax=LIMIT, interpolation="bilinear"
+    Args:
+        spread: from `initviz.widths.width_spread`; up to eight widths.
+        curve: from `initviz.widths.factor_curve`.
+        chosen_at: the width at which the std was chosen; ringed.
+        title: words above.
+    """
+    bar = Panel(
+        Axis(0, 1), Axis(-LIMIT, LIMIT, ticks=(-2, -1, 0, 1, 2), labels=("≤ ¼", "½", "1", "2", "≥ 4"), tick=0),
+        (Heat((0, 1), (-LIMIT, LIMIT), np.linspace(-LIMIT, LIMIT, 65)[:, None], "purple to orange", -LIMIT, LIMIT, smooth=True),),
+        side="right", left=-128, right=105, top=43, bottom=388,
+    )  # fmt: skip
+    return Figure(
+        (
+            Block(0, 0, 640, 480, (_spread(spread, chosen_at),)),
+            Block(690, 0, 590, 480, (_map(spread, curve, chosen_at), bar)),
+        ),
+        height=480,
+        label="Spread by layer at each width, and the factor a layer by width and std",
+        reason=title,
+    )
+
+
+def widths(spread: WidthSpread, curve: FactorCurve, chosen_at: int, title: str = "") -> matplotlib.figure.Figure:
+    """The picture as a matplotlib Figure. Arguments as `widths_figure`."""
+    return draw(widths_figure(spread, curve, chosen_at, title))
+
+
+def _colors(count: int) -> list[str]:
+    """From viridis: its darker part on a white page, its brighter part on a dark one."""
+    parts = (np.linspace(0.72, 0.08, count), np.linspace(0.45, 1, count))
+    tables = [ramp("viridis")[np.rint(part * 255).astype(int)].tolist() for part in parts]
+    return ["|".join("#{:02X}{:02X}{:02X}".format(*row) for row in pair) for pair in zip(*tables)]
+
+
+def _spread(spread: WidthSpread, chosen_at: int) -> Panel:
+    depth, forward = spread.measured.shape[1], spread.way == "activation"
+    layers = np.arange(1, depth + 1, dtype=float)
+    low, high = log_limits(np.concatenate([spread.measured.ravel(), spread.theory.ravel(), [1.0]]))
+    margin = 0.02 * (high - low)
+    ticks, labels = exponent_ticks(low, high)
+    every = 1 if depth <= 8 else 2 if depth <= 16 else 5
+    marks: list[Mark] = []
+    colors = _colors(len(spread.widths))
+    ends = []
+    for row, (width, color, marker) in enumerate(zip(spread.widths, colors, MARKERS)):
+        strong = width == chosen_at
+        if strong:
+            marks.insert(0, Band(layers, spread.low[row], spread.high[row], color))
+        size = 12.5 if strong else 9.0
+        marks.append(Line(layers, spread.measured[row], color, 0, marker=marker, size=size, name=f"width {width}: rms"))
+        dash = (10.0, 5.0) if strong else (6.6, 3.3)
+        marks.append(
+            Line(layers, spread.theory[row], color, 3.6 if strong else 2.2, dash=dash, name=f"width {width}: theory")
         )
-        self.edge = self.map.plot([], [], color=INK, lw=2, ls=(0, (4, 2)))[0]
-        self.path = self.map.plot([], [], color=INK, lw=1.2)[0]
-        ticks = np.arange(-2, 3)
-        self.figure.colorbar(self.image, cax=bar, ticks=ticks).outline.set_visible(False)
-        bar.set_yticks(ticks, ["≤ ¼", "½", "1", "2", "≥ 4"], **FONT)
-        self.chosen = self.map.plot([], [], "o", ms=20, mfc="none", mec=INK, mew=2.2)[0]
-        self.lines: list = []
-        self.headline = self.figure.text(0.012, 0.975, "", fontsize=15, va="top", color=INK)
-        words = "● measured   - - theory   shaded: its 95 % band at the ringed width"
-        self.figure.text(0.06, 0.03, words, va="bottom", **SMALL)
-        self.figure.text(0.61, 0.03, "- - factor 1: the scale is kept", va="bottom", **SMALL)
-
-    def update(self, spread: WidthSpread, curve: FactorCurve, chosen_at: int, title: str = "") -> None:
-        """Show a spread, and its networks on the map.
-
-        Args:
-            spread: from `initviz.experiments.width_spread`; up to eight widths.
-            curve: from `initviz.experiments.factor_curve`.
-            chosen_at: the width at which the std was chosen; ringed.
-            title: a line above the picture.
-        """
-        for artist in self.lines:
-            artist.remove()
-        self.lines = []
-        depth = spread.measured.shape[1]
-        layers = np.arange(1, depth + 1)
-        colors = colormaps["viridis"](np.linspace(0.78, 0, len(spread.widths)))
-        low, high = log_limits(np.concatenate([spread.measured.ravel(), spread.theory.ravel(), [1.0]]))
-        ends = []
-        for row, (width, color, marker) in enumerate(zip(spread.widths, colors, MARKERS)):
-            strong = width == chosen_at
-            measured, theory = log10(spread.measured[row]), log10(spread.theory[row])
-            if strong:
-                band = log10(spread.low[row]), log10(spread.high[row])
-                self.lines.append(self.spread.fill_between(layers, *band, color=color, alpha=0.2, lw=0))
-            style = {"color": color, "marker": marker, "ms": 9 if strong else 6.5, "ls": "none", "zorder": 3}
-            self.lines += self.spread.plot(layers, measured, **style)
-            self.lines += self.spread.plot(layers, theory, color=color, lw=2.6 if strong else 1.6, ls=(0, (3, 1.5)))
-            self.lines += self.map.plot([np.log2(width)], [np.log10(spread.std[row])], **(style | {"mec": "white"}))
-            last = 0 if spread.way == "preactivation_gradient" else -1
-            ends.append((measured[last], f"{width}", color, strong))
-        self._label(ends, low, high, right=spread.way == "activation", depth=depth)
-        self.spread.set(xlim=(0.5, depth + 0.5), ylim=(low - 0.02 * (high - low), high + 0.02 * (high - low)))
-        step = next(s for s in (1, 2, 5, 10, 20, 50) if (high - low) / s <= 6)
-        ticks = [t for t in range(low, high + 1) if t % step == 0]
-        self.spread.yaxis.set_ticks_position(
-            "left" if spread.way == "activation" else "right"
-        )  # the widths are on the other side
-        self.spread.set_yticks(ticks, [power(t) for t in ticks], **FONT)
-        every = 1 if depth <= 8 else 2 if depth <= 16 else 5
-        self.spread.set_xticks(layers[::every], layers[::every], **FONT)
-        self.spread.set_title(WORDS[spread.way], loc="left", **TITLE)
-        self._draw_map(spread, curve, chosen_at)
-        self.headline.set_text(textwrap.fill(title, 105))
-
-    def _label(self, ends: list, low: int, high: int, right: bool, depth: int) -> None:
-        """The widths beside the ends of their lines, moved apart so that they can be read."""
-        ends = sorted(((v if np.isfinite(v) else low, *rest) for v, *rest in ends), key=lambda end: end[0])
-        values = np.clip([end[0] for end in ends], low, high)
-        places, apart = values.copy(), 0.062 * (high - low)
-        for row in range(1, len(places)):
-            places[row] = max(places[row], places[row - 1] + apart)
-        places -= max((places - values).mean(), places[-1] - high)
-        for (_, words, color, strong), place in zip(ends, places):
-            x = depth + 0.7 if right else 0.35
-            text = self.spread.text(
-                x, place, words, ha="left" if right else "right", va="center", clip_on=False,
-                **(FONT | {"color": color, "fontweight": "bold" if strong else "normal"}),
-            )  # fmt: skip
-            self.lines.append(text)
-
-    def _draw_map(self, spread: WidthSpread, curve: FactorCurve, chosen_at: int) -> None:
-        left, right = np.log2(spread.widths[0]) - 0.4, np.log2(spread.widths[-1]) + 0.4
-        widths = 2 ** np.linspace(left, right, 60)
-        factors = curve.at(STDS[:, None], widths[None, :])
-        self.image.set_data(np.clip(np.log2(factors), -LIMIT, LIMIT))
-        self.image.set_extent((left, right, np.log10(STDS[0]), np.log10(STDS[-1])))
-        self.edge.set_data(*_edge(curve, widths))
-        self.path.set_data(np.log2(spread.widths), np.log10(np.maximum(spread.std, STDS[0] / 10)))
-        row = int(np.argmin(np.abs(spread.widths - chosen_at)))
-        self.chosen.set_data([np.log2(spread.widths[row])], [np.log10(spread.std[row])])
-        self.map.set(xlim=(left, right), ylim=(np.log10(STDS[0]), np.log10(STDS[-1])))
-        self.map.set_xticks(np.log2(spread.widths), [str(w) for w in spread.widths], rotation=0, **SMALL)
-        self.map.set_yticks([-3, -2, -1, 0], ["0.001", "0.01", "0.1", "1"], **FONT)
+        last = log10(spread.measured[row])[-1 if forward else 0]
+        ends.append(last if np.isfinite(last) else low)
+    y = Axis(low - margin, high + margin, "log", ticks=ticks, labels=labels)
+    places = (np.array(_apart(ends, low, high)) - y.low) / (y.high - y.low)
+    words = tuple(str(width) for width in spread.widths)
+    bold = tuple(bool(width == chosen_at) for width in spread.widths)
+    marks.append(
+        Words(
+            np.full(len(words), 1.0 if forward else 0.0), places, words, tuple(colors), NORMAL, "left" if forward else "right",
+            bold=bold, shift=(10 if forward else -10, 0), panel=True,
+        )
+    )  # fmt: skip
+    x = Axis(
+        0.5, depth + 0.5, ticks=tuple(layers[::every].tolist()), labels=tuple(f"{n:.0f}" for n in layers[::every]), name="layer",
+        title="layer", tick=0,
+    )  # fmt: skip
+    key = (("● measured", "ink"), ("- - theory", "ink"), ("shaded: its 95 % band at the ringed width", "ink"))
+    return Panel(
+        x, y, tuple(marks), title=WORDS[spread.way], side="left" if forward else "right", grid=True, key=(key,), key_top=66,
+        left=77, right=102, top=43, bottom=388,
+    )  # fmt: skip
 
 
-def widths(spread: WidthSpread, curve: FactorCurve, chosen_at: int, title: str = "") -> Figure:
-    """The picture as a matplotlib Figure. Arguments as `WidthsFigure.update`."""
-    picture = WidthsFigure()
-    picture.update(spread, curve, chosen_at, title)
-    return picture.figure
+def _apart(ends: list[float], low: float, high: float) -> list[float]:
+    """The heights of the labels beside the ends of their lines, moved apart so that they can be read."""
+    order = np.argsort(ends, kind="stable")
+    values = np.clip(np.array(ends)[order], low, high)
+    places, gap = values.copy(), 0.062 * (high - low)
+    for row in range(1, len(places)):
+        places[row] = max(places[row], places[row - 1] + gap)
+    places -= max((places - values).mean(), places[-1] - high)
+    found = np.empty(len(places))
+    found[order] = places
+    return found.tolist()
+
+
+def _map(spread: WidthSpread, curve: FactorCurve, chosen_at: int) -> Panel:
+    left, right = np.log2(spread.widths[0]) - 0.4, np.log2(spread.widths[-1]) + 0.4
+    across = 2 ** np.linspace(left, right, 40)
+    factors = np.log2(curve.at(STDS[:, None], across[None, :]))
+    at = np.log2(spread.widths)
+    std = np.maximum(spread.std, STDS[0] / 10)
+    chosen = int(np.argmin(np.abs(spread.widths - chosen_at)))
+    marks: list[Mark] = [
+        Heat((left, right), (0, 1), np.clip(factors, -LIMIT, LIMIT), "purple to orange", -LIMIT, LIMIT, smooth=True)
+    ]
+    marks.append(Line(*_edge(curve, across), "ink", 2.8, dash=(11.0, 5.6)))
+    marks.append(Line(at, std, "ink", 1.7))
+    for width, place, value, color, marker in zip(spread.widths, at, std, _colors(len(at)), MARKERS):
+        size = 12.5 if width == chosen_at else 9.0
+        marks.append(
+            Line(
+                np.array([place]),
+                np.array([value]),
+                color,
+                0,
+                marker=marker,
+                size=size,
+                edge="page",
+                name=f"width {width}: std",
+            )
+        )
+    marks.append(Line(at[chosen : chosen + 1], std[chosen : chosen + 1], "ink", 0, marker="ring", size=28))
+    y = Axis(-3, 0, "log", ticks=(-3, -2, -1, 0), labels=("0.001", "0.01", "0.1", "1"), title="std of a weight", tick=0)
+    x = Axis(left, right, ticks=tuple(at.tolist()), labels=tuple(str(w) for w in spread.widths), title="width", tick=0)
+    return Panel(
+        x, y, tuple(marks), title="Factor a layer", key=((("- - factor 1: the scale is kept", "ink"),),), key_top=66,
+        left=100, right=154, top=43, bottom=388,
+    )  # fmt: skip
 
 
 def _edge(curve: FactorCurve, widths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -144,4 +155,4 @@ def _edge(curve: FactorCurve, widths: np.ndarray) -> tuple[np.ndarray, np.ndarra
     above = np.flatnonzero(curve.factor >= 0.99)
     if not len(above):
         return np.array([]), np.array([])
-    return np.log2(widths), np.log10(curve.sigma_w[above[0]] / np.sqrt(widths))
+    return np.log2(widths), curve.sigma_w[above[0]] / np.sqrt(widths)

@@ -2,17 +2,17 @@
 
 from initviz.theory._averages import second_moment, slope_second_moment
 from initviz.theory._conv import predict_cnn
-from initviz.theory._dense import Band, Prediction, chi, depth_scale, fixed_point, moment_maps, predict, variance_map
+from initviz.theory._dense import Prediction, chi, depth_scale, fixed_point, moment_maps, predict, variance_map
+from initviz.theory._finite_width import Band, Fluctuations
 from initviz.theory._network import predict_network
 from initviz.theory._phase import Phase, critical_sigma_w, phase_diagram
-from initviz.theory._spread import Spread
 from initviz.theory._streams import predict_stream
 
 __all__ = [
     "Band",
+    "Fluctuations",
     "Phase",
     "Prediction",
-    "Spread",
     "chi",
     "critical_sigma_w",
     "depth_scale",

@@ -17,12 +17,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from initviz._core.arguments import look_up, real_number, whole_number
-from initviz.initializers import Activation
-from initviz.initializers import activation as activation_named
+from initviz.initializers import Activation, get_activation
 from initviz.models import PADDINGS
 from initviz.theory._averages import moments, second_moment, slope_second_moment
 from initviz.theory._dense import SAMPLE_BINS, Prediction, _one_a_layer
-from initviz.theory._spread import Spread, band, radial, ratio
+from initviz.theory._finite_width import Fluctuations, band, radial, ratio
 
 
 def predict_cnn(
@@ -40,7 +39,7 @@ def predict_cnn(
     """Predict every layer of the network that `initviz.cnn` builds.
 
     The band is that of a dense network with as many units as there are channels: as if all places moved together. Places that
-    differ average out a part of that, so that single draws stray less.
+    differ average out a part of that, so that single draws differ less.
 
     Args:
         channels: [channels of the image, n_1, ..., n_depth, n_out].
@@ -51,7 +50,7 @@ def predict_cnn(
     Raises:
         TypeError, ValueError: an argument that is not as above.
     """
-    phi = activation_named(activation)
+    phi = get_activation(activation)
     n = np.array([whole_number("channels", c) for c in channels], dtype=float)
     if inputs.ndim != 4 or inputs.shape[1] != n[0]:
         raise ValueError(f"inputs: got shape {inputs.shape}; it takes (batch, {int(n[0])}, height, width)")
@@ -93,7 +92,7 @@ def predict_cnn(
     nothing = np.full((1, len(bins)), np.nan)
     gradient = np.vstack([*(_mean(one) for one in (to_z if norm else to_h)), nothing])
 
-    # What one draw strays by, from the places' means and the factors that they came to (a border takes its part of them).
+    # How far one draw is off, from the places' means and the factors that they came to (a border takes its part of them).
     seen = np.vstack([np.ones_like(mean[:depth]) if norm else mean[:depth], mean[depth:]])
     m = moments(phi, seen[:depth])
     added = mean[1:] - sigma_b2[1:, None]
@@ -108,12 +107,12 @@ def predict_cnn(
         gradient[:depth] += more_h
         back[:depth] += more_a
     along = ratio(more_h.mean(axis=1), gradient[:depth].mean(axis=1))
-    spread = Spread(n, mean, m, phi, sigma_w2, branch, norm, skip, along)
+    fluctuations = Fluctuations(n, mean, m, phi, sigma_w2, branch, norm, skip, along)
     return Prediction(
-        preactivation=band(seen, spread.preactivation),
-        activation=band(np.vstack([value2, nothing]), spread.activation),
-        preactivation_gradient=band(gradient, spread.preactivation_gradient),
-        activation_gradient=band(back, spread.activation_gradient),
+        preactivation=band(seen, fluctuations.preactivation),
+        activation=band(np.vstack([value2, nothing]), fluctuations.activation),
+        preactivation_gradient=band(gradient, fluctuations.preactivation_gradient),
+        activation_gradient=band(back, fluctuations.activation_gradient),
         chi=ratio(gradient.mean(axis=1), np.append(gradient[1:].mean(axis=1), np.nan)),
     )
 

@@ -8,7 +8,7 @@ second moment q = E[h^2]. With weights of variance sigma_w^2 / fan_in and biases
 
 where g is the second moment of the loss's gradient with respect to a pre-activation. chi = 1 is the edge of chaos.
 
-A layer of n units is not infinitely wide. One draw of the weights strays from the map by a factor whose logarithm is near normal;
+A layer of n units is not infinitely wide. One draw of the weights differs from the map by a factor whose logarithm is near normal;
 for a ReLU its variance is 5/n a layer (Hanin & Nica 2018, theorem 1). `predict` gives that band for every activation.
 """
 
@@ -23,10 +23,9 @@ import numpy as np
 
 from initviz._core.arguments import look_up, real_number, whole_number
 from initviz._core.extras import from_extra
-from initviz.initializers import Activation
-from initviz.initializers import activation as activation_named
+from initviz.initializers import Activation, get_activation
 from initviz.theory._averages import Moments, moments, second_moment, slope_second_moment
-from initviz.theory._spread import REACH, Band, Spread, band, radial, ratio, stretched
+from initviz.theory._finite_width import REACH, Band, Fluctuations, amplified_band, band, radial, ratio
 
 SAMPLE_BINS = 4
 """Groups of equal size into which samples of different norm are put: each has a q of its own."""
@@ -63,7 +62,7 @@ def variance_map(
         TypeError, ValueError: an argument that is negative, not finite or no number; an unknown activation.
     """
     sigma_w, sigma_b = real_number("sigma_w", sigma_w), real_number("sigma_b", sigma_b)
-    return sigma_w**2 * second_moment(activation_named(activation), _second_moments("q", q)) + sigma_b**2
+    return sigma_w**2 * second_moment(get_activation(activation), _second_moments("q", q)) + sigma_b**2
 
 
 def chi(q: float | np.ndarray, activation: str | Activation, sigma_w: float) -> np.ndarray:
@@ -71,7 +70,7 @@ def chi(q: float | np.ndarray, activation: str | Activation, sigma_w: float) -> 
 
     Arguments, shapes and errors as `variance_map`.
     """
-    slope2 = slope_second_moment(activation_named(activation), _second_moments("q", q))
+    slope2 = slope_second_moment(get_activation(activation), _second_moments("q", q))
     return real_number("sigma_w", sigma_w) ** 2 * slope2
 
 
@@ -140,7 +139,7 @@ def predict(
     Raises:
         TypeError, ValueError: an argument that is not as above.
     """
-    phi = activation_named(activation)
+    phi = get_activation(activation)
     n = np.array([whole_number("widths", width) for width in widths], dtype=float)
     if len(n) < 3:
         raise ValueError(f"widths: got {list(widths)}; it takes the input, one or more hidden layers and the output")
@@ -179,16 +178,16 @@ def predict_dense(
         moment_maps, n=n, phi=phi, weights=weights, biases=biases, norm=norm, skip=skip, last=gradient_rms**2
     )
     at = maps(first)
-    spread = Spread(n, at.q, at.m, phi, n[:-1] * weights, at.branch, norm, skip, at.along)
-    if spread.amplifies:
-        factor = math.exp(REACH * spread.start[-1])
+    fluctuations = Fluctuations(n, at.q, at.m, phi, n[:-1] * weights, at.branch, norm, skip, at.along)
+    if fluctuations.amplifies:
+        factor = math.exp(REACH * fluctuations.start[-1])
         low, high = maps(first / factor), maps(first * factor)
         bands = {
-            name: stretched(getattr(at, name), getattr(low, name), getattr(high, name), spread, name)
+            name: amplified_band(getattr(at, name), getattr(low, name), getattr(high, name), fluctuations, name)
             for name in QUANTITIES
         }
     else:
-        bands = {name: band(getattr(at, name), getattr(spread, name)) for name in QUANTITIES}
+        bands = {name: band(getattr(at, name), getattr(fluctuations, name)) for name in QUANTITIES}
     gradient = at.preactivation_gradient.mean(axis=1)
     return Prediction(**bands, chi=ratio(gradient, np.append(gradient[1:], np.nan)))
 

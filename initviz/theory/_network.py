@@ -8,8 +8,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from initviz._core.arguments import real_number
-from initviz.initializers import Scheme, fans
-from initviz.initializers import scheme as scheme_named
+from initviz.initializers import Scheme, fans, get_scheme
 from initviz.inspection import Report
 from initviz.models import CNN, Conv2d, Linear, Plain
 from initviz.theory._conv import predict_cnn
@@ -40,7 +39,7 @@ def predict_network(
         A `Prediction`, or None where there is no theory here: constant weights, weights scaled by a batch,
         batch normalization.
     """
-    rule, phi, normalization = scheme_named(scheme), net.activation.activation, _normalization(net)
+    rule, phi, normalization = get_scheme(scheme), net.activation.activation, _normalization(net)
     if rule.data_driven or normalization == "batch" or (rule.distribution == "constant" and rule.std_rule(1, 1) != 0):
         return None
     scale, bias_std = real_number("scale", scale), real_number("bias_std", bias_std)

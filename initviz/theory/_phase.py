@@ -15,8 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from initviz._core.arguments import real_number
-from initviz.initializers import Activation
-from initviz.initializers import activation as activation_named
+from initviz.initializers import Activation, get_activation
 from initviz.theory._averages import second_moment, slope_second_moment
 
 Q = np.geomspace(1e-8, 1e8, 1601)
@@ -61,7 +60,7 @@ def phase_diagram(
     Raises:
         TypeError, ValueError: an unknown activation, an axis with a negative or non-finite value.
     """
-    phi = activation_named(activation)
+    phi = get_activation(activation)
     w = _axis("sigma_w", np.linspace(0.05, 4, 81) if sigma_w is None else sigma_w)
     b = _axis("sigma_b", np.linspace(0, 2, 61) if sigma_b is None else sigma_b)
     value, slope = second_moment(phi, Q), slope_second_moment(phi, Q)
@@ -89,7 +88,7 @@ def critical_sigma_w(activation: str | Activation, sigma_b: float = 0.0) -> floa
     Raises:
         TypeError, ValueError: as `phase_diagram`.
     """
-    phi, sigma_b = activation_named(activation), real_number("sigma_b", sigma_b)
+    phi, sigma_b = get_activation(activation), real_number("sigma_b", sigma_b)
     value, slope = second_moment(phi, Q), slope_second_moment(phi, Q)
     if phi.slope is not None:
         return float(1 / np.sqrt(slope[0]))

@@ -1,6 +1,7 @@
 """`python -m initviz execute [--check] [notebook ...]`: run notebooks in place, so that their committed outputs are real.
 
-Without arguments, every notebook of notebooks/. Outputs, execution counts and the widgets' first state are stored; what changes
+Without arguments, every notebook of notebooks/. Outputs and execution counts are stored, and of a widget the picture and the words
+that its output holds beside it: with its state a page would try to bring it to life, and be blank without a network. What changes
 from run to run without meaning (times, the kernel's patch version, random ids of widgets) is taken out or made steady.
 `--check` writes nothing: it runs them and compares the text of their outputs with what is stored, as `pytest --nbval` does.
 """
@@ -8,7 +9,6 @@ from run to run without meaning (times, the kernel's patch version, random ids o
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import sys
 import time
@@ -42,7 +42,7 @@ def execute(path: Path, check: bool = False) -> float:
         cell.metadata.pop("execution", None)
     notebook.metadata.pop("widgets", None)
     start = time.perf_counter()
-    runner = ExecutePreprocessor(timeout=TIMEOUT, kernel_name="python3", store_widget_state=True)
+    runner = ExecutePreprocessor(timeout=TIMEOUT, kernel_name="python3", store_widget_state=False)
     runner.record_timing, runner.coalesce_streams = False, True
     runner.preprocess(notebook, {"metadata": {"path": str(path.parent)}})
     seconds = time.perf_counter() - start
@@ -86,20 +86,10 @@ def change(stored: list[str], new: list[str], share: Decimal) -> str | None:
 
 def steady(notebook: nbformat.NotebookNode) -> str:
     """The notebook as text, its widgets numbered as a reader meets them instead of by random ids."""
-    state = notebook.metadata.get("widgets", {}).get("application/vnd.jupyter.widget-state+json", {}).get("state", {})
-    contents = {name: json.dumps(state[name], sort_keys=True) for name in state}
-    waiting = re.findall(r'"model_id": "([0-9a-f]{32})"', json.dumps(notebook.cells))
-    waiting += sorted(contents, key=lambda name: re.sub(r"[0-9a-f]{32}", "", contents[name]))
-    ids: dict[str, None] = {}
-    while waiting:  # each widget is followed by the ones it refers to
-        name = waiting.pop(0)
-        if name not in ids:
-            ids[name] = None
-            waiting = re.findall(r"IPY_MODEL_([0-9a-f]{32})", contents.get(name, "")) + waiting
     text = nbformat.writes(notebook)
-    for number, name in enumerate(ids):
+    for number, name in enumerate(dict.fromkeys(re.findall(r'"model_id": "([0-9a-f]{32})"', text))):
         text = text.replace(name, f"{number:032x}")
-    return nbformat.writes(nbformat.reads(text, as_version=4))  # again, so that the new names are in order
+    return text
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -55,12 +55,14 @@ def write_notebooks(folder: Path, source: Path, overwrite: bool = False) -> tupl
 def main(arguments: list[str] | None = None) -> int:
     """The command; returns its exit status."""
     parser = argparse.ArgumentParser(
-        prog="initviz lab", description="Write the course's notebooks into a folder, and open JupyterLab."
+        prog="initviz lab",
+        description="Write the course's notebooks into a folder, and open JupyterLab.",
+        epilog="Other options go to JupyterLab, such as --no-browser.",
     )
     parser.add_argument("folder", nargs="?", type=Path, default=Path("initviz-notebooks"), help="default: %(default)s")
     parser.add_argument("--overwrite", action="store_true", help="write the originals over notebooks that were changed")
     parser.add_argument("--only-write", action="store_true", help="do not open JupyterLab")
-    options = parser.parse_args(arguments)
+    options, others = parser.parse_known_args(arguments)
     if not options.only_write and importlib.util.find_spec("jupyterlab") is None:
         from initviz._core.extras import MissingExtra
 
@@ -73,9 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     print(f"{len(written)} notebooks written to {options.folder.resolve()}")
     if kept:
-        print(
-            f"Kept as they are, since they were changed: {', '.join(kept)}. (--overwrite writes the originals over them.)"
-        )
-    return (
-        0 if options.only_write else subprocess.call([sys.executable, "-m", "jupyterlab", str(options.folder / FIRST)])
-    )
+        print(f"Kept, since they were changed: {', '.join(kept)}. (--overwrite writes the originals over them.)")
+    if options.only_write:
+        return 0
+    return subprocess.call([sys.executable, "-m", "jupyterlab", str(options.folder / FIRST), *others])

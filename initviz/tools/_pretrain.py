@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from initviz._core.arguments import look_up
-from initviz.models import CHANNELS, FOLDER, PRETRAINED, Card, SourceTask, signal_cnn
+from initviz.models import CHANNELS, PRETRAINED, Card, SourceTask, signal_cnn
 from initviz.training import evaluating, train
 
 LR, BATCH = 3e-3, 128
@@ -41,7 +41,7 @@ def pretrain(task: SourceTask) -> tuple[nn.Sequential, Card]:
     return net, made
 
 
-def write(net: nn.Module, made: Card, folder: Path = FOLDER) -> None:
+def write(net: nn.Module, made: Card, folder: Path) -> None:
     """Write the weights and the card into `folder`."""
     with evaluating(net):
         save_file(
@@ -54,7 +54,7 @@ def main(arguments: list[str] | None = None) -> None:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m initviz pretrain", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="name", help=f"{', '.join(PRETRAINED)}; all if left out")
-    parser.add_argument("--folder", type=Path, default=FOLDER, help="where to write")
+    parser.add_argument("--folder", type=Path, default=Path(), help="where to write (default: here)")
     parser.add_argument("--steps", type=int, help="updates, instead of the task's own number")
     options = parser.parse_args(arguments)
     for name in options.names or PRETRAINED:

@@ -2,9 +2,9 @@
 
 A number counts as measured if it has a decimal point or an exponent, is a percentage, or stands on either side of a "±":
 0.81, 2e-24, 82 %, 305 ± 12. It may be off by one unit of the last place shown, since what lies on the boundary of two roundings
-falls to one side here and to the other there. Either number of 0.81 ± 0.02 may also be off by half of the spread, which is about
-the standard error of a mean of five. A tag of the cell allows more: `tolerance=5%` is 5 percent of each stored number, and for a
-spread 5 percent of its mean.
+falls to one side here and to the other there. Either number of 0.81 ± 0.02 may also be off by the spread: where rounding leads
+training elsewhere, a second mean of five differs from the first by two thirds of it. A tag of the cell allows more: `tolerance=5%` is
+5 percent of each stored number, and for a spread 5 percent of its mean.
 
 All else is exact: words, lines, inf and nan, whole numbers ("5 seeds", "layer 12", "10^-7"), digits that are part of a word
 ("layer1", "2.13.0"), and what stands inside the tags of HTML. Only the number of blanks side by side is not compared, as what is
@@ -63,7 +63,7 @@ def difference(stored: str, new: str, share: Decimal = Decimal(0), *, html: bool
     line = 1
     for before, after in zip_longest(_parts(stored, html), _parts(new, html), fillvalue=""):
         if isinstance(before, _Measured) and isinstance(after, _Measured):
-            allowed = max(share * abs(before.mean), before.spread / 2, min(before.unit, after.unit))
+            allowed = max(share * abs(before.mean), before.spread, min(before.unit, after.unit))
             if abs(before.value - after.value) > allowed:
                 return f"line {line}: {after.text}; stored is {before.text}, tolerance {allowed.normalize():g}"
         elif before != after:

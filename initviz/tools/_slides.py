@@ -1,7 +1,8 @@
 """`python -m initviz slides notebook ...`: each notebook as slides, in one HTML file that needs neither a network nor a server.
 
 It is what `jupyter nbconvert --to slides` makes, with reveal.js and MathJax written into the file instead of being fetched, and a
-widget shown as the picture that its notebook stores. NN_name.ipynb becomes NN_name.slides.html beside it.
+widget shown as the picture that its notebook stores. The apps are measured anew, at a grid of their settings, and move in the deck.
+NN_name.ipynb becomes NN_name.slides.html beside it.
 Needs the extra "slides": `pip install 'initviz[slides]'`.
 """
 
@@ -16,6 +17,9 @@ from pathlib import Path
 import nbformat
 from nbconvert import SlidesExporter
 
+import initviz
+from initviz.widgets import recording
+
 SIZE = (1244, 700)
 """Of a slide, in its own pixels: as high as nbconvert's, and as wide as a screen of 16:9. reveal.js enlarges it to the screen."""
 VIEW = "application/vnd.jupyter.widget-view+json"
@@ -29,6 +33,9 @@ LAYOUT = """\
 .reveal .jp-RenderedImage img { max-width: 900px; max-height: 410px; }
 .reveal ol[type=A] { display: block; list-style-type: upper-alpha; }
 .reveal .jp-OutputArea-output pre { word-break: normal; overflow-wrap: anywhere; }
+.reveal .initviz-recording { text-align: left; }
+.reveal .initviz-canvas { margin: 0 auto; }
+.reveal .initviz-recording :is(canvas, img) { margin: 0; max-width: none; max-height: none; }
 .reveal .slide-number { right: auto; left: 8px; } /* where no arrow covers it */
 """
 """Style of a slide beyond nbconvert's: 120 characters of code side by side, and room for words beside a picture."""
@@ -43,6 +50,21 @@ function grow() {
         const most = picture.closest('.jp-OutputArea-output').clientWidth;
         const width = Math.min(most, height * picture.naturalWidth / picture.naturalHeight);
         picture.style = `max-width: none; max-height: none; width: ${Math.max(width, picture.offsetWidth)}px`;
+    }
+    const app = slide.querySelector('.initviz-recording');
+    if (app) fit(app, slide);
+    Reveal.layout();
+}
+async function fit(app, slide) {  // its pictures as wide as the slide, or as its height has room for
+    const pictures = [...app.querySelectorAll('.initviz-canvas')];
+    let share = 1;
+    for (let turn = 0; turn < 3; turn++) {
+        pictures.forEach(picture => { picture.style.width = `${100 * share}%`; });
+        await new Promise(done => setTimeout(done, 100));  // until they are painted
+        const over = slide.scrollHeight - Reveal.getSlidesElement().offsetHeight + 4;
+        const high = pictures.reduce((sum, picture) => sum + picture.offsetHeight, 0);
+        if (over <= 4 || !high) break;
+        share = Math.max(0.6, share * (1 - over / high));  // narrower, its panels would stand under each other
     }
     Reveal.layout();
 }
@@ -76,9 +98,12 @@ _STYLE = re.compile(r'<link [^>]*href="FILES/([^"]*)"[^>]*>')
 _SCRIPT = re.compile(r'<script src="FILES/([^"]*)"></script>')
 
 
-def deck(notebook: nbformat.NotebookNode, name: str = "slides") -> str:
+def deck(notebook: nbformat.NotebookNode, name: str = "slides", record: bool = False) -> str:
     """The HTML of a notebook's slides, self-contained. `notebook` is changed: its widgets become their pictures.
 
+    Args:
+        name: the page's title.
+        record: measure each app (a cell of the form `iv.explore...(...)`) on its `grid`, and let its sliders move in the deck.
     Raises:
         ModuleNotFoundError: the packages of the extra "slides" are missing.
     """
@@ -86,6 +111,10 @@ def deck(notebook: nbformat.NotebookNode, name: str = "slides") -> str:
     for cell in notebook.cells:
         if cell.source.startswith(("iv.quiz(", "iv.explore")):
             cell.metadata["transient"] = {"remove_source": True}  # what the line shows is enough, and needs the room
+        if record and cell.cell_type == "code" and cell.source.startswith("iv.explore"):
+            app = eval(cell.source, {"iv": initviz})
+            words = {"text/html": recording(app, **app.grid()), "text/plain": app.summary()}
+            cell.outputs = [nbformat.v4.new_output("display_data", words)]
         for output in cell.get("outputs", []):
             if any(kind in output.get("data", {}) for kind in PICTURES):
                 output.data.pop(VIEW, None)
@@ -124,9 +153,13 @@ def main(arguments: list[str] | None = None) -> int:
     """The command; returns its exit status."""
     parser = argparse.ArgumentParser(prog="python -m initviz slides", description="Make slides of notebooks.")
     parser.add_argument("notebooks", nargs="+", type=Path)
-    for path in parser.parse_args(arguments).notebooks:
+    parser.add_argument(
+        "--still", action="store_true", help="apps as pictures, not as recorded measurements with sliders"
+    )
+    options = parser.parse_args(arguments)
+    for path in options.notebooks:
         try:
-            page = deck(nbformat.read(path, as_version=4), path.stem)
+            page = deck(nbformat.read(path, as_version=4), path.stem, record=not options.still)
         except (OSError, nbformat.reader.NotJSONError, ModuleNotFoundError) as error:
             print(f"{path}: {error}", file=sys.stderr)
             return 2

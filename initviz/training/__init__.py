@@ -5,8 +5,7 @@ from initviz.training._loop import OPTIMIZERS, batch_index, train
 from initviz.training._race import Race, race
 from initviz.training._stack import evaluating
 from initviz.training._sweep import sweep
-from initviz.training._transfer import STRATEGIES, few_labels, transfer
-from initviz.training._transfer_result import TransferResult, in_words, spread
+from initviz.training._transfer import STRATEGIES, TransferResult, few_labels, in_words, transfer
 
 __all__ = [
     "OPTIMIZERS",
@@ -20,7 +19,6 @@ __all__ = [
     "few_labels",
     "in_words",
     "race",
-    "spread",
     "sweep",
     "train",
     "transfer",

@@ -10,6 +10,7 @@ import numpy as np
 
 from initviz._core.arguments import look_up, real_number
 from initviz._core.extras import pandas
+from initviz._core.statistics import sample_std
 from initviz.inspection import Report
 
 if TYPE_CHECKING:
@@ -103,10 +104,10 @@ class RaceResult:
             all_reached = bool(np.isfinite(steps).all())
             rows[label] = {
                 "steps_mean": steps.mean(),
-                "steps_std": _std(steps) if all_reached else math.nan,
+                "steps_std": sample_std(steps) if all_reached else math.nan,
                 "reached": int(np.isfinite(steps).sum()),
                 "accuracy_mean": final.mean(),
-                "accuracy_std": _std(final),
+                "accuracy_std": sample_std(final),
                 "diverged": self.diverged(label),
                 "runs": len(final),
             }
@@ -123,8 +124,3 @@ def share(argument: str, value: object) -> float:
     if number > 1:
         raise ValueError(f"{argument}: got {number:g}; it takes a share from 0 to 1")
     return number
-
-
-def _std(values: np.ndarray) -> float:
-    """The sample's standard deviation; 0 for a single run."""
-    return float(values.std(ddof=1)) if len(values) > 1 else 0.0

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from initviz._core.arguments import look_up, real_number, several, whole_number
 from initviz._core.threads import one_thread
 from initviz.datasets import Data, check_data
-from initviz.initializers import one_number
+from initviz.initializers import combined_seed
 from initviz.inspection import QUANTITIES, Report, probe
 from initviz.training._history import History
 from initviz.training._stack import Stack
@@ -103,13 +103,15 @@ class Training:
             return
         parameters = self._stack.parameters
         threads = one_thread() if self._stack.small else nullcontext()
-        random = self._stack.random_states(one_number(self.seeds[0], self.step))  # dropout's depend on these two alone
+        random = self._stack.random_states(
+            combined_seed(self.seeds[0], self.step)
+        )  # dropout's depend on these two alone
         with torch.inference_mode(False), torch.enable_grad(), random, threads:
             try:
                 self._optimizer.zero_grad()
                 losses = self._stack.losses(*self._batch())
                 losses.sum().backward()
-                self._look({name: p.grad for name, p in parameters.items()}, losses.detach())
+                self._record({name: p.grad for name, p in parameters.items()}, losses.detach())
                 if not self.done:
                     self._optimizer.step()
                     self._stack.clear(~self._alive)
@@ -138,7 +140,7 @@ class Training:
         index = index.to(self._x.device)
         return self._x[index], self._y[index]
 
-    def _look(self, gradients: dict[str, Tensor | None], losses: Tensor) -> None:
+    def _record(self, gradients: dict[str, Tensor | None], losses: Tensor) -> None:
         """Record what is due, and who has diverged."""
         there = [gradient for gradient in gradients.values() if gradient is not None]
         finite = losses.isfinite().cpu().numpy()
@@ -269,7 +271,7 @@ def batch_index(n: int, size: int, seed: int, step: int) -> Tensor:
 
 @lru_cache(maxsize=64)
 def _order(n: int, seed: int, epoch: int) -> Tensor:
-    return torch.randperm(n, device="cpu", generator=torch.Generator().manual_seed(one_number(seed, epoch)))
+    return torch.randperm(n, device="cpu", generator=torch.Generator().manual_seed(combined_seed(seed, epoch)))
 
 
 def _optimizer(name: str, parameters: list[Tensor], lr: float, momentum: float) -> torch.optim.Optimizer:

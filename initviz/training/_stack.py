@@ -55,13 +55,13 @@ class Stack:
 
     def losses(self, x: Tensor, y: Tensor) -> Tensor:
         """Cross-entropy of each network on its own batch, shape (count,). Shapes: x (count, batch, ...), y (count, batch)."""
-        return self._map(_cross_entropy, x, y, own_batch=True)
+        return self._map(_cross_entropy, x, y, per_network=True)
 
     @torch.no_grad()
     def accuracies(self, x: Tensor, y: Tensor) -> np.ndarray:
         """Share of `x` that each network classifies right, in eval mode, shape (count,). Outputs that are not all finite are wrong."""
         with evaluating(self.models[0]):
-            return self._map(_share_right, x, y, own_batch=False).double().cpu().numpy()
+            return self._map(_share_right, x, y, per_network=False).double().cpu().numpy()
 
     def norms(self, tensor: Tensor | None) -> np.ndarray:
         """Euclidean norm at each place of a tensor shaped as a parameter, shape (count,), and 0 for None.
@@ -110,7 +110,7 @@ class Stack:
         """Raise RuntimeError unless each network computes what it does by itself: they may differ in more than their numbers, such as
         in their activation, and all are run as the first is."""
         with evaluating(self.models[0]):
-            stacked = self._map(lambda model, x, _: model(x), x, x, own_batch=False)
+            stacked = self._map(lambda model, x, _: model(x), x, x, per_network=False)
         for model, found in zip(self.models, stacked, strict=True):
             with evaluating(model):
                 own = model(x)
@@ -122,15 +122,15 @@ class Stack:
         """torch's random states are afterwards what they were; inside they begin at `seed` if there is one."""
         return torch_random_states([self.device], seed)
 
-    def _map(self, function: Callable[..., Tensor], x: Tensor, y: Tensor, own_batch: bool) -> Tensor:
+    def _map(self, function: Callable[..., Tensor], x: Tensor, y: Tensor, per_network: bool) -> Tensor:
         base = self.models[0]
         if self.count == 1:
-            return function(base, x[0] if own_batch else x, y[0] if own_batch else y).reshape(1)
+            return function(base, x[0] if per_network else x, y[0] if per_network else y).reshape(1)
 
         def one(parameters, fixed, x, y):
             return function(lambda x: functional_call(base, (parameters, fixed), (x,)), x, y)
 
-        batch_axis = 0 if own_batch else None
+        batch_axis = 0 if per_network else None
         return vmap(one, in_dims=(0, 0, batch_axis, batch_axis))(self.parameters, self._fixed, x, y)
 
     def _rows(self, tensor: Tensor) -> Tensor:

@@ -24,9 +24,9 @@ from initviz._core.arguments import look_up, real_number, whole_number
 from initviz._core.devices import pick_device
 from initviz._core.extras import pandas
 from initviz._core.threads import one_thread
-from initviz.datasets import DATASETS, dataset
+from initviz.datasets import DATASETS, get_dataset
 from initviz.diagnosis import verdict
-from initviz.initializers import activation, scheme, start_from_batch
+from initviz.initializers import get_activation, get_scheme, start_from_batch
 from initviz.inspection import Report, probe
 from initviz.models import MLP, NORMALIZATIONS, mlp
 from initviz.training._loop import train
@@ -68,8 +68,8 @@ class Run:
             object.__setattr__(self, name, whole_number(name, getattr(self, name), least))
         for name in ("scale", "lr"):
             object.__setattr__(self, name, real_number(name, getattr(self, name)))
-        object.__setattr__(self, "activation", activation(self.activation).name)
-        object.__setattr__(self, "scheme", scheme(self.scheme).name)
+        object.__setattr__(self, "activation", get_activation(self.activation).name)
+        object.__setattr__(self, "scheme", get_scheme(self.scheme).name)
         look_up("normalization", self.normalization, NORMALIZATIONS)
         look_up("data", self.data, DATASETS)
 
@@ -87,7 +87,7 @@ def run(settings: Run, device: str | torch.device | None = None) -> dict[str, An
     - accuracy: share of test samples that are right after training, in [0, 1]; NaN without a step;
     - diverged: whether the loss or a gradient became NaN or infinite on the way.
     """
-    data = dataset(settings.data)
+    data = get_dataset(settings.data)
     with one_thread():
         x, y = data.batch(min(256, len(data.x_train)), seed=settings.seed)
         net = _network(settings, data.n_in, data.n_classes, x, device)
@@ -135,7 +135,7 @@ def sweep(
     done = {} if file is None else _read(file)
     todo = [r for r in dict.fromkeys(runs) if r not in done]
     with tqdm(total=len(runs), initial=len(runs) - len(todo), disable=not progress, unit="run") as bar:
-        for row in _here(todo, place) if executor is None else _there(todo, executor, place):
+        for row in _run_here(todo, place) if executor is None else _run_on(todo, executor, place):
             done[Run(**{name: row[name] for name in FIELDS})] = row
             if file is not None:
                 _append(file, row)
@@ -177,7 +177,7 @@ def _network(settings: Run, n_in: int, n_out: int, x: torch.Tensor, device: str 
 def _train(net: MLP, settings: Run) -> tuple[float, bool]:
     """Test accuracy at the end, and whether the run diverged."""
     history = train(
-        net, dataset(settings.data), steps=settings.steps, batch_size=settings.batch, lr=settings.lr, seed=settings.seed,
+        net, get_dataset(settings.data), steps=settings.steps, batch_size=settings.batch, lr=settings.lr, seed=settings.seed,
         every=settings.steps,
     )  # fmt: skip
     return history.final_accuracy, history.diverged_at is not None
@@ -192,12 +192,12 @@ def _change(report: Report, quantity: str, end: int, start: int) -> float:
 # Where the runs are done ---------------------------------------------------------------------------------------------------
 
 
-def _here(todo: list[Run], device: torch.device) -> Iterator[dict[str, Any]]:
+def _run_here(todo: list[Run], device: torch.device) -> Iterator[dict[str, Any]]:
     for settings in todo:
         yield run(settings, device)
 
 
-def _there(todo: list[Run], executor: Executor, device: torch.device) -> Iterator[dict[str, Any]]:
+def _run_on(todo: list[Run], executor: Executor, device: torch.device) -> Iterator[dict[str, Any]]:
     waiting: set[Future] = set()
     try:
         for settings in todo:

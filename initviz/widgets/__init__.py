@@ -8,6 +8,7 @@ from initviz.widgets._lsuv import LsuvStepper, explore_lsuv
 from initviz.widgets._phase import PhaseExplorer, explore_phase
 from initviz.widgets._presets import PRESETS
 from initviz.widgets._race import RaceExplorer, explore_race
+from initviz.widgets._record import record, recording
 from initviz.widgets._rectifier import RectifierExplorer, explore_relu
 from initviz.widgets._scale_width import ScaleExplorer, explore_scale
 from initviz.widgets._symmetry import SymmetryExplorer, explore_symmetry
@@ -37,4 +38,6 @@ __all__ = [
     "explore_scale",
     "explore_symmetry",
     "explore_transfer",
+    "record",
+    "recording",
 ]

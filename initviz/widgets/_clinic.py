@@ -9,9 +9,9 @@ import ipywidgets as widgets
 
 from initviz.diagnosis import Diagnosis, diagnose
 from initviz.experiments import PATIENTS, is_patient
-from initviz.plots import FlowFigure
+from initviz.plots import Figure, flow_figure
 from initviz.widgets._controls import control
-from initviz.widgets._frame import Frame, picture, verdict_html
+from initviz.widgets._frame import Frame, verdict_html
 
 
 class Clinic(Frame):
@@ -23,12 +23,12 @@ class Clinic(Frame):
     """
 
     page: Diagnosis
+    spare = ()
 
     def __init__(self, patients: Mapping[str, tuple[Any, ...]]) -> None:
         super().__init__()
         self._patients = dict(patients)
         self._pages: dict[str, Diagnosis] = {}
-        self._figure = FlowFigure()
         names = list(self._patients)
         self.controls = {
             "patient": control(widgets.Dropdown, "Patient", "Whose check-up to show", options=names, value=names[0]),
@@ -37,20 +37,16 @@ class Clinic(Frame):
                 options=["before", "with the remedy"], value="before",
             ),
         }  # fmt: skip
-        self.words, self.picture, self.card = widgets.HTML(), picture(), widgets.HTML()
+        self.card = widgets.HTML()
         row = widgets.HBox([self.controls["patient"], self.controls["view"]], layout={"flex_flow": "row wrap"})
         self.start([row, self.words, self.picture, self.card])
 
-    def refresh(self) -> None:
-        """Examine the patient, unless that was done, and move the picture."""
+    def measure(self) -> None:
+        """Examine the patient, unless that was done."""
         name = self.controls["patient"].value
         if name not in self._pages:
             self._pages[name] = diagnose(*self._patients[name])
         self.page = self._pages[name]
-        report, judged = self._shown()
-        self._figure.update(report)
-        self.picture.value = self._figure.png()
-        self.words.value = verdict_html(judged)
         self.card.value = self.page._repr_html_()
 
     def _shown(self):
@@ -59,12 +55,23 @@ class Clinic(Frame):
             return page.report, page.verdict
         return page.after, page.after_verdict
 
-    def still(self) -> bytes:
-        """The picture with its words, for a page without a kernel."""
-        figure = FlowFigure()
+    def describe(self, title: str = "") -> Figure:
         report, judged = self._shown()
-        figure.update(report, None, judged, title=f"{self.controls['patient'].value}, {self.controls['view'].value}")
-        return figure.png()
+        if not title:
+            return flow_figure(report)
+        return flow_figure(
+            report, None, judged, title=f"{self.controls['patient'].value}, {self.controls['view'].value}"
+        )
+
+    @property
+    def sentence(self) -> str:
+        return str(self._shown()[1])
+
+    def said(self) -> str:
+        return verdict_html(self._shown()[1])
+
+    def grid(self) -> dict[str, list]:
+        return {"patient": list(self._patients), "view": list(self.controls["view"].options)}
 
     def summary(self) -> str:
         remedy = f"; remedy: {self.page.remedy}" if self.page.remedy else ""

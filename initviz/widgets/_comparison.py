@@ -12,9 +12,9 @@ import pandas as pd
 
 from initviz.experiments import QUANTITIES, Map, cells, heat_map, recommendations
 from initviz.initializers import ACTIVATIONS, SCHEMES
-from initviz.plots import HeatMapFigure
+from initviz.plots import Figure, heat_map_figure
 from initviz.widgets._controls import button, control
-from initviz.widgets._frame import Frame, free_path, picture
+from initviz.widgets._frame import Frame, free_path
 
 WORDS = {"accuracy": "Test accuracy", "forward": "Activations' scale", "backward": "Gradients' scale"}
 
@@ -28,6 +28,7 @@ class Comparison(Frame):
     """
 
     map: Map
+    spare = ()
 
     def __init__(self, runs: pd.DataFrame | None = None) -> None:
         super().__init__()
@@ -36,7 +37,6 @@ class Comparison(Frame):
         self._recommendations = recommendations(runs)
         depths = [int(d) for d in sorted(table.depth.unique())]
         names = list(table.activation.unique())
-        self._figure = HeatMapFigure(table.scheme.nunique(), len(names))
         self.controls = {
             "quantity": control(
                 widgets.Dropdown, "Show", "What the cells say", options=[(WORDS[q], q) for q in QUANTITIES], value="accuracy"
@@ -55,20 +55,24 @@ class Comparison(Frame):
         }  # fmt: skip
         self.save = button("Save CSV", "Write the table of all cells as a CSV beside the notebook", "download")
         self.save.on_click(lambda _: self._save())
-        self.picture, self.table, self.message = picture(), widgets.HTML(), widgets.HTML()
+        self.table, self.message = widgets.HTML(), widgets.HTML()
         c = self.controls
         rows = [widgets.HBox([c["quantity"], c["depth"], c["sort"]], layout={"flex_flow": "row wrap"}), self.picture]
         self.start([*rows, widgets.HBox([c["sort_table"], self.save]), self.message, self.table])
 
-    def refresh(self) -> None:
-        """Move the picture and the table to what the controls say."""
+    def measure(self) -> None:
+        """Look up what the controls say."""
         self.map = _sorted(
             heat_map(self._runs, self.controls["quantity"].value, self.controls["depth"].value),
             self.controls["sort"].value,
         )
-        self._figure.update(self.map)
-        self.picture.value = self._figure.png()
         self.table.value = _table(self._recommendations, self.map.depth, self.controls["sort_table"].value)
+
+    def describe(self, title: str = "") -> Figure:
+        return heat_map_figure(self.map)
+
+    def grid(self) -> dict[str, list]:
+        return {name: list(self.controls[name]._options_values) for name in ("quantity", "depth")}
 
     def summary(self) -> str:
         return f"Comparison: {WORDS[self.map.quantity].lower()} of {len(self.map.schemes)} schemes at {self.map.depth} layers"

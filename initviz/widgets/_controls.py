@@ -17,7 +17,7 @@ from initviz.models import NORMALIZATIONS, PRECISIONS
 DEPTHS = (1, 200)
 WIDTHS = (8, 16, 32, 64, 128, 256, 512, 1024)
 LAYOUT = {"width": "320px"}
-STYLE = {"description_width": "96px"}
+STYLE = {"description_width": "7.4em"}
 
 
 class LogSlider(widgets.FloatLogSlider):
@@ -90,11 +90,11 @@ def columns(*stacks: list[widgets.Widget], last: list[widgets.Widget] | None = N
     for stack in stacks:
         for widget in stack:
             widget.layout.width = "auto"
-        boxes.append(widgets.VBox(stack, layout={"flex": "1 1 270px", "min_width": "0", "max_width": "400px"}))
+        boxes.append(widgets.VBox(stack, layout={"flex": "1 1 20em", "min_width": "0", "max_width": "30em"}))
     if last:
         for widget in last:
-            widget.layout.width, widget.layout.flex = "auto", "1 1 210px"
-        boxes.append(widgets.HBox(last, layout={"flex": "1 1 270px", "min_width": "0", "flex_flow": "row wrap"}))
+            widget.layout.width, widget.layout.flex = "auto", "1 1 15em"
+        boxes.append(widgets.HBox(last, layout={"flex": "1 1 20em", "min_width": "0", "flex_flow": "row wrap"}))
     return widgets.HBox(boxes, layout={"flex_flow": "row wrap"})
 
 

@@ -11,11 +11,11 @@ import ipywidgets as widgets
 
 from initviz._core.arguments import look_up
 from initviz.experiments import Measurement, Settings, changed, measure
-from initviz.inspection import QUANTITIES, Report
-from initviz.plots import FlowFigure, flow
+from initviz.inspection import QUANTITIES
+from initviz.plots import Figure, draw, flow_figure
 from initviz.widgets._code import code
 from initviz.widgets._controls import button, columns, control, if_several, setting_controls
-from initviz.widgets._frame import Frame, free_path, picture, verdict_html
+from initviz.widgets._frame import Frame, free_path, verdict_html
 from initviz.widgets._presets import PRESETS
 
 FORWARD = {QUANTITIES[q].capitalize(): q for q in ("activation", "preactivation", "weight")}
@@ -35,6 +35,7 @@ class Explorer(Frame):
     """
 
     measurement: Measurement
+    spare = ("bias_std", "seed", "normalization", "precision", "data", "skip", "forward", "backward")
 
     def __init__(
         self, settings: Settings, forward: str = "activation", backward: str = "preactivation_gradient"
@@ -43,7 +44,6 @@ class Explorer(Frame):
         look_up("forward", forward, {name: name for name in FORWARD.values()})
         look_up("backward", backward, {name: name for name in BACKWARD.values()})
         self._batch = settings.batch
-        self._figure = FlowFigure(dpi=120)  # sharp at 1536 pixels
         self._pinned: Measurement | None = None
         self.controls = setting_controls(settings) | {
             "forward": control(
@@ -67,13 +67,14 @@ class Explorer(Frame):
         )
         self.show_code = button("Show code", "The lines of Python that do this", "code", toggle=True)
         self.save = button("Save picture", "Write this picture as a PNG beside the notebook", "download")
-        self.words, self.code, self.message = widgets.HTML(), widgets.HTML(), widgets.HTML()
-        self.picture = picture()
+        self.code, self.message = widgets.HTML(), widgets.HTML()
         self.preset.observe(self._choose_preset, names="value")
         self.new_seed.on_click(lambda _: self.set(seed=(self.controls["seed"].value + 1) % 2**31))
         self.pin.observe(self._toggle_pin, names="value")
         self.show_code.observe(lambda _: self._write_code(), names="value")
         self.save.on_click(lambda _: self._save_picture())
+        for widget in (self.show_code, self.save):
+            widget.add_class("initviz-spare")
         self.start(self._layout())
 
     def _layout(self) -> list[widgets.Widget]:
@@ -97,35 +98,41 @@ class Explorer(Frame):
         values = {f.name: self.controls[f.name].value for f in fields(Settings) if f.name in self.controls}
         return Settings(**values, batch=self._batch)
 
-    def refresh(self) -> None:
-        """Measure the network that the controls describe, and move the picture."""
+    def measure(self) -> None:
+        """Measure the network that the controls describe."""
         self.measurement = measure(self.settings, quantities=self._panels().values())
-        self._draw()
+
+    def refresh(self) -> None:
+        super().refresh()
         self._write_code()
         name = self.preset.value
         if name and _preset(name, self.settings) != self.settings:
             self.preset.value = ""  # left behind
 
-    def _draw(self) -> None:
-        """Move the picture. Its words are in the page, where they are sharper and draw in no time."""
-        self._figure.update(*self._shown()[:2], **self._panels(), pinned=self._ghost())
-        self.picture.value = self._figure.png()
-        self.words.value = verdict_html(self.measurement.verdict)
+    def describe(self, title: str = "") -> Figure:
+        """The picture; with the verdict and the settings in it if there is a title."""
+        m = self.measurement
+        ghost = None if self._pinned is None else (self._pinned.report, self._pinned.settings.label)
+        judged, label = (m.verdict, m.settings.label) if title else (None, "")
+        return flow_figure(m.report, m.prediction, judged, title=label, pinned=ghost, **self._panels())
 
-    def _shown(self) -> tuple:
-        return self.measurement.report, self.measurement.prediction, self.measurement.verdict
+    @property
+    def sentence(self) -> str:
+        return str(self.measurement.verdict)
+
+    def said(self) -> str:
+        return verdict_html(self.measurement.verdict)
 
     def _panels(self) -> dict[str, Any]:
         return {"forward": self.controls["forward"].value, "backward": self.controls["backward"].value}
 
-    def _ghost(self) -> tuple[Report, str] | None:
-        return None if self._pinned is None else (self._pinned.report, self._pinned.settings.label)
-
-    def still(self) -> bytes:
-        """The picture with its words, for a page without a kernel."""
-        figure = FlowFigure()
-        figure.update(*self._shown(), **self._panels(), pinned=self._ghost(), title=self.measurement.settings.label)
-        return figure.png()
+    def grid(self) -> dict[str, list]:
+        return {
+            "activation": ["tanh", "sigmoid", "relu"],
+            "scheme": ["xavier_normal", "he_normal"],
+            "depth": [10, 20, 30, 50],
+            "scale": [0.5, 0.75, 1.0, 1.5, 3.0],
+        }
 
     def summary(self) -> str:
         return f"Explorer: {self.measurement.settings.label}; {self.measurement.verdict.kind}"
@@ -140,7 +147,7 @@ class Explorer(Frame):
             measure(self.measurement.settings) if change["new"] else None
         )  # all quantities: any may be shown next
         self.pin.description = "Unpin" if change["new"] else "Pin this run"
-        self._draw()
+        self.show()
         self._write_code()
 
     def _write_code(self) -> None:
@@ -153,7 +160,7 @@ class Explorer(Frame):
 
     def _save_picture(self) -> None:
         s = self.measurement.settings
-        figure = flow(*self._shown(), **self._panels(), pinned=self._ghost(), title=s.label)
+        figure = draw(self.describe(self.sentence))
         path = free_path(Path(f"initviz-{s.activation}-{s.scheme}-{s.depth}x{s.width}.png"))
         try:
             figure.savefig(path, dpi=200)

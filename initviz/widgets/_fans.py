@@ -6,9 +6,9 @@ import ipywidgets as widgets
 
 from initviz.experiments import DISTRIBUTIONS, FAN_CHOICES, LayerFactors, layer_factors
 from initviz.initializers import ACTIVATIONS
-from initviz.plots import FansFigure
+from initviz.plots import Figure, fans_figure
 from initviz.widgets._controls import columns, control, menu
-from initviz.widgets._frame import Frame, picture, sentence_html
+from initviz.widgets._frame import Frame
 
 SIZES = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 
@@ -25,7 +25,6 @@ class FansExplorer(Frame):
 
     def __init__(self, **settings) -> None:
         super().__init__()
-        self._figure = FansFigure()
         choices = [(f"{choice.label}: variance {choice.variance}", name) for name, choice in FAN_CHOICES.items()]
         self.controls = {
             "n_in": control(widgets.SelectionSlider, "Inputs n_in", "Inputs of the layer", options=SIZES, value=64),
@@ -42,19 +41,18 @@ class FansExplorer(Frame):
             ),
         }  # fmt: skip
         self.choose(settings)
-        self.words, self.picture = widgets.HTML(), picture()
         c = self.controls
         rows = columns([c["n_in"], c["n_out"]], [c["choice"], c["distribution"]], [c["activation"], c["seed"]])
         self.start([rows, self.words, self.picture])
 
-    def refresh(self) -> None:
-        """Measure the layer under every choice, and move the picture."""
+    def measure(self) -> None:
+        """Measure the layer under every choice."""
         value = {name: widget.value for name, widget in self.controls.items()}
-        choice = value.pop("choice")
+        del value["choice"]
         self.factors = layer_factors(**value)
-        self._figure.update(self.factors, choice)
-        self.picture.value = self._figure.png()
-        self.words.value = sentence_html(self.sentence)
+
+    def describe(self, title: str = "") -> Figure:
+        return fans_figure(self.factors, self.controls["choice"].value, title)
 
     @property
     def chosen(self) -> LayerFactors:
@@ -70,6 +68,9 @@ class FansExplorer(Frame):
             f"{one.forward:.3g} on the way forward (theory {one.forward_theory:.3g}) and the gradient's by {one.backward:.3g} on the "
             f"way back (theory {one.backward_theory:.3g}). A single draw strays by about {one.forward_error:.0%}."
         )
+
+    def grid(self) -> dict[str, list]:
+        return {"choice": list(FAN_CHOICES), "n_in": [16, 64, 256, 1024], "n_out": [16, 64, 256, 1024]}
 
     def summary(self) -> str:
         c = self.controls

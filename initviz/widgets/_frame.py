@@ -11,29 +11,57 @@ import ipywidgets as widgets
 
 from initviz._core.arguments import look_up
 from initviz.diagnosis import KINDS, Verdict
+from initviz.plots import Figure, png
+from initviz.widgets._controls import button
 from initviz.widgets._latest import Latest
+from initviz.widgets._picture import Picture
 
-WORDS = "font-size:19px; line-height:1.35; padding:2px 8px"
+WORDS = "font-size:clamp(16px, 1.35cqi, 26px); line-height:1.35; padding:2px 8px"
 """Style of a line of words; a verdict always has room for two, so that the picture below it stays where it is."""
 
 
 class Frame(widgets.VBox):
     """A box whose picture follows its controls.
 
-    A subclass makes `self.controls` (name -> widget) and `self.picture`, and defines `refresh()`, which brings the picture up to
-    date with the controls, and `summary()`, the app in a line of plain text. `start()` then draws the first picture.
+    A subclass makes `self.controls` (name -> widget) and defines
+    - `measure()`, which brings its record up to date with the controls,
+    - `describe(title)`, the picture of that record as data, with the app's words in it if `title` has any,
+    - `sentence`, what there is to see, in words, and
+    - `summary()`, the app in a line of plain text.
 
-    A notebook page without a kernel shows the picture as it was when the box was displayed: its mime bundle carries the PNG.
+    `start()` then draws the first picture. A notebook page without a kernel shows the picture as it was when the box was
+    displayed: its mime bundle carries a PNG, which is painted then and at no other time.
+
+    Attributes:
+        picture, words: the canvas and the words beside it.
+        projector: a switch that hides what a lecture does not need, the controls named in `spare`, and enlarges the rest.
     """
+
+    controls: dict[str, Any]
+    spare: tuple[str, ...] = ("seed",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.picture, self.words = Picture(), widgets.HTML()
+        self.projector = button(
+            "Projector", "Larger words, and only the controls that a lecture needs", "television", toggle=True
+        )
 
     def start(self, children: list[widgets.Widget]) -> None:
         """Show `children` and below them a place for errors, draw, and follow every control from now on."""
         self._latest = Latest(self._refresh, self._failed)
-        self.alarm = widgets.HTML()
-        self.children = [*children, self.alarm]
+        self.alarm = widgets.HTML(layout={"flex": "1 1 auto"})
+        self.children = [*children, widgets.HBox([self.alarm, self.projector])]
+        self.add_class("initviz-app")
+        for name in self.spare:
+            self.controls[name].add_class("initviz-spare")
+        self.projector.observe(self._project, names="value")
         self.refresh()
         for widget in self.controls.values():
             widget.observe(lambda _: self._latest.request(), names="value")
+
+    def _project(self, change: dict) -> None:
+        (self.add_class if change["new"] else self.remove_class)("initviz-projector")
 
     def choose(self, settings: dict[str, Any]) -> None:
         """Move controls by name before the first picture is drawn. Errors as `set`."""
@@ -41,8 +69,45 @@ class Frame(widgets.VBox):
             look_up("settings", name, self.controls)
             self._set_one(name, value)
 
-    def refresh(self) -> None:
+    def measure(self) -> None:
         raise NotImplementedError
+
+    def describe(self, title: str = "") -> Figure:
+        raise NotImplementedError
+
+    def grid(self) -> dict[str, list]:
+        """Settings worth recording for a deck, see `iv.record`: name -> values."""
+        raise NotImplementedError
+
+    def figures(self) -> tuple[Figure, ...]:
+        """All its pictures, as data."""
+        return (self.describe(),)
+
+    @property
+    def sentence(self) -> str:
+        """What there is to see, in words."""
+        return ""
+
+    def said(self) -> str:
+        """The words beside the picture, as HTML."""
+        return sentence_html(self.sentence)
+
+    def summary(self) -> str:
+        raise NotImplementedError
+
+    def refresh(self) -> None:
+        """Measure what the controls describe, and move the picture."""
+        self.measure()
+        self.show()
+
+    def show(self) -> None:
+        """Bring the picture and the words up to date with the record."""
+        self.picture.show(self.describe())
+        self.words.value = self.said()
+
+    def still(self) -> bytes:
+        """The PNG for a page without a kernel: the picture with its words."""
+        return png(self.describe(self.sentence))
 
     def _refresh(self) -> None:
         self.refresh()
@@ -52,13 +117,6 @@ class Frame(widgets.VBox):
         """Say what went wrong in an update that a control has asked for; the picture stays."""
         words = html.escape(f"{type(error).__name__}: {error}")
         self.alarm.value = f'<div role="alert" style="{WORDS}; border-left:8px solid #7A0019">{words}</div>'
-
-    def summary(self) -> str:
-        raise NotImplementedError
-
-    def still(self) -> bytes:
-        """The PNG for a page without a kernel."""
-        return self.picture.value
 
     def set(self, **values: Any) -> None:
         """Move controls by name, all together, and draw at once: `app.set(depth=50, scale=2)`.
@@ -96,11 +154,6 @@ class Frame(widgets.VBox):
         bundle["text/plain"] = self.summary()
         bundle["image/png"] = base64.b64encode(self.still()).decode()
         return bundle
-
-
-def picture() -> widgets.Image:
-    """The place of a PNG, as wide as the page."""
-    return widgets.Image(format="png", layout={"width": "100%", "max_width": "1600px"})
 
 
 def verdict_html(verdict: Verdict) -> str:

@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-PAUSE, PATIENCE = 0.005, 10
-"""Seconds in which messages that wait for the kernel are let in before an update starts, and how often, while they keep coming."""
+PAUSE, AGAIN, PATIENCE = 0.005, 0.02, 10
+"""Seconds in which messages that wait for the kernel are let in before an update starts (longer when it follows another one at once: a
+page holds the next value back until the kernel has answered), and how often, while they keep coming."""
 
 
 class Latest:
@@ -63,12 +64,14 @@ class Latest:
             self._action()
 
     async def _run(self) -> None:
+        pause = PAUSE
         while self._wanted:
             for _ in range(PATIENCE):
                 before = self._requests
-                await asyncio.sleep(PAUSE)
+                await asyncio.sleep(pause)
                 if self._requests == before:
                     break
+            pause = AGAIN
             try:
                 self.flush()
             except Exception as error:

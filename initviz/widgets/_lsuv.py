@@ -10,9 +10,9 @@ import ipywidgets as widgets
 from initviz._core.arguments import look_up
 from initviz.experiments import LSUV_CHOICES, STARTS, LsuvSettings, LsuvStep, lsuv_step
 from initviz.initializers import SCHEMES
-from initviz.plots import LsuvFigure
+from initviz.plots import Figure, lsuv_figure
 from initviz.widgets._controls import button, columns, control, device_menu, if_several, menu
-from initviz.widgets._frame import Frame, picture, sentence_html
+from initviz.widgets._frame import Frame
 from initviz.widgets._player import Player
 
 DEPTHS = (1, 30)
@@ -30,10 +30,10 @@ class LsuvStepper(Frame):
     """
 
     step: LsuvStep
+    spare = ("tol", "seed")
 
     def __init__(self, settings: LsuvSettings, step: int = 0) -> None:
         super().__init__()
-        self._figure = LsuvFigure()
         s = settings
         self._fixed: dict[str, Any] = {"max_iter": s.max_iter, "data": s.data}
         self.controls = {
@@ -58,7 +58,6 @@ class LsuvStepper(Frame):
         self.player = Player(c["step"])
         self.previous.on_click(lambda _: self._move(-1))
         self.next.on_click(lambda _: self._move(1))
-        self.words, self.picture = widgets.HTML(), picture()
         buttons = widgets.HBox([self.previous, self.next, self.player.button])
         rows = columns(
             [c["activation"], c["start"]],
@@ -76,20 +75,21 @@ class LsuvStepper(Frame):
         }
         return LsuvSettings(**values, **self._fixed)
 
-    def refresh(self) -> None:
-        """Go through as many layers as the slider says, and move the picture."""
+    def measure(self) -> None:
+        """Go through as many layers as the slider says."""
         self.step = lsuv_step(self.settings, self.controls["step"].value)
-        self._figure.update(self.step)
-        self.picture.value = self._figure.png()
-        self.words.value = sentence_html(self.step.sentence)
         self.previous.disabled = self.step.step == 0
         self.next.disabled = self.step.step == len(self.step.now.layers)
 
-    def still(self) -> bytes:
-        """The picture with its words, for a page without a kernel."""
-        figure = LsuvFigure()
-        figure.update(self.step, self.step.sentence)
-        return figure.png()
+    def describe(self, title: str = "") -> Figure:
+        return lsuv_figure(self.step, title)
+
+    @property
+    def sentence(self) -> str:
+        return self.step.sentence
+
+    def grid(self) -> dict[str, list]:
+        return {"start": list(STARTS), "step": list(range(self.controls["depth"].value + 2))}
 
     def summary(self) -> str:
         s = self.step.settings

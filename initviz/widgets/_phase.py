@@ -8,10 +8,11 @@ import ipywidgets as widgets
 
 from initviz.experiments import Measurement, Settings, measure
 from initviz.initializers import ACTIVATIONS
-from initviz.plots import FlowFigure, PhaseFigure
+from initviz.plots import Figure, flow_figure, phase_figure
 from initviz.theory import Phase, critical_sigma_w, phase_diagram
 from initviz.widgets._controls import button, control, menu
-from initviz.widgets._frame import Frame, picture, verdict_html
+from initviz.widgets._frame import Frame, verdict_html
+from initviz.widgets._picture import Picture
 
 _diagram = lru_cache(maxsize=16)(phase_diagram)
 
@@ -29,7 +30,7 @@ class PhaseExplorer(Frame):
 
     def __init__(self, **settings) -> None:
         super().__init__()
-        self._plane, self._flow = PhaseFigure(), FlowFigure()
+        self.plane = Picture()
         step = {"step": 0.05, "readout_format": ".2f"}
         self.controls = {
             "sigma_w": control(
@@ -45,14 +46,13 @@ class PhaseExplorer(Frame):
             "To the edge", "Move σ_w to the edge of chaos for this σ_b, to the nearest step", "crosshairs"
         )
         self.edge.on_click(lambda _: self.to_the_edge())
-        self.words, self.plane, self.picture = widgets.HTML(), picture(), picture()
         self.plane.layout = {"width": "38%", "min_width": "360px"}
         c = self.controls
         column = widgets.VBox([*c.values(), self.edge])
         self.start([widgets.HBox([self.plane, column], layout={"flex_flow": "row wrap"}), self.words, self.picture])
 
-    def refresh(self) -> None:
-        """Move the point, and measure the network that lives there."""
+    def measure(self) -> None:
+        """Measure the network that lives at the point."""
         value = {name: widget.value for name, widget in self.controls.items()}
         self.phase = _diagram(value["activation"])
         settings = Settings(
@@ -61,10 +61,24 @@ class PhaseExplorer(Frame):
         )  # fmt: skip
         shown = ("activation", "preactivation_gradient")
         self.measurement = measure(settings, quantities=shown)
-        self._plane.update(self.phase, (value["sigma_w"], value["sigma_b"]))
-        self._flow.update(self.measurement.report, self.measurement.prediction)
-        self.plane.value, self.picture.value = self._plane.png(), self._flow.png()
-        self.words.value = verdict_html(self.measurement.verdict)
+
+    def describe(self, title: str = "") -> Figure:
+        return flow_figure(
+            self.measurement.report, self.measurement.prediction, self.measurement.verdict if title else None
+        )
+
+    def said(self) -> str:
+        return verdict_html(self.measurement.verdict)
+
+    def figures(self) -> tuple[Figure, ...]:
+        place = self.controls["sigma_w"].value, self.controls["sigma_b"].value
+        return phase_figure(self.phase, place), self.describe()
+
+    def show(self) -> None:
+        """Bring both pictures and the words up to date."""
+        for picture, figure in zip((self.plane, self.picture), self.figures()):
+            picture.show(figure)
+        self.words.value = self.said()
 
     def to_the_edge(self) -> None:
         """Move sigma_w to the edge of chaos, to the nearest step of the slider; stay if this activation has none."""
@@ -75,7 +89,10 @@ class PhaseExplorer(Frame):
 
     def still(self) -> bytes:
         """The plane: what a page without a kernel shows."""
-        return self.plane.value
+        return self.plane.png()
+
+    def grid(self) -> dict[str, list]:
+        return {"sigma_b": [0.0, 0.1, 0.3, 1.0], "sigma_w": [0.5, 0.8, 1.0, 1.2, 1.3, 1.5, 2.0, 3.0]}
 
     def summary(self) -> str:
         c = {name: widget.value for name, widget in self.controls.items()}

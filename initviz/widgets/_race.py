@@ -13,12 +13,12 @@ import ipywidgets as widgets
 
 from initviz._core.arguments import look_up, whole_number
 from initviz.diagnosis import verdict
-from initviz.initializers import ACTIVATIONS, SCHEMES, activation
+from initviz.initializers import ACTIVATIONS, SCHEMES, get_activation
 from initviz.inspection import Report
-from initviz.plots import RaceFigure
+from initviz.plots import Figure, race_figure
 from initviz.training import OPTIMIZERS, Race, RaceResult
 from initviz.widgets._controls import button, columns, control, device_menu, if_several, menu
-from initviz.widgets._frame import Frame, picture, sentence_html
+from initviz.widgets._frame import Frame, sentence_html
 from initviz.widgets._player import Player
 
 STEPS, EVERY = 400, 10
@@ -68,7 +68,6 @@ class RaceExplorer(Frame):
 
     def __init__(self, racers: Sequence[str], step: int, values: dict[str, Any], device: str | None) -> None:
         super().__init__()
-        self._figure = RaceFigure()
         self._reports: dict[tuple[str, int], Report] = {}
         self._entry: tuple = ()
         self._drawn: tuple = ()
@@ -110,7 +109,6 @@ class RaceExplorer(Frame):
         self.go.on_click(lambda _: self.go_on())
         self.stop_button.on_click(lambda _: self.stop())
         self.again.on_click(lambda _: self._restart())
-        self.words, self.picture = widgets.HTML(), picture()
         self._new_race()
         while self.step < step and not self.race.done:
             self._advance()
@@ -270,12 +268,16 @@ class RaceExplorer(Frame):
         """What the picture is a function of."""
         return (self._entry, self.race.step, self.running, *(self.controls[name].value for name in ("shown", "time")))
 
-    def _draw(self) -> None:
+    def describe(self, title: str = "") -> Figure:
         c = self.controls
+        return race_figure(self.result, STEPS, self.report, c["shown"].value, c["time"].value, title=title)
+
+    def said(self) -> str:
+        return sentence_html(self.sentence, aloud=not self.running)
+
+    def _draw(self) -> None:
         self._drawn = self._state()
-        self._figure.update(self.result, STEPS, self.report, c["shown"].value, c["time"].value)
-        self.picture.value = self._figure.png()
-        self.words.value = sentence_html(self.sentence, aloud=not self.running)
+        self.show()
         self.go.disabled, self.stop_button.disabled = self.running, not self.running
         self.go.description = "Start anew" if self.race.done else "Start"
 
@@ -293,17 +295,13 @@ class RaceExplorer(Frame):
         shown, step = self.controls["shown"].value, self.controls["time"].value
         return where + f"The layers of {shown} at step {step}: {verdict(self.report).kind}."
 
-    def still(self) -> bytes:
-        """The picture with its words, for a page without a kernel."""
-        figure = RaceFigure()
-        c = self.controls
-        figure.update(self.result, STEPS, self.report, c["shown"].value, c["time"].value, self.sentence)
-        return figure.png()
+    def grid(self) -> dict[str, list]:
+        return {"shown": self.labels, "time": list(range(0, self.step + 1, EVERY))}
 
     def summary(self) -> str:
         c = self.controls
         return (
-            f"Race: {', '.join(self.labels)}; {activation(c['activation'].value).label}, {c['depth'].value} layers of {WIDTH}, "
+            f"Race: {', '.join(self.labels)}; {get_activation(c['activation'].value).label}, {c['depth'].value} layers of {WIDTH}, "
             f"{c['optimizer'].value}, learning rate {c['lr'].value:g}, seed {c['seed'].value}; step {self.step} of {STEPS}"
         )
 
@@ -335,7 +333,7 @@ def explore_race(
     for name in settings:
         look_up("settings", name, dict.fromkeys(known))
     if "activation" in settings:
-        settings["activation"] = activation(settings["activation"]).name
+        settings["activation"] = get_activation(settings["activation"]).name
     if "optimizer" in settings:
         look_up("optimizer", settings["optimizer"], OPTIMIZERS)
     return RaceExplorer(names, step, settings, device)

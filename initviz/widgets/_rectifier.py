@@ -5,9 +5,9 @@ from __future__ import annotations
 import ipywidgets as widgets
 
 from initviz.experiments import LAYERS, RECIPES, RectifierRun, rectifier
-from initviz.plots import RectifierFigure
+from initviz.plots import Figure, rectifier_figure
 from initviz.widgets._controls import columns, control
-from initviz.widgets._frame import Frame, picture, sentence_html
+from initviz.widgets._frame import Frame
 
 WIDTHS = (16, 32, 64, 128, 256, 512)
 
@@ -24,7 +24,6 @@ class RectifierExplorer(Frame):
 
     def __init__(self, **settings) -> None:
         super().__init__()
-        self._figure = RectifierFigure()
         self.controls = {
             "slope": control(
                 widgets.FloatSlider, "Slope a", "Slope of the function below 0: 0 is a ReLU, 0.25 a PReLU at its start",
@@ -50,17 +49,16 @@ class RectifierExplorer(Frame):
             ),
         }  # fmt: skip
         self.choose(settings)
-        self.words, self.picture = widgets.HTML(), picture()
         c = self.controls
         rows = columns([c["slope"], c["scale"], c["seed"]], [c["recipe"], c["layer"]], [c["width"], c["depth"]])
         self.start([rows, self.words, self.picture])
 
-    def refresh(self) -> None:
-        """Measure the network that the controls describe, and move the picture."""
+    def measure(self) -> None:
+        """Measure the network that the controls describe."""
         self.run = rectifier(**{name: widget.value for name, widget in self.controls.items()})
-        self._figure.update(self.run)
-        self.picture.value = self._figure.png()
-        self.words.value = sentence_html(self.sentence)
+
+    def describe(self, title: str = "") -> Figure:
+        return rectifier_figure(self.run, title)
 
     @property
     def sentence(self) -> str:
@@ -72,6 +70,9 @@ class RectifierExplorer(Frame):
             f"multiplied by {forward:.3g} a layer on the way forward (theory {forward_theory:.3g}), and the gradient's by "
             f"{backward:.3g} on the way back (theory {backward_theory:.3g})."
         )
+
+    def grid(self) -> dict[str, list]:
+        return {"recipe": list(RECIPES), "slope": [0.0, 0.1, 0.25, 0.5, 0.75], "scale": [0.9, 1.0, 1.1]}
 
     def summary(self) -> str:
         c = {name: widget.value for name, widget in self.controls.items()}

@@ -7,11 +7,11 @@ from functools import lru_cache
 
 import ipywidgets as widgets
 
-from initviz.experiments import RULES, WAYS, WIDTHS, FactorCurve, WidthSpread, factor_curve, width_spread
+from initviz.experiments import RULES, WAYS, WIDTHS, WidthSpread, factor_curve, width_spread
 from initviz.initializers import ACTIVATIONS
-from initviz.plots import WidthsFigure
+from initviz.plots import Figure, widths_figure
 from initviz.widgets._controls import LogSlider, columns, control, menu
-from initviz.widgets._frame import Frame, picture, sentence_html
+from initviz.widgets._frame import Frame
 
 DEPTHS = (2, 16)
 
@@ -25,10 +25,10 @@ class ScaleExplorer(Frame):
     """
 
     spread: WidthSpread
+    spare = ("distribution", "seed")
 
     def __init__(self, **settings) -> None:
         super().__init__()
-        self._figure = WidthsFigure()
         self.controls = {
             "std": control(
                 LogSlider, "Std", "Standard deviation of a weight at the chosen width, 0.001 to 1",
@@ -53,7 +53,6 @@ class ScaleExplorer(Frame):
             ),
         }  # fmt: skip
         self.choose(settings)
-        self.words, self.picture = widgets.HTML(), picture()
         c = self.controls
         rows = columns(
             [c["std"], c["width"], c["rule"]],
@@ -62,17 +61,15 @@ class ScaleExplorer(Frame):
         )
         self.start([rows, self.words, self.picture])
 
-    def refresh(self) -> None:
-        """Follow the signal through all widths, and move the picture."""
+    def measure(self) -> None:
+        """Follow the signal through all widths."""
         value = {name: widget.value for name, widget in self.controls.items()}
         self.spread = width_spread(value.pop("std"), chosen_at=value.pop("width"), **value)
-        self._figure.update(*self._shown())
-        self.picture.value = self._figure.png()
-        self.words.value = sentence_html(self.sentence)
 
-    def _shown(self) -> tuple[WidthSpread, FactorCurve, int]:
+    def describe(self, title: str = "") -> Figure:
         c = self.controls
-        return self.spread, _curve(c["activation"].value, c["depth"].value, c["way"].value), c["width"].value
+        curve = _curve(c["activation"].value, c["depth"].value, c["way"].value)
+        return widths_figure(self.spread, curve, c["width"].value, title)
 
     @property
     def sentence(self) -> str:
@@ -86,11 +83,8 @@ class ScaleExplorer(Frame):
             f"(theory {theory[other]:.2f})."
         )
 
-    def still(self) -> bytes:
-        """The picture with its words, for a page without a kernel."""
-        figure = WidthsFigure()
-        figure.update(*self._shown(), self.sentence)
-        return figure.png()
+    def grid(self) -> dict[str, list]:
+        return {"rule": list(RULES), "activation": ["relu", "tanh"], "std": [0.01, 0.03, 0.05, 0.1, 0.177, 0.3]}
 
     def summary(self) -> str:
         c = {name: widget.value for name, widget in self.controls.items()}

@@ -10,9 +10,9 @@ import ipywidgets as widgets
 from initviz.datasets import digits
 from initviz.experiments import _symmetry as symmetry
 from initviz.initializers import ACTIVATIONS
-from initviz.plots import SymmetryFigure, power
+from initviz.plots import Figure, power, symmetry_figure
 from initviz.widgets._controls import columns, control, device_menu, if_several, menu
-from initviz.widgets._frame import Frame, picture, sentence_html
+from initviz.widgets._frame import Frame
 
 NOISE = (0.0, *(10.0**e for e in range(-8, 1)))
 STEPS, EVERY = 600, 5
@@ -35,7 +35,6 @@ class SymmetryExplorer(Frame):
 
     def __init__(self, device: str | None = None, **settings) -> None:
         super().__init__()
-        self._figure = SymmetryFigure()
         self.controls = {
             "noise": control(
                 widgets.SelectionSlider, "Noise", "Standard deviation of a weight at the start, as a share of the constant 1/fan_in",
@@ -53,21 +52,20 @@ class SymmetryExplorer(Frame):
             "device": device_menu(device),
         }  # fmt: skip
         self.choose(settings)
-        self.words, self.picture = widgets.HTML(), picture()
         c = self.controls
         rows = columns(
             [c["noise"], c["steps"]], [c["activation"], c["width"]], [c["depth"], c["seed"], *if_several(c["device"])]
         )
         self.start([rows, self.words, self.picture])
 
-    def refresh(self) -> None:
-        """Look the two networks up, or train them, and move the picture."""
+    def measure(self) -> None:
+        """Look the two networks up, or train them."""
         value = {name: widget.value for name, widget in self.controls.items()}
         shape = value["seed"], value["depth"], value["width"], value["activation"], value["device"]
         self.trace, self.single = _trained(value["noise"], *shape), _one_neuron(*shape)
-        self._figure.update(self.trace, self.single, value["steps"])
-        self.picture.value = self._figure.png()
-        self.words.value = sentence_html(self.sentence)
+
+    def describe(self, title: str = "") -> Figure:
+        return symmetry_figure(self.trace, self.single, self.controls["steps"].value, title)
 
     @property
     def sentence(self) -> str:
@@ -85,11 +83,8 @@ class SymmetryExplorer(Frame):
         )
         return f"Step {step}: {words}; the two losses are {same}. Layer 1 {when}."
 
-    def still(self) -> bytes:
-        """The picture with its words, for a page without a kernel."""
-        figure = SymmetryFigure()
-        figure.update(self.trace, self.single, self.controls["steps"].value, self.sentence)
-        return figure.png()
+    def grid(self) -> dict[str, list]:
+        return {"noise": [0.0, 1e-6, 1e-4, 1e-2], "steps": list(range(0, STEPS + 1, 50))}
 
     def summary(self) -> str:
         c = {name: widget.value for name, widget in self.controls.items()}

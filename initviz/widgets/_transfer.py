@@ -7,10 +7,10 @@ import ipywidgets as widgets
 from initviz._core.arguments import look_up
 from initviz.experiments import transfer_study
 from initviz.models import PRETRAINED
-from initviz.plots import TransferFigure
+from initviz.plots import Figure, transfer_figure
 from initviz.training import STRATEGIES, TransferResult, in_words
 from initviz.widgets._controls import columns, control, menu
-from initviz.widgets._frame import Frame, picture, sentence_html
+from initviz.widgets._frame import Frame
 
 
 class TransferExplorer(Frame):
@@ -22,11 +22,11 @@ class TransferExplorer(Frame):
     """
 
     result: TransferResult
+    spare = ()
 
     def __init__(self, results: dict[str, TransferResult], labels: int, strategy: str, source: str) -> None:
         super().__init__()
         self._results = results
-        self._figure = TransferFigure()
         first = results[source]
         sources = [(PRETRAINED[name].label if name in PRETRAINED else name, name) for name in results]
         self.controls = {
@@ -40,30 +40,26 @@ class TransferExplorer(Frame):
                 widgets.Dropdown, "Pretrained on", "What the weights come from", options=sources, value=source
             ),
         }  # fmt: skip
-        self.words, self.picture = widgets.HTML(), picture()
         c = self.controls
         self.start([columns([c["labels"]], [c["strategy"]], [c["source"]]), self.words, self.picture])
 
-    def refresh(self) -> None:
-        """Move the picture to what the controls say."""
+    def measure(self) -> None:
+        """Look up what the controls say."""
         c = self.controls
         self.result = self._results[c["source"].value]
-        self._figure.update(self.result, c["labels"].value, c["strategy"].value)
-        self.picture.value = self._figure.png()
-        self.words.value = sentence_html(self._sentence())
 
-    def still(self) -> bytes:
-        """The picture with its words, for a page without a kernel."""
-        figure = TransferFigure()
-        c = self.controls
-        figure.update(self.result, c["labels"].value, c["strategy"].value, self._sentence())
-        return figure.png()
+    def describe(self, title: str = "") -> Figure:
+        return transfer_figure(self.result, self.controls["labels"].value, self.controls["strategy"].value, title)
+
+    @property
+    def sentence(self) -> str:
+        return in_words(self.result, self.controls["labels"].value, self.controls["strategy"].value)
+
+    def grid(self) -> dict[str, list]:
+        return {name: list(self.controls[name]._options_values) for name in ("source", "strategy", "labels")}
 
     def summary(self) -> str:
-        return f"Transfer explorer: {self._sentence()}"
-
-    def _sentence(self) -> str:
-        return in_words(self.result, self.controls["labels"].value, self.controls["strategy"].value)
+        return f"Transfer explorer: {self.sentence}"
 
 
 def explore_transfer(

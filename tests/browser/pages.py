@@ -8,7 +8,7 @@ from pathlib import Path
 from playwright.sync_api import Locator, Page
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PICTURE = "img.widget-image"
+PICTURE = "canvas.initviz-picture"
 APP = "xpath=ancestor::div[contains(@class, 'jupyter-widgets') and contains(@class, 'widget-vbox')][last()]"
 """From a picture to the whole app."""
 HANDLE = ".noUi-handle"
@@ -16,24 +16,16 @@ ERRORS = '[data-mime-type="application/vnd.jupyter.error"], [data-mime-type="app
 SECONDS = 30
 """How long a picture may take to follow."""
 
-_BYTES = """async image => {
-    const bytes = await (await fetch(image.src)).arrayBuffer();
-    return Array.from(new Uint8Array(bytes));
-}"""
-_COUNT = """image => {
-    image.seen = new Set([image.src]);
-    new MutationObserver(() => image.seen.add(image.src)).observe(image, {attributes: true, attributeFilter: ['src']});
-}"""
+TOLD = ".initviz-told"
+"""What is read under the pointer or the cursor."""
 
-
-def png(image: Locator) -> bytes:
-    """The bytes of the picture on screen."""
-    return bytes(image.evaluate(_BYTES))
+_COUNT = "canvas => { canvas.seen = +canvas.dataset.paints; }"
 
 
 def key(image: Locator) -> str:
-    """A picture's fingerprint."""
-    return hashlib.sha256(png(image)).hexdigest()
+    """A picture's fingerprint: of the pixels on its canvas."""
+    pixels = image.evaluate("canvas => canvas.dataset.paints ? canvas.toDataURL() : ''")
+    return hashlib.sha256(pixels.encode()).hexdigest()
 
 
 def changed(page: Page, image: Locator, before: str, seconds: float = SECONDS) -> bool:
@@ -66,13 +58,13 @@ def settled(page: Page, image: Locator, quiet: float = 3) -> str:
 
 
 def count_pictures(image: Locator) -> None:
-    """From now on `image` notes every picture that it shows."""
+    """From now on the pictures that `image` shows are counted."""
     image.evaluate(_COUNT)
 
 
 def pictures_shown(image: Locator) -> int:
-    """How many it noted, beyond the first."""
-    return image.evaluate("image => image.seen.size - 1")
+    """How many there were since."""
+    return image.evaluate("canvas => canvas.dataset.paints - canvas.seen")
 
 
 def slider(page: Page, label: str) -> Locator:

@@ -6,7 +6,7 @@ import io
 import matplotlib.figure
 import nbformat
 import pytest
-from browser.pages import ROOT
+from browser.pages import ROOT, key
 
 from initviz.tools._slides import deck
 
@@ -103,3 +103,31 @@ def test_a_picture_takes_the_room_that_its_slide_has(screen, tmp_path):
         heights.append(screen.locator("section.present img").first.bounding_box()["height"])
     assert heights[0] > 0.75 * HEIGHT and 0.5 * HEIGHT < heights[1] < heights[0]
     assert screen.evaluate(OVERFLOWS, [WIDTH, HEIGHT]) == []
+
+
+def test_an_app_moves_in_a_deck(screen, tmp_path, screenshots):
+    """No kernel, no network: its sliders step through what was measured when the deck was made."""
+    cell = nbformat.v4.new_code_cell(
+        "iv.explore_fans(n_in=64, n_out=1024)", metadata={"slideshow": {"slide_type": "slide"}}
+    )
+    cells = [nbformat.v4.new_markdown_cell("# First", metadata={"slideshow": {"slide_type": "slide"}}), cell]
+    (tmp_path / "deck.html").write_text(deck(nbformat.v4.new_notebook(cells=cells), record=True), encoding="utf-8")
+    screen.goto((tmp_path / "deck.html").as_uri())
+    screen.locator("body[data-ready]").wait_for(timeout=60_000)
+    screen.evaluate("() => Reveal.slide(1)")
+    canvas = screen.locator("section.present canvas")
+    screen.locator("section.present .initviz-recording[data-state]").wait_for()
+    screen.wait_for_timeout(700)
+    assert canvas.evaluate("canvas => canvas.width") == pytest.approx(canvas.bounding_box()["width"], abs=2), "sharp"
+    before = key(canvas)
+    screen.locator("[name=n_out]").focus()
+    for _ in range(3):
+        screen.keyboard.press("ArrowLeft")
+    screen.wait_for_function(
+        "() => document.querySelector('.initviz-said').innerText.includes('64 inputs and 16 outputs')"
+    )
+    screen.wait_for_timeout(200)
+    assert key(canvas) != before
+    assert screen.evaluate("() => Reveal.getIndices().h") == 1, "arrow keys stay with the slider"
+    screen.screenshot(path=screenshots / "deck-app.png")
+    assert screen.evaluate(OVERFLOWS, [WIDTH, HEIGHT]) == [] and screen.asked == []

@@ -41,5 +41,5 @@ def test_a_menu_a_question_and_a_button_by_keyboard(page, explorer):  # noqa: F8
 def test_every_control_shows_a_tooltip(page, explorer):  # noqa: F811
     app = page.locator(".jp-OutputArea-output", has=page.locator(PICTURE)).first
     controls = app.locator(".widget-dropdown, .widget-slider, .widget-text, .jupyter-button")
-    assert controls.count() == 18
-    assert all(controls.nth(i).evaluate(TITLED) for i in range(18))
+    assert controls.count() == 19
+    assert all(controls.nth(i).evaluate(TITLED) for i in range(19))
