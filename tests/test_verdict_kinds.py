@@ -625,6 +625,13 @@ def test_a_first_call_outside_autograd_is_not_called_symmetric():
     assert judged(Weighted(), X, TEN)[0].kind == "stable"
 
 
+def test_every_kind_says_what_its_layers_at_fault_are():
+    from initviz.diagnosis._diagnose import _AT_FAULT
+    from initviz.diagnosis._kinds import KINDS
+
+    assert {*_AT_FAULT, "stable"} == set(KINDS)
+
+
 # One verdict, one table ---------------------------------------------------------------------------------------------------
 
 

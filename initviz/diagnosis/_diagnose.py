@@ -106,7 +106,9 @@ _AT_FAULT = {
     "exploding": f"those where the signal is more than {RATIO:.0f} times what it is where it starts",
     "saturated": "those that are on the flat part of their function",
     "dead": f"those with at least {DEAD:.0%} of their units at zero",
-    "symmetric": "those whose units are all alike",
+    "symmetric": "those whose units are all alike, or that are copies of each other",
+    "untrainable": "those with a parameter that gets no gradient",
+    "off-scale": "those that make the output too large",
     "non-finite": "those with NaN or infinite values",
 }
 """Which layers a verdict of this kind counts as at fault."""

@@ -13,6 +13,9 @@ from initviz.inspection import LayerStats, Report
 HORIZON = 0.25
 """Share of a sequence's steps that the gradient must reach back over. A default LSTM's reaches about 14 steps, however many there are:
 enough to read the 28 rows of a digit, and not to learn what stands at the beginning of 200."""
+GATES_SATURATED = 0.25
+"""Share of an LSTM's or GRU's gates on the flat part of the sigmoid from which it counts as saturated. A unit of an LSTM multiplies
+three gates: when a quarter of them is stuck, more than half of the units have a stuck one (1 - 0.75^3 = 0.58)."""
 
 
 def over_time(report: Report) -> Verdict | None:
@@ -33,6 +36,8 @@ def over_time(report: Report) -> Verdict | None:
         if time.both_ways:  # read at either end: what comes out of the layer tells how large it was
             start = norm(layer.preactivation_gradient) if layer.preactivation_gradient else gradient.max()
         if gradient.max() > RATIO * start:
+            if layer.kind != "RNN" and (layer.saturated_gates or 0.0) >= GATES_SATURATED:
+                continue  # gates that are stuck are the reason, and are told as such
             at = int(gradient.argmax()) + 1
             a_step = (gradient.max() / start) ** (1 / max(abs(last - at), 1))
             why = f"Over {steps} steps the gradient in layer {n} grows from {start:.2g} at step {last} to {gradient.max():.2g} at step {at}"

@@ -10,7 +10,7 @@ import numpy as np
 from initviz.diagnosis._kinds import KINDS, Verdict
 from initviz.diagnosis._non_finite import non_finite
 from initviz.diagnosis._off_scale import off_scale
-from initviz.diagnosis._over_time import horizon, over_time
+from initviz.diagnosis._over_time import GATES_SATURATED, horizon, over_time
 from initviz.diagnosis._remedies import SATURATED, Change, between, saturation_remedy, scale_remedy
 from initviz.diagnosis._signals import RATIO, backward_signal, faded, forward_signal, output_of_zeros
 from initviz.diagnosis._untrainable import blocked, copied, untrainable
@@ -21,9 +21,6 @@ __all__ = ["DEAD", "KINDS", "RATIO", "Verdict", "verdict"]
 
 DEAD = 0.9
 """Share of units at exactly zero for the whole batch that counts as dead. A sound ReLU layer has few such units."""
-GATES_SATURATED = 0.25
-"""Share of an LSTM's or GRU's gates on the flat part of the sigmoid from which it counts as saturated. A unit of an LSTM multiplies
-three gates: when a quarter of them is stuck, more than half of the units have a stuck one (1 - 0.75^3 = 0.58)."""
 DELIBERATE = 0.75
 """Activations are held on the flat part by the bias alone where the rest of the pre-activation is smaller than this times the bias."""
 MENTIONED = 0.5
@@ -205,8 +202,12 @@ def _saturated(report: Report) -> Verdict | None:
         at, worst = where(gates >= least), int((gates / least).argmax())
         layer = report.reached[worst]
         what = ("outputs", "tanh") if layer.kind == "RNN" else ("gates", "sigmoid")
-        why = f"{percent(gates[worst])} of the {what[0]} of {layer.name} are on the flat part of the {what[1]}."
-        return Verdict("saturated", at, why, "Use smaller weights, or inputs of order 1.")
+        why = f"{percent(gates[worst])} of the {what[0]} of {layer.name} are on the flat part of the {what[1]}"
+        reach, time = horizon(layer), layer.over_time
+        if reach is not None and time is not None and time.gradient.max() > RATIO * time.gradient[reach[1] - 1]:
+            grows = time.gradient.max() / time.gradient[reach[1] - 1]
+            why += f"; over {reach[1]} steps the gradient explodes, by {grows:.2g}"
+        return Verdict("saturated", at, why + ".", "Use smaller weights, or inputs of order 1.")
     at, worst = where(shares >= SATURATED), int(shares.argmax()) + 1
     why = f"{percent(shares[worst - 1])} of layer {worst}'s activations are on the flat part of the function"
     why += f" ({count(len(at))} like this)."
