@@ -379,7 +379,7 @@ def test_frozen_computed_unreached_and_named_layers_are_left():
 
 def test_a_frozen_bias_is_kept_and_worked_around():
     layer = nn.Linear(8, 50)
-    layer.bias.requires_grad_(False)
+    layer.bias.requires_grad_(False).copy_(torch.linspace(-1, 1, 50))
     kept = layer.bias.clone()
     trace = iv.lsuv_(layer, X, tol=0.01)
     assert torch.equal(layer.bias, kept) and trace.layers[0].iterations > 1

@@ -24,7 +24,7 @@ def test_a_run_is_what_plain_torch_does():
     data, sizes = iv.digits(), [64, 6, 6, 10]
     layers = [nn.Linear(i, o, dtype=torch.float64) for i, o in pairwise(sizes)]
     for index, layer in enumerate(layers):
-        z = unit_noise(tuple(layer.weight.shape), "normal", 4, index).double()
+        z = unit_noise(tuple(layer.weight.shape), "normal", 4, index).to(layer.weight)
         layer.weight.data = (1 + 0.3 * z) / layer.in_features
         layer.bias.data.zero_()
     net = nn.Sequential(layers[0], nn.ReLU(), layers[1], nn.ReLU(), layers[2])

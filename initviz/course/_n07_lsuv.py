@@ -90,7 +90,7 @@ class _Limit(TorchFunctionMode):
 def _layer(spread: float, bias: float, seed: int) -> tuple[nn.Linear, Tensor]:
     """A layer of 30 inputs and 400 outputs with a bias of this variance, and inputs on which W h has the variance `spread`."""
     generator = seeded(seed)
-    layer = nn.utils.skip_init(nn.Linear, 30, 400)
+    layer = nn.utils.skip_init(nn.Linear, 30, 400, device=generator.device)
     h = torch.randn(200, 30, generator=generator) + torch.randn(30, generator=generator)
     with torch.no_grad():
         layer.weight.normal_(generator=generator)

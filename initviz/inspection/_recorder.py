@@ -143,7 +143,11 @@ class Recorder(TorchFunctionMode):
         if not tensor.requires_grad or quantity not in self.quantities:
             return None
 
-        def hook(gradient: Tensor) -> None:
+        def hook(gradient: Tensor | None) -> None:
+            if (
+                gradient is None
+            ):  # one of several outputs of one function, and the loss comes from another: cuDNN's LSTM
+                return
             call.stats[quantity] = self.measure(gradient)
             if quantity == "preactivation_gradient" and call.units is not None and not _all_differ(call.units):
                 self.measure_differences(call, gradient)
@@ -158,8 +162,9 @@ class Recorder(TorchFunctionMode):
     def measure_other_gradients(self, call: _Call, output: Any) -> None:
         """Of several outputs the first is measured, but the gradient may come back through another one alone."""
 
-        def hook(gradient: Tensor) -> None:
-            call.other_gradient = self.measure(gradient)
+        def hook(gradient: Tensor | None) -> None:
+            if gradient is not None:
+                call.other_gradient = self.measure(gradient)
 
         if "preactivation_gradient" in self.quantities:
             for tensor in list(real_tensors(output))[1:]:
