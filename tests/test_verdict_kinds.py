@@ -650,5 +650,5 @@ def test_the_table_of_variances_is_right(name):
             found = moments(phi, np.array([q]))
             back += math.log10(variance * float(found.slope2[0])) / 2
             q = variance * float(found.value2[0])
-        kept &= abs(math.log10(q / start) / 2) < 3 and abs(back) < 3
+        kept &= -3 < math.log10(q / start) / 2 < 1 and -3 < back < 1
     assert kept == phi.keeps_scale

@@ -111,7 +111,7 @@ class _Search(OperationsMode):
         if all(t.isfinite().all() for t in inputs) and (name in _WORDS or any(t.isinf().any() for t in bad)):
             what = "infinite"  # also where a product's sum goes on to infinity - infinity
         elif any(t.isnan().any() for t in bad) and not any(t.isnan().any() for t in inputs):
-            what = "NaN"
+            what = "infinite" if name in _WORDS else "NaN"
         else:
             return
         share = (~bad[0].isfinite()).double().mean().item()

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from initviz._core.layers import own_weight, weight_of
+from initviz._core.layers import own_weight
 from initviz._core.statistics import TensorStats
 from initviz._core.torch_internals import tree_leaves
 from initviz.inspection._findings import Reach
@@ -91,13 +91,14 @@ def copies(layers: dict[nn.Module, str], stats: Sequence[LayerStats]) -> tuple[t
     groups: dict[Any, list[tuple[str, Tensor]]] = {}
     owned: set[int] = set()
     for module, name in layers.items():
-        s, own = measured.get(name), id(own_weight(module))
-        if s is None or s.weight is None or s.weight_gradient is None or own in owned:
+        s, weight = measured.get(name), own_weight(module)
+        own = id(weight)
+        if weight is None or s is None or s.weight is None or s.weight_gradient is None or own in owned:
             continue
         owned.add(own)
         if s.weight.std > 0 and s.weight_gradient.rms > 0:
             key = s.kind, s.weight_shape, *_numbers(s.weight), *_numbers(s.weight_gradient)
-            groups.setdefault(key, []).append((name, weight_of(module).detach()))
+            groups.setdefault(key, []).append((name, weight.detach()))
     same = [[name for name, w in group if torch.equal(w, group[0][1])] for group in groups.values() if len(group) > 1]
     return tuple(tuple(names) for names in same if len(names) > 1)
 

@@ -105,7 +105,7 @@ def saturated_gates(module: nn.RNNBase, inputs: Any, outputs: Any) -> Tensor | N
             split = lambda values: torch.stack([values.chunk(count, -1)[block] for block in blocks])  # noqa: E731
             moved = split(F.linear(before, w_ih) + F.linear(state, w_hh))
             flat = ((moved + split(bias)[:, None, None]).abs() > _FLAT) & (moved.abs() > _FLAT / 2)
-            shares.append(flat[:, mask].float().mean())
+            shares.append((flat.float().mean((0, -1)) * mask).sum() / mask.sum())
         before = after
     return torch.stack(shares).max()
 
