@@ -17,7 +17,7 @@ from torch import nn
 
 import initviz as iv
 
-X, TEN = draw(99, 64), torch.randint(0, 10, (99,), generator=torch.Generator().manual_seed(1))
+X, TEN = draw(99, 64), torch.randint(0, 10, (99,), generator=torch.Generator(torch.get_default_device()).manual_seed(1))
 STEPS = draw(8, 200, 8)
 
 
@@ -165,7 +165,7 @@ class Tied(nn.Module):
         return self.out(self.norm(h + torch.relu(self.body(h))))
 
 
-IDS = torch.randint(100, (16, 12), generator=torch.Generator().manual_seed(0))
+IDS = torch.randint(100, (16, 12), generator=torch.Generator(torch.get_default_device()).manual_seed(0))
 
 
 @pytest.mark.parametrize(
@@ -280,7 +280,9 @@ class Last(nn.Module):
 
 
 def packed():
-    return nn.utils.rnn.pack_sequence([draw(n, 8) for n in (200, 150, 120)])
+    texts = [draw(n, 8) for n in (200, 150, 120)]
+    with torch.device("cpu"):  # where torch wants the lengths that it makes
+        return nn.utils.rnn.pack_sequence(texts)
 
 
 @pytest.mark.parametrize(
@@ -524,7 +526,7 @@ def siren(own_rule):
 
 
 def test_a_factor_between_layer_and_activation():
-    places = 2 * torch.rand(256, 2, generator=torch.Generator().manual_seed(0)) - 1
+    places = 2 * torch.rand(256, 2, generator=torch.Generator(torch.get_default_device()).manual_seed(0)) - 1
     found, page = judged(siren(True), places)
     assert found.kind == "stable" and not page.remedy
     found, page = judged(siren(False), places)

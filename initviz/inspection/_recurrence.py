@@ -46,7 +46,9 @@ class Steps:
         # Of the inputs no more is needed than the sizes of a packed sequence.
         self.inputs = with_data(self.inputs, torch.empty(0)) if isinstance(self.inputs, PackedSequence) else None
 
-    def take_gradient(self, gradient: Tensor) -> None:
+    def take_gradient(self, gradient: Tensor | None) -> None:
+        if gradient is None:  # one of several outputs of one function, and the loss comes from another
+            return
         self.gradient = self.readings.of(norm_by_step(self.module, with_data(self.inputs, gradient)), np.array)
 
     def results(self) -> dict[str, Any]:
@@ -75,7 +77,8 @@ def norm_by_step(module: nn.RNNBase, values: Any) -> Tensor:
     data = data_of(values).detach()
     data = data.cpu() if data.device.type == "mps" else data  # float64 does not exist there
     if isinstance(values, PackedSequence):
-        steps = torch.repeat_interleave(torch.arange(len(values.batch_sizes)), values.batch_sizes).to(data.device)
+        sizes = values.batch_sizes  # on the CPU, wherever the values are
+        steps = torch.repeat_interleave(torch.arange(len(sizes), device="cpu"), sizes).to(data.device)
         squares = data.double().square().flatten(1).sum(1)
         return squares.new_zeros(len(values.batch_sizes)).index_add_(0, steps, squares).sqrt()
     by_time = data.movedim(_time_axis(module, data), 0).flatten(1)
@@ -118,7 +121,7 @@ def _time_first(module: nn.RNNBase, values: Any) -> tuple[Tensor, Tensor]:
     """(values of shape (time, batch, features), mask of shape (time, batch): what is no padding)."""
     if isinstance(values, PackedSequence):
         padded, lengths = pad_packed_sequence(values)
-        return padded, torch.arange(len(padded))[:, None].lt(lengths).to(padded.device)
+        return padded, torch.arange(len(padded), device=lengths.device)[:, None].lt(lengths).to(padded.device)
     values = values.detach()
     values = values[:, None] if values.dim() == 2 else values.movedim(_time_axis(module, values), 0)
     return values, torch.ones(values.shape[:2], dtype=torch.bool, device=values.device)
