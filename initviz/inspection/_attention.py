@@ -52,9 +52,12 @@ class Measured:
         return Attention(self.layers, self.places, self.width, entropy, spread, similarity)
 
 
-def product(name: str, args: Sequence[Any], output: Any) -> Product | None:
+def product(name: str, args: Sequence[Any], kwargs: dict[str, Any], output: Any) -> Product | None:
     """What a function in PRODUCTS worked out; None where a factor is a weight or a vector, or no gradient is asked for."""
-    factors = args[PRODUCTS[name] :]
+    factors: Sequence[Any] = [
+        *args[PRODUCTS[name] :],
+        *(kwargs[n] for n in ("other", "mat2", "batch1", "batch2") if n in kwargs),
+    ]
     factors = factors[0] if len(factors) == 1 and isinstance(factors[0], tuple | list) else factors
     if len(factors) < 2 or getattr(output, "grad_fn", None) is None:
         return None

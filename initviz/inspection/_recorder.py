@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -397,7 +397,8 @@ class Recorder(TorchFunctionMode):
         if activation is None:
             output = func(*args, **kwargs)
             if name in ATTENTION and self.forward:
-                with UnseenByModes():
+                # Masks and heads may be broadcast in a way that is not followed: then there is no number, and no error.
+                with UnseenByModes(), suppress(IndexError, RuntimeError):
                     self.after_attention(name, args, kwargs, output)
             return output
         call = self.enter(args[0] if args else kwargs.get("input"))
@@ -410,7 +411,7 @@ class Recorder(TorchFunctionMode):
         """Measure attention; of a product, which may be its q k^T, remember what is needed for that."""
         found = None
         if name in PRODUCTS:
-            self.product = product(name, args, output) or self.product
+            self.product = product(name, args, kwargs, output) or self.product
         elif name == "softmax":
             logits = softmax_input(args, kwargs)
             if logits is not None and self.product is not None and self.product.node in self.before(logits):
