@@ -33,6 +33,8 @@ from initviz.inspection._units import (
     largest_magnitudes,
     share_of_zeros,
     unit_axis,
+    units_at_places,
+    units_everywhere,
 )
 
 _REACH = 32
@@ -128,25 +130,32 @@ class Recorder(TorchFunctionMode):
         if self.calls:
             self.calls[-1].output = None
 
-    def measure(self, tensor: Tensor, flat: tuple[float | None, float | None] = (None, None)) -> Reading[TensorStats]:
+    def measure(self, tensor: Tensor) -> Reading[TensorStats]:
         with UnseenByModes():
-            return self.readings.stats(gathered(tensor), flat)
+            return self.readings.stats(gathered(tensor))
 
     def measure_gradient(self, call: _Call, quantity: str, tensor: Tensor) -> Any:
         if not tensor.requires_grad or quantity not in self.quantities:
             return None
 
         def hook(gradient: Tensor) -> None:
-            call.stats[quantity] = self.measure(gradient)
+            # where units differ in their outputs, no one asks whether they differ in their gradients
             if quantity == "preactivation_gradient" and call.units is not None and not _all_differ(call.units):
-                self.measure_differences(call, gradient)
+                later = partial(partial, distinct_units, dtype=gradient.dtype)
+                call.stats[quantity], call.differences = self.measure_places(call, gradient, later)
+            else:
+                call.stats[quantity] = self.measure(gradient)
 
         return tensor.register_hook(hook)
 
-    def measure_differences(self, call: _Call, gradient: Tensor) -> None:
-        """Keep what tells whether units differ in their gradients; where they differ in their outputs, no one asks."""
-        later = lambda places: partial(distinct_units, places, gradient.dtype)  # noqa: E731
-        call.differences = self.readings.of(few_places(gradient, call.axis(gradient)), later)
+    def measure_places(
+        self, call: _Call, tensor: Tensor, make: Callable[[np.ndarray], Any]
+    ) -> tuple[Reading[TensorStats], Reading[Any]]:
+        """The statistics of a tensor of two or more dimensions, and `make` of its `few_places`."""
+        with UnseenByModes():
+            tensor, axis = gathered(tensor), call.axis(tensor)
+            stats, places = self.readings.stats_and_units(tensor, units=units_at_places(tensor, axis), make=make)
+            return stats, self.readings.of(few_places(tensor, axis), make) if places is None else places
 
     def measure_other_gradients(self, call: _Call, output: Any) -> None:
         """Of several outputs the first is measured, but the gradient may come back through another one alone."""
@@ -247,26 +256,32 @@ class Recorder(TorchFunctionMode):
         if call.handle is not None:
             call.handle.remove()
         call.version = version(tensor)
-        if "preactivation" in self.quantities:
-            call.stats["preactivation"] = self.measure(tensor)
         call.handle = self.measure_gradient(call, "preactivation_gradient", tensor)
         call.units = None
-        if tensor.dim() >= 2:
-            count = partial(distinct_units, dtype=tensor.dtype)
+        asked, count = "preactivation" in self.quantities, partial(distinct_units, dtype=tensor.dtype)
+        if tensor.dim() < 2:
+            if asked:
+                call.stats["preactivation"] = self.measure(tensor)
+        elif asked:
+            call.stats["preactivation"], call.units = self.measure_places(call, tensor, count)
+        else:
             call.units = self.readings.of(few_places(tensor, call.axis(tensor)), count)
 
     def after_activation(self, call: _Call, name: str, flat: tuple[float | None, float | None], tensor: Tensor) -> None:
         call.activation_name = name
         call.output = None
         if "activation" in self.quantities:
-            call.stats["activation"] = stats = self.measure(tensor, flat)
-            axis = call.axis(tensor)
-            if stats.known:
-                call.dead_units = Reading(dead_units(tensor, axis) if stats.value.zeros else 0.0)
-            else:
-                call.dead_units = self.readings.of(largest_magnitudes(tensor, axis), share_of_zeros)
-            if self.spread:  # dead on all ranks are fewer than on one
-                call.dead = self.readings.of(largest_magnitudes(tensor, axis), lambda largest: largest == 0)
+            with UnseenByModes():
+                axis, whole_tensor = call.axis(tensor), gathered(tensor)
+                units = units_everywhere(whole_tensor, axis)
+                stats, dead = self.readings.stats_and_units(whole_tensor, flat, units, share_of_zeros)
+                if stats.known:
+                    dead = Reading(dead_units(tensor, axis) if stats.value.zeros else 0.0)
+                elif dead is None:
+                    dead = self.readings.of(largest_magnitudes(tensor, axis), share_of_zeros)
+                call.stats["activation"], call.dead_units = stats, dead
+                if self.spread:  # dead on all ranks are fewer than on one
+                    call.dead = self.readings.of(largest_magnitudes(tensor, axis), lambda largest: largest == 0)
         self.measure_gradient(call, "activation_gradient", tensor)
 
     def pending(self, z: Any) -> _Call | None:
