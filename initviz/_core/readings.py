@@ -11,10 +11,9 @@ import warnings
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from types import ModuleType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -49,8 +48,7 @@ class Reading(Generic[T]):
         return hasattr(self, "value")
 
 
-@dataclass(frozen=True)
-class Units:
+class Units(NamedTuple):
     """What is asked of the units of a tensor, in memory an array (..., units, inner), in the launch that takes its other numbers.
 
     Attributes:

@@ -103,7 +103,7 @@ class _Found:
         self.module = module
         self.attributes = dict(vars(module))
         self.contents: list[tuple[Any, Any]] = []
-        self.empty: list[tuple[Any]] = []
+        self.empty: list[Any] = []
         self.parameters = own_parameters(module)
         self.tensors: list[tuple[_Values]] = []
         self.states: list[tuple[Callable[[Any], Any], Any]] = []
@@ -111,15 +111,15 @@ class _Found:
         while values:
             value = values.popleft()
             kind = type(value)
-            if kind in _ATOMS or id(value) in met:
+            if kind in _ATOMS:
                 continue
             if kind in _CONTAINERS:
-                met.add(id(value))
-                if value:
+                if not value:
+                    self.empty.append(value)
+                elif id(value) not in met:
+                    met.add(id(value))
                     self.contents.append((value, value.copy()))
                     values.extend(value.values() if isinstance(value, dict) else value)
-                else:
-                    self.empty.append((value,))
             elif kind is tuple:
                 values.extend(value)
             elif isinstance(value, Tensor):
@@ -134,7 +134,7 @@ class _Found:
 
     def restore(self, problems: list[Exception]) -> None:
         _every(self._put_back_attributes, [()], problems)
-        _every(_empty, self.empty, problems)
+        _every(self._empty, [()], problems)
         _every(self._refill, self.contents, problems)
         _every(_Values.put_back, self.tensors, problems)
         _every(_call, self.states, problems)
@@ -145,17 +145,17 @@ class _Found:
             attributes.clear()
         attributes.update(self.attributes)
 
+    def _empty(self) -> None:
+        for container in self.empty:
+            if container:
+                container.clear()
+
     def _refill(self, container: Any, content: Any) -> None:
         if container is self.parameters and [*map(id, container.values())] != [*map(id, content.values())]:
             # a wrapper gave the module other parameters, and may have let go of the memory of these
             content = {name: container.get(name, p) if emptied(p) else p for name, p in content.items()}
         container.clear()
         (container.extend if hasattr(container, "extend") else container.update)(content)
-
-
-def _empty(container: Any) -> None:
-    if container:
-        container.clear()
 
 
 def _call(function: Callable[[Any], Any], argument: Any) -> None:

@@ -112,6 +112,7 @@ def _probe(
             output = call(model, x)
         recorder.end_forward()
         value = ranks.weighted(_scalar(_loss(output, y, loss, ranks, labels)))
+        del output  # the logits of a language model are the largest tensor there is, and the backward pass may do without them
         _backward(value, recorder.targets(stack))
         if ranks.several:
             ranks.average_gradients(parameters)
