@@ -2,6 +2,7 @@
 
 import math
 import os
+from functools import partial
 
 import numpy as np
 import pytest
@@ -53,6 +54,7 @@ TENSORS = {
     "float64": (lambda: normal(64, 256).double() * 1e200, (None, None)),
     "strided": (lambda: normal(200, 300).T[:, ::2], (None, None)),
     "one value": (lambda: torch.tensor(2.5), (None, None)),
+    "int8": (lambda: torch.arange(-100, 100).to(torch.int8), (None, None)),
     "none": (lambda: torch.empty(0, 3), (None, None)),
 }
 
@@ -149,8 +151,8 @@ def test_the_fused_kernel_finds_units(fused, shape, axis):
         tensor = normal(*shape, seed=seed)
         tensor.select(axis, seed % shape[axis]).zero_()
         both = [
-            taken.stats_and_units(tensor, units=units, make=np.copy)
-            for units in (units_at_places(tensor, axis), units_everywhere(tensor, axis))
+            taken.stats_and_units(tensor, units=partial(units, tensor, axis), make=np.copy)
+            for units in (units_at_places, units_everywhere)
         ]
         found.append((tensor, *both))
     taken.read()
@@ -164,7 +166,7 @@ def test_a_nan_is_no_dead_unit(fused):
     tensor = torch.zeros(3, 4)
     tensor[1, 2] = math.nan
     taken = Readings()
-    _, alive = taken.stats_and_units(tensor, units=units_everywhere(tensor, 1))
+    _, alive = taken.stats_and_units(tensor, units=partial(units_everywhere, tensor, 1))
     taken.read()
     assert alive.value.tolist() == [0, 0, 1, 0]
 
@@ -200,7 +202,9 @@ def test_what_triton_compiled_is_launched_itself(monkeypatch, breaks):
     for tensor in (x[:64], x[:64], x[1:], x[:64], x[:64].half()):  # the third begins between two multiples of 16 bytes
         fused.launch(1, 0, tensor, 7)
     assert kernel.looked == (5 if breaks else 3)
-    assert [arguments[1:] for arguments in kernel.launched] == ([] if breaks else [(7, 0, fused.BLOCK, fused.LANES)] * 2)
+    assert [arguments[1:] for arguments in kernel.launched] == (
+        [] if breaks else [(7, 0, fused.BLOCK, fused.LANES)] * 2
+    )
 
 
 def test_where_triton_cannot_compile_torchs_operations_take_over(later, monkeypatch):
@@ -261,7 +265,10 @@ class Unguarded:
             InTorch.launch(*arguments)
 
 
-READS = {name: getattr(torch.Tensor, name) for name in ("numpy", "tolist", "item", "cpu", "__bool__", "__float__", "__int__", "__array__")}
+READS = {
+    name: getattr(torch.Tensor, name)
+    for name in ("numpy", "tolist", "item", "cpu", "__bool__", "__float__", "__int__", "__array__")
+}
 
 
 MODELS = {

@@ -91,11 +91,11 @@ class Readings:
         self,
         tensor: Tensor,
         flat: tuple[float | None, float | None] = (None, None),
-        units: Units | None = None,
+        units: Callable[[], Units | None] | None = None,
         make: Callable[[np.ndarray], Any] = np.copy,
     ) -> tuple[Reading[TensorStats], Reading[Any] | None]:
-        """The `TensorStats`, and `make` of an array of `units.shape`: the units' values at places, or what is 0 for a unit that is zero
-        everywhere. None instead of the second where one launch can't find both."""
+        """The `TensorStats`, and `make` of an array of the shape of what `units` asks for: the units' values at places, or what is 0 for
+        a unit that is zero everywhere. None instead of the second where one launch can't find both."""
         if not (waits := self._waits(tensor)) or not tensor.numel():
             own = tensor.cpu() if waits else tensor
             return Reading(tensor_stats(own, flat=flat, bins=self.bins, sample=self.sample)), None
@@ -105,10 +105,8 @@ class Readings:
         if group is None:
             group = self._groups[key] = _Group(values, self.bins, self.sample)
         rows = None
-        if units is not None and group.kernel and tensor.is_contiguous() and tensor.numel() < 2**31:
-            rows = self._rows.get((units, values.device))
-            if rows is None or rows.used == len(rows.each):
-                rows = self._rows[units, values.device] = _Rows(units, values.device)
+        if units is not None and group.kernel and tensor.is_contiguous() and group.count < 2**31:
+            rows = self._next_rows(units(), values.device)
         reading = Reading[TensorStats]()
         self._stats.append((reading, group, group.add(values, flat, rows)))
         if rows is None or group.kernel is None:  # for the first tensor it turns out whether it can be compiled
@@ -117,6 +115,14 @@ class Readings:
         self._numbers.append((found, rows.each[rows.used], make))
         rows.used += 1
         return reading, found
+
+    def _next_rows(self, units: Units | None, device: torch.device) -> _Rows | None:
+        if units is None:
+            return None
+        rows = self._rows.get((units, device))
+        if rows is None or rows.used == len(rows.each):
+            rows = self._rows[units, device] = _Rows(units, device)
+        return rows
 
     def rms(self, tensors: Sequence[Tensor]) -> list[Reading[float]]:
         """The root mean square of all values of each floating tensor."""
@@ -279,7 +285,9 @@ class _Group:
             usable = torch.cat([usable & ~few, (others != 0) & few], dim=1)
         # in place: these are the largest tensors that a probe makes
         cells = (values / scale).sub_(low).div_(torch.where(high > low, high - low, 1.0)).mul_(self.bins)
-        cells = cells.nan_to_num_().clamp_(0, self.bins - 1).masked_fill_(~usable, self.bins).long()  # the last cell is closed
+        cells = (
+            cells.nan_to_num_().clamp_(0, self.bins - 1).masked_fill_(~usable, self.bins).long()
+        )  # the last cell is closed
         counts = torch.zeros(self.used, self.bins + 1, dtype=self.wide, device=self.device)
         counts.scatter_add_(1, cells, counts.new_ones(()).expand_as(cells))
         return counts[:, : self.bins] / usable.sum(dim=1, keepdim=True).clamp(min=1)
