@@ -137,7 +137,7 @@ class Readings:
         if not self._waits(tensor):
             return Reading(make(tensor.detach().double().numpy()))
         reading = Reading[T]()
-        self._numbers.append((reading, tensor.detach(), make))
+        self._numbers.append((reading, tensor.detach() if tensor.requires_grad else tensor, make))
         return reading
 
     def read(self) -> None:

@@ -324,9 +324,9 @@ class Recorder(TorchFunctionMode):
         call.output = None
         if "activation" in self.quantities:
             with UnseenByModes():
-                tensor, axis = gathered(tensor), call.axis(tensor)
-                units = partial(units_everywhere, tensor, axis)
-                stats, dead = self.readings.stats_and_units(tensor, flat, units, share_of_zeros)
+                axis, values = call.axis(tensor), gathered(tensor)
+                units = partial(units_everywhere, values, axis)
+                stats, dead = self.readings.stats_and_units(values, flat, units, share_of_zeros)
                 if stats.known:
                     dead = Reading(dead_units(tensor, axis) if stats.value.zeros else 0.0)
                 elif dead is None:
@@ -449,6 +449,7 @@ class Recorder(TorchFunctionMode):
             else self.readings.rms(whole_weights)
         )
         measured = dict(zip(weights, taken))
+        biases = {call.module: self.bias_of(call.module) for call in self.calls if "activation" in call.stats}
         self.readings.read()
         unreached = [_Call(module, name) for module, name in self.layers.items() if module not in self.counts]
         owners: dict[int, list[str]] = {}
@@ -478,10 +479,18 @@ class Recorder(TorchFunctionMode):
                     weight=found if isinstance(found, TensorStats) else None,
                     weight_gradient=None if weight_gradient is None else weight_gradient.value,
                     tied=tuple(n for n in owners[id(self.weights[call.module])] if n != self.layers[call.module]),
-                    **_further(call),
+                    **_further(call, biases.get(call.module)),
                 )
             )
         return tuple(layers)
+
+    def bias_of(self, module: nn.Module) -> Reading[np.ndarray] | None:
+        """A layer's bias, None where it has none."""
+        bias = getattr(module, "bias", None)
+        if not isinstance(bias, Tensor) or not bias.numel():
+            return None
+        bias = gathered(bias.detach())
+        return self.readings.of(torch.from_dlpack(bias) if self.lent else bias, np.copy)
 
     def dead_masks(self) -> dict[str, np.ndarray]:
         """Call's name -> shape (units,), whether the unit is zero on the whole batch. Kept of a model that is spread over processes."""
@@ -504,7 +513,7 @@ def _all_differ(units: Reading[tuple[int, int | None]]) -> bool:
     return units.known and units.value[0] == units.value[1]
 
 
-def _further(call: _Call) -> dict[str, Any]:
+def _further(call: _Call, bias: Reading[np.ndarray] | None) -> dict[str, Any]:
     """Fields of a `LayerStats` that only some layers have."""
     found: dict[str, Any] = {quantity: reading.value for quantity, reading in call.stats.items()}
     found |= call.steps.results() if call.steps else {}
@@ -512,9 +521,8 @@ def _further(call: _Call) -> dict[str, Any]:
         found["factor"] = call.stats["preactivation"].value.rms / call.own_output.value.rms
     activation = call.stats.get("activation")
     if activation is not None and activation.value.saturated:
-        bias = getattr(call.module, "bias", None)
-        bias = bias.detach().double() if isinstance(bias, Tensor) and bias.numel() else torch.zeros(1)
-        found |= {"bias_mean": bias.mean().item(), "bias_std": bias.std(correction=0).item()}
+        values = np.zeros(1) if bias is None else bias.value
+        found |= {"bias_mean": float(values.mean()), "bias_std": float(values.std())}
     return found
 
 
