@@ -109,9 +109,9 @@ def measure(
         )
     if KIND == 1:
         for i in range(0, place_rounds):
-            number = ((i * programs + program) * BLOCK + line).to(tl.int32)
-            taken = number < places * units
-            place = (number // units) * apart
+            entry = ((i * programs + program) * BLOCK + line).to(tl.int32)
+            wanted = entry < places * units
+            place = (entry // units) * apart
             before = (place // inner).to(tl.int64) * units * inner
-            value = tl.load(x + before + (number % units) * inner + place % inner, mask=taken, other=0.0)
-            tl.store(of_units + units_row * places * units + number, value.to(tl.float32), mask=taken)
+            value = tl.load(x + before + (entry % units) * inner + place % inner, mask=wanted, other=0.0)
+            tl.store(of_units + units_row * places * units + entry, value.to(tl.float32), mask=wanted)
