@@ -12,7 +12,19 @@ from pathlib import Path
 
 from benchmarks.common import Table, arguments, machine
 
-NAMES = ("probe_cost", "gpu", "update", "peers", "growth", "memory", "leaks", "lsuv", "race", "theory_agreement")
+NAMES = (
+    "probe_cost",
+    "gpu",
+    "update",
+    "page",
+    "peers",
+    "growth",
+    "memory",
+    "leaks",
+    "lsuv",
+    "race",
+    "theory_agreement",
+)
 QUOTED = ("probe_cost", "gpu", "update", "peers", "growth", "memory", "leaks")
 README = Path(__file__).resolve().parent.parent / "README.md"
 MARKS = re.compile(r"(<!-- benchmarks -->\n)(.*?)(<!-- end of benchmarks -->)", re.S)

@@ -31,7 +31,7 @@ LIMIT = 20
 def ways(depth: int, width: int) -> dict:
     """The three, each on a network of this size."""
     net, x, y = network(depth, width)
-    settings = iv.Settings(depth=depth, width=width, activation=ACTIVATION, scheme=SCHEME, batch=BATCH)
+    settings = iv.experiments.Settings(depth=depth, width=width, activation=ACTIVATION, scheme=SCHEME, batch=BATCH)
     _measure._cache, scale = NetworkCache(megabytes=1000), [1.0]
 
     def update() -> None:

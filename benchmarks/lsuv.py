@@ -79,7 +79,7 @@ def tables(quick: bool = False) -> list[Table]:
             net.load_state_dict(start)
             return by_the_letter(net, x)
 
-        def in_one_pass(net=ours, x=batch, start=start) -> iv.LsuvTrace:
+        def in_one_pass(net=ours, x=batch, start=start) -> iv.initializers.LsuvTrace:
             net.load_state_dict(start)
             return iv.lsuv_(net, x, orthonormal=False)
 

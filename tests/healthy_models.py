@@ -129,7 +129,6 @@ def half():
 
 
 WORDS = torch.randint(100, (8, 32), generator=torch.Generator(torch.get_default_device()).manual_seed(0))
-LONG = torch.randint(100, (8, 150), generator=torch.Generator(torch.get_default_device()).manual_seed(0))
 IMAGES, DIGITS, FLAT, TEN = draw(8, 3, 32, 32), draw(8, 1, 28, 28), draw(20, 48), torch.arange(20) % 10
 LABELS, FIVE = torch.arange(8), torch.arange(8) % 5
 RNN = {"batch_first": True}
@@ -141,7 +140,6 @@ HEALTHY = {
     "ResNet, eval": (lambda: resnet().eval(), IMAGES, LABELS),
     "LSTM": (lambda: Text(nn.LSTM(32, 48, **RNN)), WORDS, FIVE),
     "LSTM, two layers, by its state": (lambda: Text(nn.LSTM(32, 48, 2, **RNN), True), WORDS, FIVE),
-    "LSTM, a long text": (lambda: Text(nn.LSTM(32, 48, **RNN)), LONG, FIVE),
     "GRU": (lambda: Text(nn.GRU(32, 48, **RNN), True), WORDS, FIVE),
     "encoder": (
         lambda: nn.TransformerEncoder(nn.TransformerEncoderLayer(48, 4, 96, batch_first=True), 6),

@@ -168,7 +168,7 @@ def compiled_in_place():
 
 
 ENCODER = [f"layers.{i}.{name}" for i in range(2) for name in ("self_attn -", "linear1 relu", "linear2 -")]
-PACKED = nn.utils.rnn.pack_sequence([draw(5, 8), draw(3, 8, seed=1)])
+PACKED = nn.utils.rnn.pack_padded_sequence(draw(2, 5, 8), torch.tensor([5, 3], device="cpu"), batch_first=True)
 X, SEQUENCE, IMAGE = draw(6, 8), draw(4, 5, 8), draw(4, 1, 6, 6)
 WORDS = torch.randint(10, (4, 5), generator=torch.Generator(torch.get_default_device()).manual_seed(0))
 L = nn.Linear

@@ -78,16 +78,19 @@ CASES = {
 def spread(kind, model):
     if kind == "ddp":
         return nn.parallel.DistributedDataParallel(model)
+    from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
 
+    # not on a GPU that happens to be there: the group is gloo's
+    mesh = init_device_mesh("cpu", (dist.get_world_size(),))
     if kind == "fsdp of a part":
-        fully_shard(model[0])
+        fully_shard(model[0], mesh=mesh)
         return model
     if kind == "fsdp by layer":
         for part in model:
             if list(part.parameters()):
-                fully_shard(part)
-    return fully_shard(model)
+                fully_shard(part, mesh=mesh)
+    return fully_shard(model, mesh=mesh)
 
 
 def part(tensor, rank, first):

@@ -40,7 +40,9 @@ def test_the_function_is_torchs(name):
 
 
 def test_sine_is_sine():
-    torch.testing.assert_close(ACTIVATIONS["sine"].function(Z), torch.from_numpy(np.sin(Z.numpy(force=True))))
+    torch.testing.assert_close(
+        ACTIVATIONS["sine"].function(Z), torch.from_numpy(np.sin(Z.numpy(force=True))).to(Z.device)
+    )
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)

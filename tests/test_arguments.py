@@ -114,7 +114,7 @@ def test_lists_and_seeds():
         (lambda m: iv.train(m, None), "^data: got NoneType; it takes a data set"),
         (lambda m: iv.race({"a": "he_normal"}, "digits"), "^data: got str; it takes a data set"),
         (lambda m: iv.race({"a": "he_normal"}, seeds=2.0), "^seeds: got float"),
-        (lambda m: iv.few_labels(3, 1), "^data: got int; it takes a data set"),
+        (lambda m: iv.training.few_labels(3, 1), "^data: got int; it takes a data set"),
     ],
 )
 def test_what_is_no_list_and_no_data_set(call, message):
@@ -127,7 +127,8 @@ def test_an_unknown_argument_is_told_by_the_function_that_was_called():
 
 
 @pytest.mark.parametrize(
-    "function", [iv.race, iv.growth, iv.stream_growth, iv.train, iv.measure, iv.phase_diagram, iv.probe]
+    "function",
+    [iv.race, iv.growth, iv.experiments.stream_growth, iv.train, iv.measure, iv.theory.phase_diagram, iv.probe],
 )
 def test_a_docstring_says_what_comes_back(function):
     assert "Returns:\n" in function.__doc__
@@ -159,7 +160,7 @@ UNKNOWN = [
     (lambda m: iv.measure(data="digit"), "data", "'digits'"),
     (lambda m: iv.measure(precision="bfloat61"), "precision", "'bfloat16'"),
     (lambda m: iv.measure(depht=3), "settings", "'depth'"),
-    (lambda m: iv.dataset("mnist"), "data", "'mnist1d'"),
+    (lambda m: iv.datasets.get_dataset("mnist"), "data", "'mnist1d'"),
     (lambda m: iv.probe(m, X, quantities=["activations"]), "quantities", "'activation'"),
     (lambda m: iv.probe(m, X, quantities="weigth"), "quantities", "'weight'"),
     (lambda m: iv.probe(m, X).stats("gradient"), "quantity", "gradient'"),
@@ -180,9 +181,9 @@ def test_depth_and_width_of_zero_or_less(argument, value):
     message = f"^{argument}: got {value}; it takes a whole number of at least 1"
     refused(lambda m: iv.mlp(**({"depth": 2, "width": 4} | {argument: value})), ValueError, message)
     refused(lambda m: iv.measure(**{argument: value}), ValueError, message)
-    refused(lambda m: iv.Settings(**{argument: value}), ValueError, message)
+    refused(lambda m: iv.experiments.Settings(**{argument: value}), ValueError, message)
     with pytest.raises(TypeError, match=f"^{argument}: got float"):
-        iv.Settings(**{argument: float(value)})
+        iv.experiments.Settings(**{argument: float(value)})
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, -1.0])

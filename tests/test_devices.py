@@ -24,14 +24,14 @@ MAKERS = {
     "cnn": lambda **place: next(iv.cnn(2, 4, seed=3, normalization="batch", **place).parameters()),
     "residual": lambda **place: next(iv.residual(2, 8, seed=3, **place).parameters()),
     "transformer": lambda **place: next(iv.transformer(1, 8, 2, seed=3, **place).parameters()),
-    "pretrained": lambda **place: next(iv.pretrained("curves-cnn", **place).parameters()),
+    "pretrained": lambda **place: next(iv.models.pretrained("curves-cnn", **place).parameters()),
     "digits": lambda **place: iv.digits(**place).x_train,
     "labels": lambda **place: iv.digits(**place).y_test,
-    "gaussian": lambda **place: iv.gaussian(**place).x_test,
-    "mnist1d": lambda **place: iv.dataset("mnist1d", **place).x_train,
+    "gaussian": lambda **place: iv.datasets.gaussian(**place).x_test,
+    "mnist1d": lambda **place: iv.datasets.get_dataset("mnist1d", **place).x_train,
     "batch": lambda **place: iv.digits(**place).batch(9, seed=4)[0],
-    "few labels": lambda **place: iv.few_labels(iv.digits(**place), 3, seed=4).x_train,
-    "textures": lambda **place: iv.textures(**place).x_train[:10],
+    "few labels": lambda **place: iv.training.few_labels(iv.digits(**place), 3, seed=4).x_train,
+    "textures": lambda **place: iv.datasets.textures(**place).x_train[:10],
 }
 
 
@@ -85,7 +85,9 @@ def test_things_are_made_where_torch_makes_things_with_the_same_numbers(name):
 
 
 @pytest.mark.parametrize("name", ["auto", "tpu9"])
-@pytest.mark.parametrize("make", [MAKERS["mlp"], MAKERS["digits"], MAKERS["pretrained"], iv.Settings, iv.explore_race])
+@pytest.mark.parametrize(
+    "make", [MAKERS["mlp"], MAKERS["digits"], MAKERS["pretrained"], iv.experiments.Settings, iv.explore_race]
+)
 def test_an_unknown_device(make, name):
     with pytest.raises(ValueError, match=f"^device: '{name}' can't be used here"):
         make(device=name)
@@ -100,8 +102,10 @@ USES = {
     "lsuv_": lambda net, x, y: float(iv.lsuv_(net, x).layers[-1].variance_after),
     "jacobian": lambda net, x, y: iv.jacobian_singular_values(net, x[:2])[0, 0],
     "growth": lambda net, x, y: iv.growth(lambda seed: net, x, y, seeds=1).forward[0, -1],
-    "predict": lambda net, x, y: iv.predict(net, x, iv.probe(net, x, y), scheme="xavier_normal").activation.mid[0],
-    "weight_shapes": lambda net, x, y: iv.weight_shapes(net)[0].excess_kurtosis,
+    "predict": lambda net, x, y: iv.theory.predict_network(
+        net, x, iv.probe(net, x, y), scheme="xavier_normal"
+    ).activation.mid[0],
+    "weight_shapes": lambda net, x, y: iv.experiments.weight_shapes(net)[0].excess_kurtosis,
 }
 
 
@@ -133,8 +137,8 @@ def test_training_brings_its_data_to_its_model(net, data):
     assert history.snapshots[20].device == str(next(model.parameters()).device)
     raced = iv.race({"a": "he_normal", "b": "lsuv"}, task, depth=2, width=16, seeds=2, device=place[net], **run)
     assert np.isfinite(raced.final_accuracy("b")).all()
-    model = iv.pretrained("curves-cnn", device=place[net])
-    few = iv.mnist1d_large(device=place[data])
+    model = iv.models.pretrained("curves-cnn", device=place[net])
+    few = iv.datasets.mnist1d_large(device=place[data])
     assert np.isfinite(iv.transfer(model, few, labels=[5], seeds=1, steps=4, every=2).accuracy).all()
 
 
@@ -146,18 +150,21 @@ def test_networks_that_a_function_makes_itself():
         assert found == ("cpu" if device else str(HERE))
     assert next(Race({"a": "he_normal"}, seeds=1).trainings[0].model().parameters()).device == HERE
     traces = [
-        iv.symmetry.train(1e-3, seeds=1, steps=20, keep_weights=True, data=iv.digits(device=d)) for d in (HERE, "cpu")
+        iv.experiments.train_symmetric(1e-3, seeds=1, steps=20, keep_weights=True, data=iv.digits(device=d))
+        for d in (HERE, "cpu")
     ]
     np.testing.assert_allclose(traces[0].loss, traces[1].loss, rtol=1e-6)
-    assert iv.symmetry.distinct_neurons(torch.eye(3)) == 3
-    growth = iv.stream_growth(lambda seed: iv.residual(3, 8, seed=seed), iv.digits(device="cpu").batch(8)[0], seeds=2)
+    assert iv.experiments.distinct_neurons(torch.eye(3)) == 3
+    growth = iv.experiments.stream_growth(
+        lambda seed: iv.residual(3, 8, seed=seed), iv.digits(device="cpu").batch(8)[0], seeds=2
+    )
     assert np.isfinite(growth.forward).all()
 
 
 def test_experiments_without_a_model_give_the_same_numbers_everywhere():
     def found():
-        width = iv.width_spread(0.2, widths=(8, 16), depth=3)
-        finite = iv.finite_width("tanh", width=8, ratios=[0.25], draws=4)
+        width = iv.experiments.signal_by_width(0.2, widths=(8, 16), depth=3)
+        finite = iv.experiments.finite_width("tanh", width=8, ratios=[0.25], draws=4)
         return [*width.measured.ravel(), *finite.logs.ravel(), layer_factors(8, 16)[0].forward]
 
     here = found()
@@ -191,8 +198,8 @@ def test_the_default_devices_random_state_is_kept_too():
     x = torch.randn(5, 4, device="cpu")
     state = module.get_rng_state(), torch.get_rng_state()
     assert iv.probe(net, x).loss == iv.probe(net, x).loss
-    iv.pretrained("curves-cnn")
-    iv.PRETRAINED["textures-cnn"].data()
+    iv.models.pretrained("curves-cnn")
+    iv.models.PRETRAINED["textures-cnn"].data()
     PATIENTS["stuck gates"]()
     report = iv.probe(nn.Sequential(iv.mlp(3, 8), nn.Dropout(0.5)), torch.zeros(4, 64))
     assert report.device == str(HERE)
@@ -225,5 +232,5 @@ def test_an_app_has_a_menu_of_devices_where_there_are_several(app):
 def test_the_code_that_an_app_shows_names_a_device_other_than_the_default():
     from initviz.widgets._code import code
 
-    assert "device" not in code(iv.Settings())
-    assert ('device="cpu"' in code(iv.Settings(device="cpu"))) == TWO
+    assert "device" not in code(iv.experiments.Settings())
+    assert ('device="cpu"' in code(iv.experiments.Settings(device="cpu"))) == TWO

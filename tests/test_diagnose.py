@@ -36,6 +36,7 @@ def test_a_sick_model_is_named_and_cured(name, kind, cause, remedy):
     found = iv.diagnose(model, x)
     assert_same(before, snapshot(model))
     assert found.verdict.kind == kind and not found.stable
+    assert iv.verdict(iv.probe(model, x)) == found.verdict
     assert re.search(cause, found.cause), found.cause
     assert remedy in found.remedy
     assert found.after_verdict.kind == "stable"

@@ -46,9 +46,10 @@ def ranks(tmp_path_factory):
 def alone():
     """The reports of one process with the whole batch."""
     reports = {}
-    for case, (make, data) in CASES.items():
-        x, y = data()
-        reports[case] = iv.probe(make(), x, y)
+    with torch.device("cpu"):  # as the processes
+        for case, (make, data) in CASES.items():
+            x, y = data()
+            reports[case] = iv.probe(make(), x, y)
     return reports
 
 
@@ -109,7 +110,8 @@ def test_all_ranks_judge_alike(ranks):
 
 
 def test_init_draws_the_same_weights_on_every_rank_and_shards_them(ranks):
-    right = [p.detach() for p in iv.init_(perceptron(), "orthogonal", seed=3, bias_std=0.1).parameters()]
+    with torch.device("cpu"):
+        right = [p.detach() for p in iv.init_(perceptron(), "orthogonal", seed=3, bias_std=0.1).parameters()]
     for found in ranks:
         for parameters in found["initialized"].values():
             torch.testing.assert_close(parameters, right)
@@ -138,7 +140,8 @@ def test_what_can_not_be_measured_is_refused_by_name(ranks, what, words):
 @pytest.fixture
 def world_of_one(monkeypatch):
     dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{free_port()}", rank=0, world_size=1)
-    yield
+    with torch.device("cpu"):
+        yield
     dist.destroy_process_group()
 
 

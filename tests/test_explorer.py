@@ -131,12 +131,12 @@ def test_new_seed_draws_other_weights_and_wraps_around(explorer):
     assert explorer.measurement.settings.seed == 0 and explorer.measurement.report.loss == before
 
 
-@pytest.mark.parametrize("name", iv.PRESETS)
+@pytest.mark.parametrize("name", iv.widgets.PRESETS)
 def test_a_preset_moves_all_controls_and_keeps_its_promise(name):
     explorer = iv.explore(bias_std=0.5, skip=True, normalization="batch", depth=3, width=16, seed=2)
     explorer.preset.value = name
-    assert explorer.measurement.verdict.kind == iv.PRESETS[name].kind
-    assert explorer.measurement.settings == Settings(**iv.PRESETS[name].changes, seed=2)
+    assert explorer.measurement.verdict.kind == iv.widgets.PRESETS[name].kind
+    assert explorer.measurement.settings == Settings(**iv.widgets.PRESETS[name].changes, seed=2)
     assert explorer.preset.value == name
 
 
@@ -270,7 +270,7 @@ def test_every_control_is_a_keyword():
 
 def test_a_preset_is_a_keyword_and_others_come_after_it():
     explorer = iv.explore(preset="zeros", width=16)
-    assert explorer.settings == Settings(**(iv.PRESETS["zeros"].changes | {"width": 16}))
+    assert explorer.settings == Settings(**(iv.widgets.PRESETS["zeros"].changes | {"width": 16}))
 
 
 @pytest.mark.parametrize(

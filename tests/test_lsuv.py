@@ -379,7 +379,7 @@ def test_frozen_computed_unreached_and_named_layers_are_left():
 
 def test_a_frozen_bias_is_kept_and_worked_around():
     layer = nn.Linear(8, 50)
-    layer.bias.requires_grad_(False)
+    layer.bias.requires_grad_(False).copy_(torch.linspace(-1, 1, 50))
     kept = layer.bias.clone()
     trace = iv.lsuv_(layer, X, tol=0.01)
     assert torch.equal(layer.bias, kept) and trace.layers[0].iterations > 1
@@ -587,7 +587,7 @@ def test_the_scheme_needs_a_batch_and_the_explorers_measurement_has_one():
 def test_the_explorers_code_does_what_it_measures():
     from initviz.widgets._code import code
 
-    settings = iv.Settings(depth=5, width=16, activation="sine", scheme="lsuv", scale=1.5, bias_std=0.3)
+    settings = iv.experiments.Settings(depth=5, width=16, activation="sine", scheme="lsuv", scale=1.5, bias_std=0.3)
     names = {}
     exec("\n".join(line for line in code(settings).splitlines() if not line.startswith(("print", "iv.plots"))), names)
     expected = iv.measure(settings).report.values("activation", "std")

@@ -35,7 +35,7 @@ def test_a_step_is_lsuv_halted_there(activation):
     np.testing.assert_allclose([layer.variance_after for layer in step.start.layers], start, rtol=1e-5)
     np.testing.assert_allclose([layer.variance_after for layer in step.now.layers], variances(net, x), rtol=1e-4)
     np.testing.assert_allclose(step.unseen, variances(net, data.x_test[:512]), rtol=1e-4)
-    last = net.hidden[0](x).detach().double().numpy(force=True)
+    last = net.hidden[0](x.cpu()).detach().double().numpy(force=True)
     assert step.now.layers[0].over_samples == pytest.approx(last.var(axis=0).mean(), rel=1e-4)
 
 

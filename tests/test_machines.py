@@ -13,7 +13,7 @@ DRAWS = "torch.randn(1000, generator=seeded())", "torch.empty(1000).uniform_(gen
 
 def printed(environment, *lines):
     code = "\n".join(["import initviz, torch, machines", *lines])
-    path = os.pathsep.join([str(machines.HERE), str(machines.ROOT)])
+    path = os.pathsep.join([str(machines.HERE), str(machines.ROOT), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, "PYTHONPATH": path, **environment}
     return subprocess.check_output([sys.executable, "-c", code], env=environment, text=True)
 

@@ -54,7 +54,7 @@ def test_a_run_is_the_network_probed_predicted_and_judged():
     net = iv.mlp(4, 16, "relu", "he_normal", bias_std=0.1, n_in=64, n_out=10, seed=3)
     assert_same(m.report, iv.probe(net, x, y))
     assert m.verdict == iv.verdict(m.report)
-    theory = iv.predict(net, x, m.report, scheme="he_normal", bias_std=0.1)
+    theory = iv.theory.predict_network(net, x, m.report, scheme="he_normal", bias_std=0.1)
     np.testing.assert_array_equal(m.prediction.preactivation_gradient.mid, theory.preactivation_gradient.mid)
     assert m.settings is not settings and m.settings == settings
 
@@ -102,7 +102,7 @@ def test_a_network_that_someone_holds_never_changes():
     held, before = build(), [p.detach().clone() for p in build().parameters()]
     for seed in range(3):
         measure(**SMALL, seed=seed, normalization="layer")
-        iv.width_spread(0.1, depth=4, widths=(16,), seed=seed)
+        iv.experiments.signal_by_width(0.1, depth=4, widths=(16,), seed=seed)
         other = iv.mlp(4, 16, "tanh", "xavier_normal", normalization="layer", seed=seed)
     assert all(torch.equal(p, q) for p, q in zip(held.parameters(), before, strict=True))
     assert not {p.data_ptr() for p in held.parameters()} & {p.data_ptr() for p in other.parameters()}
@@ -120,7 +120,14 @@ def test_two_threads_measure_the_same_numbers_as_one():
 
 
 def test_no_public_function_takes_a_cache():
-    for function in (iv.mlp, iv.measure, iv.init_, iv.lsuv_, iv.width_spread, iv.Scheme.fill_):
+    for function in (
+        iv.mlp,
+        iv.measure,
+        iv.init_,
+        iv.lsuv_,
+        iv.experiments.signal_by_width,
+        iv.initializers.Scheme.fill_,
+    ):
         assert not {"workbench", "noise", "cache"} & set(inspect.signature(function).parameters)
 
 
@@ -149,18 +156,18 @@ def test_the_same_settings_give_the_same_numbers_and_another_seed_others():
 # Presets -------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", iv.PRESETS)
+@pytest.mark.parametrize("name", iv.widgets.PRESETS)
 def test_a_preset_gives_the_verdict_that_it_promises(name):
-    preset = iv.PRESETS[name]
+    preset = iv.widgets.PRESETS[name]
     quantities = ["activation", "preactivation_gradient"]
     kinds = [measure(**preset.changes, seed=seed, quantities=quantities).verdict.kind for seed in range(3)]
     assert kinds == [preset.kind] * 3
 
 
 def test_presets_have_names_of_their_own_and_show_most_kinds():
-    labels = [preset.label for preset in iv.PRESETS.values()]
+    labels = [preset.label for preset in iv.widgets.PRESETS.values()]
     assert len(set(labels)) == len(labels)
-    kinds = {preset.kind for preset in iv.PRESETS.values()}
+    kinds = {preset.kind for preset in iv.widgets.PRESETS.values()}
     assert kinds >= {"stable", "vanishing", "exploding", "saturated", "symmetric", "non-finite"}
 
 

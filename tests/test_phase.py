@@ -72,7 +72,7 @@ def test_gradients_of_a_real_network_follow_chi(sigma_w):
     factors = []
     for seed in range(5):
         net = iv.mlp(40, 256, "tanh", "lecun_normal", scale=sigma_w, bias_std=0.2, n_in=256, seed=seed)
-        rms = iv.probe(net, *iv.gaussian().batch(64)).values("preactivation_gradient", "rms")[:40]
+        rms = iv.probe(net, *iv.datasets.gaussian().batch(64)).values("preactivation_gradient", "rms")[:40]
         factors.append(((rms[10] / rms[35]) ** 2) ** (1 / 25))
     assert np.mean(factors) == pytest.approx(phase.chi[0, 0], rel=0.05)
 

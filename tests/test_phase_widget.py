@@ -24,7 +24,7 @@ def test_point_network_and_verdict_follow_the_sliders():
 def test_to_the_edge():
     app = iv.explore_phase(depth=5, sigma_w=2.0, sigma_b=0.3)
     app.edge.click()
-    assert app.controls["sigma_w"].value == pytest.approx(iv.critical_sigma_w("tanh", 0.3), abs=0.026)
+    assert app.controls["sigma_w"].value == pytest.approx(iv.theory.critical_sigma_w("tanh", 0.3), abs=0.026)
     app.set(activation="softplus")
     before = app.controls["sigma_w"].value
     app.edge.click()  # it has none
@@ -32,7 +32,7 @@ def test_to_the_edge():
 
 
 def test_the_plane_is_the_phase():
-    phase = iv.phase_diagram("tanh")
+    phase = iv.theory.phase_diagram("tanh")
     figure = phase_figure(phase, (1.5, 0.2))
     point = marks(figure, Line)[-1]
     assert (point.x.tolist(), point.y.tolist()) == ([1.5], [0.2]) and point.hollow
@@ -41,7 +41,7 @@ def test_the_plane_is_the_phase():
     assert plane.values.shape == (len(phase.sigma_b), len(phase.sigma_w))
     assert (plane.values[:, 0] < 0).all() and plane.values[0, -1] > 0  # ordered: blue; chaotic: orange
     np.testing.assert_allclose(plane.values, np.clip(np.log10(phase.chi), -0.6, 0.6))
-    relu = marks(phase_figure(iv.phase_diagram("relu")), Line)
+    relu = marks(phase_figure(iv.theory.phase_diagram("relu")), Line)
     assert not any(line.hollow for line in relu) and any(np.allclose(line.x, np.sqrt(2)) for line in relu)
     assert iv.plots.phase(phase).axes
 

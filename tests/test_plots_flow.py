@@ -291,7 +291,7 @@ def test_a_deeper_ghost_has_room(tanh):
 
 @pytest.mark.parametrize("name", ["healthy_tanh", "vanishing_sigmoid", "zeros", "float16_overflow"])
 def test_the_verdict_stands_above_in_words_and_colour_and_they_do_not_touch(name):
-    m = iv.measure(**(iv.PRESETS[name].changes | {"width": 64}), quantities=[])
+    m = iv.measure(**(iv.widgets.PRESETS[name].changes | {"width": 64}), quantities=[])
     data = described(m, title="a title")
     assert m.verdict.kind.upper() in data.headline and data.caption == "a title"
     figure = draw(data)

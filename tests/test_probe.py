@@ -91,6 +91,13 @@ class Functional(nn.Module):
         return self.head(F.relu(self.conv(x)).mean(dim=(2, 3)))
 
 
+class Halves(nn.Linear):
+    """Two outputs of one function, as cuDNN's LSTM has them: where one is used, the hook on the other is called with None."""
+
+    def forward(self, x):
+        return super().forward(x).chunk(2, dim=1)
+
+
 class Shared(nn.Module):
     def __init__(self):
         super().__init__()
@@ -190,6 +197,14 @@ def test_half_precision_overflow_is_counted():
     report = iv.probe(net, torch.randn(16, 64), torch.zeros(16, dtype=torch.long))
     assert np.nanmax(report.values("activation", "nonfinite")) > 0
     assert iv.verdict(report).kind == "non-finite"
+
+
+@pytest.mark.parametrize("used", [0, 1])
+def test_of_two_outputs_of_one_function_the_loss_may_use_one(used):
+    model, x = Halves(8, 6), torch.randn(5, 8)
+    layer = iv.probe(model, x, loss=lambda output, _: output[used].sum()).layers[0]
+    assert layer.preactivation_gradient.min == layer.preactivation_gradient.max == 1
+    assert layer.weight_gradient.zeros == pytest.approx(0.5)
 
 
 def test_half_precision_model_given_a_float32_batch_is_refused_in_one_line():

@@ -71,7 +71,7 @@ class Harm:
 
 def test_bert_from_its_files(saved):
     folder, model = saved("bert")
-    net = iv.public_model("bert", folder)
+    net = iv.models.public_model("bert", folder)
     assert isinstance(net, transformers.BertModel) and not net.training
     with torch.no_grad():
         assert torch.equal(net(IDS).last_hidden_state, model.bert(IDS).last_hidden_state)
@@ -80,7 +80,7 @@ def test_bert_from_its_files(saved):
 
 def test_gpt2_from_its_files(saved):
     folder, model = saved("gpt2")
-    net = iv.public_model("gpt2", str(folder))
+    net = iv.models.public_model("gpt2", str(folder))
     assert isinstance(net, transformers.GPT2LMHeadModel) and not net.training
     assert net.lm_head.weight is net.transformer.wte.weight
     with torch.no_grad():
@@ -89,14 +89,14 @@ def test_gpt2_from_its_files(saved):
 
 def test_an_imagenet_cnn_from_its_files(saved):
     folder, model = saved("resnet50")
-    net = iv.public_model("resnet50", folder)
+    net = iv.models.public_model("resnet50", folder)
     x = torch.randn(2, 3, 32, 32)
     with torch.no_grad():
         assert torch.equal(net(x).logits, model(x).logits)
 
 
 def test_it_can_be_probed_as_any_module(saved):
-    net = iv.public_model("gpt2", saved("gpt2")[0])
+    net = iv.models.public_model("gpt2", saved("gpt2")[0])
     report = iv.probe(net, {"input_ids": IDS, "labels": IDS})
     assert report.loss > 0 and any("attn" in layer.name for layer in report.layers)
 
@@ -104,7 +104,7 @@ def test_it_can_be_probed_as_any_module(saved):
 def test_the_global_random_state_stays(saved):
     folder, _ = saved("bert")
     before = torch.get_rng_state()
-    iv.public_model("bert", folder)
+    iv.models.public_model("bert", folder)
     assert torch.equal(before, torch.get_rng_state())
 
 
@@ -157,13 +157,13 @@ def test_torchvisions_resnet18_or_one_message(tmp_path):
         from torchvision.models import resnet18
     except (ImportError, RuntimeError):
         with pytest.raises(
-            iv.ModelUnavailable, match=r"^ResNet-18 \(47 MB\): its architecture .*torchvision.* [Ii]nstall"
+            iv.models.ModelUnavailable, match=r"^ResNet-18 \(47 MB\): its architecture .*torchvision.* [Ii]nstall"
         ):
-            iv.public_model("resnet18", tmp_path / "resnet18.safetensors")
+            iv.models.public_model("resnet18", tmp_path / "resnet18.safetensors")
         return
     model = resnet18(weights=None)
     save_file(model.state_dict(), tmp_path / "resnet18.safetensors")
-    net, x = iv.public_model("resnet18", tmp_path / "resnet18.safetensors"), torch.randn(1, 3, 64, 64)
+    net, x = iv.models.public_model("resnet18", tmp_path / "resnet18.safetensors"), torch.randn(1, 3, 64, 64)
     with torch.no_grad():
         assert torch.equal(net(x), model.eval()(x))
 
@@ -177,7 +177,7 @@ def test_a_pickle_is_refused_by_its_ending_unread(tmp_path, name, ending):
     file = tmp_path / f"weights{ending}"
     file.write_bytes(pickle.dumps(Harm(tmp_path / "trace")))
     with pytest.raises(ValueError, match=f"path: weights{ending} is a pickle, .* take the .safetensors file"):
-        iv.public_model(name, file)
+        iv.models.public_model(name, file)
     assert not (tmp_path / "trace").exists()
 
 
@@ -185,14 +185,14 @@ def test_a_pickle_beside_the_weights_or_in_their_place_is_not_read(tmp_path, sav
     folder, model = saved("bert")
     harm = pickle.dumps(Harm(tmp_path / "trace"))
     (folder / "pytorch_model.bin").write_bytes(harm)
-    net = iv.public_model("bert", folder)
+    net = iv.models.public_model("bert", folder)
     assert torch.equal(net.embeddings.word_embeddings.weight, model.bert.embeddings.word_embeddings.weight)
     (folder / "model.safetensors").unlink()
     with pytest.raises(ValueError, match="path: pytorch_model.bin is a pickle"):
-        iv.public_model("bert", folder)
+        iv.models.public_model("bert", folder)
     (folder / "pytorch_model.bin").rename(folder / "model.safetensors")
     with pytest.raises(ValueError, match="path: bert can't be read as BertModel"):
-        iv.public_model("bert", folder)
+        iv.models.public_model("bert", folder)
     assert not (tmp_path / "trace").exists()
 
 
@@ -202,7 +202,7 @@ def test_code_that_comes_with_a_checkpoint_is_not_run(tmp_path, saved):
     config["auto_map"] = {"AutoModel": "harm.Model"}
     (folder / "config.json").write_text(json.dumps(config))
     (folder / "harm.py").write_text(f"open({str(tmp_path / 'trace')!r}, 'w')\n")
-    assert isinstance(iv.public_model("bert", folder), transformers.BertModel)
+    assert isinstance(iv.models.public_model("bert", folder), transformers.BertModel)
     assert not (tmp_path / "trace").exists()
 
 
@@ -217,10 +217,10 @@ def test_a_checkpoint_that_does_not_fit_is_refused(tmp_path, saved):
     with pytest.raises(
         ValueError, match="path: bert does not fit BertModel: it lacks encoder.layer.1.attention.self.query.weight"
     ):
-        iv.public_model("bert", folder)
+        iv.models.public_model("bert", folder)
     (folder / "config.json").unlink()
     with pytest.raises(ValueError, match="is no folder with config.json and model.safetensors"):
-        iv.public_model("bert", folder)
+        iv.models.public_model("bert", folder)
 
 
 @pytest.mark.parametrize(
@@ -232,11 +232,11 @@ def test_a_checkpoint_that_does_not_fit_is_refused(tmp_path, saved):
 )
 def test_an_unknown_name_lists_the_near_ones(name, error, words):
     with pytest.raises(error, match=words):
-        iv.public_model(name)
+        iv.models.public_model(name)
 
 
 def test_entries_are_complete():
-    for name, entry in iv.PUBLIC_MODELS.items():
+    for name, entry in iv.models.PUBLIC_MODELS.items():
         assert entry.name == name and entry.label and entry.source and entry.repository.count("/") == 1
         assert entry.package == "torchvision" or hasattr(transformers, entry.builder)
 
@@ -248,15 +248,16 @@ NOT_HERE = r"^BERT base, uncased \(440 MB\): its weights are not on this machine
 
 def test_without_the_network_it_is_one_message(tmp_path):
     with pytest.raises(
-        iv.ModelUnavailable, match=NOT_HERE + r"The network was not asked \(offline=True\)\. Connect once"
+        iv.models.ModelUnavailable, match=NOT_HERE + r"The network was not asked \(offline=True\)\. Connect once"
     ):
-        iv.public_model("bert", offline=True, cache=tmp_path)
+        iv.models.public_model("bert", offline=True, cache=tmp_path)
 
 
 @pytest.mark.parametrize("setting", [{"HF_HUB_OFFLINE": "1"}, {"HF_ENDPOINT": "http://127.0.0.1:9"}])
 def test_a_network_that_fails_is_one_message(tmp_path, setting):
     """127.0.0.1:9 refuses every connection; both settings are read when the hub's package is imported, so in a process of its own."""
-    code = f"import initviz as iv\ntry: iv.public_model('bert', cache={str(tmp_path)!r})\nexcept iv.ModelUnavailable as e: print(e)"
+    call = f"iv.models.public_model('bert', cache={str(tmp_path)!r})"
+    code = f"import initviz as iv\ntry: {call}\nexcept iv.models.ModelUnavailable as e: print(e)"
     done = subprocess.run(
         [sys.executable, "-c", code], env=os.environ | setting, capture_output=True, text=True, timeout=120
     )
@@ -276,7 +277,7 @@ def test_what_is_in_the_cache_needs_no_network(tmp_path, saved):
     (repository / "refs").mkdir()
     (repository / "refs" / "main").write_text("0" * 40)
     Path(folder).rename(snapshot)
-    net = iv.public_model("bert", offline=True, cache=tmp_path / "cache")
+    net = iv.models.public_model("bert", offline=True, cache=tmp_path / "cache")
     assert torch.equal(net.embeddings.word_embeddings.weight, model.bert.embeddings.word_embeddings.weight)
 
 
@@ -296,8 +297,8 @@ def test_what_is_in_the_cache_needs_no_network(tmp_path, saved):
 def test_a_missing_package_is_one_message(monkeypatch, saved, missing, words):
     folder, _ = saved("bert")
     monkeypatch.setitem(sys.modules, missing, None)
-    with pytest.raises(iv.ModelUnavailable, match=r"^BERT base, uncased \(440 MB\): " + words):
-        iv.public_model("bert", folder if missing == "transformers" else None)
+    with pytest.raises(iv.models.ModelUnavailable, match=r"^BERT base, uncased \(440 MB\): " + words):
+        iv.models.public_model("bert", folder if missing == "transformers" else None)
 
 
 def test_a_torchvision_of_another_build_is_one_message(monkeypatch, tmp_path):
@@ -310,9 +311,9 @@ def test_a_torchvision_of_another_build_is_one_message(monkeypatch, tmp_path):
     for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
         monkeypatch.delitem(sys.modules, name)
     with pytest.raises(
-        iv.ModelUnavailable, match=r"torchvision does not fit torch .*nms does not exist.*from the same index\.$"
+        iv.models.ModelUnavailable, match=r"torchvision does not fit torch .*nms does not exist.*from the same index\.$"
     ):
-        iv.public_model("resnet18", tmp_path / "w.safetensors")
+        iv.models.public_model("resnet18", tmp_path / "w.safetensors")
 
 
 def test_the_packages_are_not_loaded_before_they_are_asked_for():

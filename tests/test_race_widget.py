@@ -153,7 +153,6 @@ def test_an_error_in_the_task_is_said():
 def test_play_replays_to_the_end():
     async def session():
         app = small(step=30)
-        app.player.beat = 0.01
         app.player.button.value = True  # from its end it starts anew
         seen = set()
         for _ in range(1000):

@@ -51,6 +51,7 @@ TENSORS = {
     "float64": (lambda: normal(64, 256).double() * 1e200, (None, None)),
     "strided": (lambda: normal(200, 300).T[:, ::2], (None, None)),
     "one value": (lambda: torch.tensor(2.5), (None, None)),
+    "int8": (lambda: torch.arange(-100, 100).to(torch.int8), (None, None)),
     "none": (lambda: torch.empty(0, 3), (None, None)),
 }
 

@@ -29,19 +29,20 @@ def test_the_code_runs_as_it_stands(tmp_path, monkeypatch, capsys):
 
 
 def test_commands_set_up_and_the_tests_are_what_ci_runs():
-    environment, notebooks, tests, conda = (block.splitlines() for block in blocks("bash"))
-    assert environment == ["python3 -m venv .venv && . .venv/bin/activate"] and blocks("powershell")
-    install, opened = notebooks
+    notebooks, tests, conda = (block.splitlines() for block in blocks("bash"))
+    assert notebooks[0] == tests[0] == "python3 -m venv .venv && . .venv/bin/activate" and blocks("powershell")
+    install, opened = notebooks[1:]
     assert install.endswith('-e ".[notebooks]"') and opened == "jupyter lab notebooks/00_start_here.ipynb"
     ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8").replace(" -q ", " ").splitlines()
-    assert len(tests) == 2 and [line for line in ci if line in tests] == tests
+    assert len(tests) == 3 and [line for line in ci if line in tests] == tests[1:]
     assert " && ".join(conda) in (ROOT / "environment.yml").read_text(encoding="utf-8")
 
 
 def test_commands_hold_on_every_system():
     """No path into an environment, which Windows has elsewhere, and no quotes that its shells hand on; only where one is entered."""
     pages = [README, (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")]
-    text = "\n".join(pages).replace(blocks("bash")[0], "").replace(blocks("powershell")[0], "")
+    enter = blocks("bash")[0].splitlines()[0]
+    text = "\n".join(pages).replace(enter, "").replace(blocks("powershell")[0], "")
     assert not re.findall(r".*venv[/\\].*|.*pip install.*'.*", text)
 
 
@@ -54,3 +55,9 @@ def test_what_it_links_to_is_there():
 @pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
 def test_every_notebook_is_in_the_table_of_the_course(path):
     assert re.search(rf"^\| \[{path.stem[:2]} .*\]\(notebooks/{path.name}\) \|", README, re.M)
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/architecture.md"])
+def test_every_file_that_a_page_names_is_there(page):
+    named = set(re.findall(r"`((?:initviz|tests|docs)/[\w./]+\.\w+)`", (ROOT / page).read_text(encoding="utf-8")))
+    assert named and not [path for path in named if not (ROOT / path).exists()]

@@ -70,8 +70,8 @@ def test_drawn_anew_and_rescaled_it_is_as_built():
 def test_deterministic_and_global_random_state_untouched():
     state = torch.get_rng_state()
     one, two, other = (iv.residual(3, 8, seed=seed)(X) for seed in (5, 5, 6))
-    both = iv.stream_growth(lambda seed: iv.residual(3, 8, seed=seed), X, seeds=2)
-    second = iv.stream_growth(lambda seed: iv.residual(3, 8, seed=seed), X, seeds=[1])
+    both = iv.experiments.stream_growth(lambda seed: iv.residual(3, 8, seed=seed), X, seeds=2)
+    second = iv.experiments.stream_growth(lambda seed: iv.residual(3, 8, seed=seed), X, seeds=[1])
     np.testing.assert_array_equal(second.forward, both.forward[1:])
     assert torch.equal(one, two) and not torch.equal(one, other)
     assert torch.equal(state, torch.get_rng_state())
@@ -100,7 +100,8 @@ def test_the_probe_sees_the_stream():
 @pytest.fixture(scope="module")
 def hundred():
     return {
-        r: iv.stream_growth(lambda seed, r=r: iv.residual(100, 96, remedy=r, seed=seed), X, seeds=5) for r in REMEDIES
+        r: iv.experiments.stream_growth(lambda seed, r=r: iv.residual(100, 96, remedy=r, seed=seed), X, seeds=5)
+        for r in REMEDIES
     }
 
 
@@ -125,7 +126,9 @@ def test_a_scaled_branch_lets_it_grow_to_e(hundred, remedy):
 
 def test_the_bound_does_not_depend_on_the_depth():
     for blocks in (10, 40, 160):
-        one = iv.stream_growth(lambda seed, b=blocks: iv.residual(b, 64, remedy="gpt2", seed=seed), X, seeds=4)
+        one = iv.experiments.stream_growth(
+            lambda seed, b=blocks: iv.residual(b, 64, remedy="gpt2", seed=seed), X, seeds=4
+        )
         assert one.forward_theory[-1] == pytest.approx(stream_limit(blocks), rel=0.02)
         assert 1.5 < one.forward[:, -1].mean() < 4.5
         assert 1.5 < one.backward[:, 0].mean() < 4.5
@@ -142,7 +145,9 @@ def test_a_closed_branch_keeps_the_stream_exactly(hundred, remedy):
 @pytest.mark.parametrize("activation", ["tanh", "gelu", "selu"])
 @pytest.mark.parametrize("remedy", ["none", "branch_scale"])
 def test_theory_for_other_activations(activation, remedy):
-    one = iv.stream_growth(lambda seed: iv.residual(30, 200, activation, "lecun_normal", remedy=remedy, seed=seed), X)
+    one = iv.experiments.stream_growth(
+        lambda seed: iv.residual(30, 200, activation, "lecun_normal", remedy=remedy, seed=seed), X
+    )
     assert np.log(one.forward[:, -1]).mean() == pytest.approx(math.log(one.forward_theory[-1]), abs=0.35)
     assert np.log(one.backward[:, 0]).mean() == pytest.approx(math.log(one.backward_theory[0]), abs=0.35)
 
@@ -201,13 +206,13 @@ def test_bad_input(arguments, message):
 
 def test_bad_input_to_stream_growth():
     with pytest.raises(TypeError, match="^build: gave MLP"):
-        iv.stream_growth(lambda seed: iv.mlp(2, 8), X)
+        iv.experiments.stream_growth(lambda seed: iv.mlp(2, 8), X)
     with pytest.raises(ValueError, match="^build: gave 1 blocks, then 2"):
-        iv.stream_growth(lambda seed: iv.residual(seed + 1, 8), X)
+        iv.experiments.stream_growth(lambda seed: iv.residual(seed + 1, 8), X)
     with pytest.raises(ValueError, match="^seeds: got 0"):
-        iv.stream_growth(lambda seed: iv.residual(2, 8), X, seeds=0)
+        iv.experiments.stream_growth(lambda seed: iv.residual(2, 8), X, seeds=0)
     with pytest.raises(ValueError, match="^build: gave a network with frozen weights"):
-        iv.stream_growth(lambda seed: iv.residual(2, 8).requires_grad_(False), X)
+        iv.experiments.stream_growth(lambda seed: iv.residual(2, 8).requires_grad_(False), X)
 
 
 def test_the_picture_shows_the_numbers(hundred):

@@ -181,3 +181,14 @@ def test_an_accelerators_random_state_is_kept_too(monkeypatch, kind):
         ("set", state["now"], *which),
     ]
     assert calls == expected
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_a_recurrent_layer_in_eval_mode_is_run_without_cudnn(enabled, monkeypatch):
+    """cuDNN has no backward pass for it."""
+    monkeypatch.setattr(torch.backends.cudnn, "enabled", enabled)
+    model, seen = nn.LSTM(8, 6, batch_first=True), []
+    model.register_forward_hook(lambda *_: seen.append(torch.backends.cudnn.enabled))
+    x = torch.randn(4, 5, 8)
+    iv.probe(model, x), iv.probe(model.eval(), x), iv.probe(nn.Sequential(nn.Linear(8, 8)).eval(), x)
+    assert seen == [enabled, False] and torch.backends.cudnn.enabled == enabled

@@ -20,11 +20,11 @@ SHORT = {"steps": 60, "every": 20}
 
 def test_a_run_is_what_plain_torch_does():
     """The same start, batches and updates with nn.Linear and torch.optim.SGD."""
-    trace = symmetry.train(0.3, seeds=[4], depth=2, width=6, activation="relu", keep_weights=True, **SHORT)
+    trace = symmetry.train_symmetric(0.3, seeds=[4], depth=2, width=6, activation="relu", keep_weights=True, **SHORT)
     data, sizes = iv.digits(), [64, 6, 6, 10]
     layers = [nn.Linear(i, o, dtype=torch.float64) for i, o in pairwise(sizes)]
     for index, layer in enumerate(layers):
-        z = unit_noise(tuple(layer.weight.shape), "normal", 4, index).double()
+        z = unit_noise(tuple(layer.weight.shape), "normal", 4, index).to(layer.weight)
         layer.weight.data = (1 + 0.3 * z) / layer.in_features
         layer.bias.data.zero_()
     net = nn.Sequential(layers[0], nn.ReLU(), layers[1], nn.ReLU(), layers[2])
@@ -49,7 +49,7 @@ def test_a_run_is_what_plain_torch_does():
 @pytest.mark.parametrize("depth", [1, 2, 3])
 def test_a_constant_network_is_one_neuron_a_layer(activation, depth):
     settings = {"seeds": 2, "depth": depth, "activation": activation, "steps": 120}
-    wide, single = symmetry.train(0.0, width=12, **settings), symmetry.one_neuron(12, **settings)
+    wide, single = symmetry.train_symmetric(0.0, width=12, **settings), symmetry.train_one_neuron(12, **settings)
     np.testing.assert_allclose(wide.loss, single.loss, atol=1e-10)
     assert wide.loss.shape == single.loss.shape == (1, 2, 121)
     assert (wide.distinct == 1).all() and wide.gap.max() < 1e-9
@@ -58,18 +58,18 @@ def test_a_constant_network_is_one_neuron_a_layer(activation, depth):
 
 
 def test_the_one_neuron_needs_its_own_learning_rates():
-    wide = symmetry.train(0.0, seeds=1, width=12, steps=150)
-    plain = symmetry.train(0.0, seeds=1, width=1, steps=150)
+    wide = symmetry.train_symmetric(0.0, seeds=1, width=12, steps=150)
+    plain = symmetry.train_symmetric(0.0, seeds=1, width=1, steps=150)
     assert np.abs(wide.loss - plain.loss).max() > 0.1
 
 
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
 def test_noise_parts_the_neurons_the_sooner_the_larger_it_is(activation):
-    trace = symmetry.train([1e-6, 1e-4, 1e-2], seeds=3, activation=activation, steps=400)
+    trace = symmetry.train_symmetric([1e-6, 1e-4, 1e-2], seeds=3, activation=activation, steps=400)
     parted = trace.parted[..., 0].mean(axis=1)
     assert (np.diff(parted) < 0).all() and np.isfinite(parted).all()
     assert (trace.distinct[..., 0, 0] == 1).all() and (trace.distinct[..., -1, 0] > 8).all()
-    late = symmetry.train(1e-6, seeds=1, width=16, activation=activation, steps=200)
+    late = symmetry.train_symmetric(1e-6, seeds=1, width=16, activation=activation, steps=200)
     growth = np.diff(
         np.log(late.gap[0, 0, 5:20:5, 0])
     )  # exponential: the gap is multiplied by much the same every 50 steps
@@ -77,8 +77,8 @@ def test_noise_parts_the_neurons_the_sooner_the_larger_it_is(activation):
 
 
 def test_a_run_depends_on_its_own_seed_and_noise_alone():
-    several = symmetry.train([0.0, 1e-2], seeds=[3, 5], **SHORT)
-    alone = symmetry.train(1e-2, seeds=[5], **SHORT)
+    several = symmetry.train_symmetric([0.0, 1e-2], seeds=[3, 5], **SHORT)
+    alone = symmetry.train_symmetric(1e-2, seeds=[5], **SHORT)
     np.testing.assert_allclose(several.loss[1, 1], alone.loss[0, 0], rtol=1e-9)
     assert not np.allclose(several.loss[1, 0], several.loss[1, 1])
     assert alone.weights == ()
@@ -86,7 +86,7 @@ def test_a_run_depends_on_its_own_seed_and_noise_alone():
 
 def test_global_random_state_is_left_alone():
     before = torch.get_rng_state()
-    symmetry.train(0.1, seeds=1, steps=2)
+    symmetry.train_symmetric(0.1, seeds=1, steps=2)
     assert torch.equal(before, torch.get_rng_state())
 
 
@@ -122,7 +122,7 @@ def test_a_difference_of_a_billionth_is_seen():
 )  # fmt: skip
 def test_wrong_arguments_are_named(arguments, words):
     with pytest.raises(ValueError, match=words):
-        symmetry.train(**arguments)
+        symmetry.train_symmetric(**arguments)
 
 
 def test_wrong_rows_are_named():
@@ -136,7 +136,10 @@ def test_wrong_rows_are_named():
 
 def test_the_picture_shows_the_numbers():
     settings = {"seeds": 1, "depth": 2, **SHORT}
-    trace, single = symmetry.train(0.5, width=8, keep_weights=True, **settings), symmetry.one_neuron(8, **settings)
+    trace, single = (
+        symmetry.train_symmetric(0.5, width=8, keep_weights=True, **settings),
+        symmetry.train_one_neuron(8, **settings),
+    )
     figure = symmetry_figure(trace, single, 41, "a title")
     weights, count, loss = figure.panels
     np.testing.assert_array_equal(mark(weights, Heat, "weight").values, trace.weights[0][0, 0, 2])
@@ -154,7 +157,7 @@ def test_the_picture_shows_the_numbers():
 
 
 def test_parting_draws_every_size_of_noise_that_parts():
-    trace = symmetry.train([0.0, 1e-16, 1e-3, 1e-2], seeds=2, steps=200)
+    trace = symmetry.train_symmetric([0.0, 1e-16, 1e-3, 1e-2], seeds=2, steps=200)
     trace.gap[0] = 0.0  # as where the processor rounds all rows alike
     figure = parting({"tanh": trace})
     differences, counts, right = figure.axes
@@ -188,10 +191,10 @@ def test_the_number_of_threads_is_left_alone():
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        symmetry.train(0.1, seeds=1, steps=2)
+        symmetry.train_symmetric(0.1, seeds=1, steps=2)
         assert torch.get_num_threads() == 2
         with pytest.raises(ValueError, match="lr"):
-            symmetry.train(0.1, lr=-1)
+            symmetry.train_symmetric(0.1, lr=-1)
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(threads)

@@ -24,8 +24,8 @@ def test_it_starts_as_it_is_told(explorer):
 def test_steps_are_looked_up_and_seen(explorer, monkeypatch):
     explorer.set(steps=0)
     before = explorer.picture.value
-    monkeypatch.setattr(symmetry, "train", None)
-    monkeypatch.setattr(symmetry, "one_neuron", None)
+    monkeypatch.setattr(symmetry, "train_symmetric", None)
+    monkeypatch.setattr(symmetry, "train_one_neuron", None)
     explorer.set(steps=300)
     assert explorer.picture.value != before
     shown = mark(explorer.picture.figure, Heat, "weight").values

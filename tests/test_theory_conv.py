@@ -15,7 +15,7 @@ def measured_over_predicted(seeds, scheme, depth=12, channels=32, **how):
     for seed in range(seeds):
         net = iv.cnn(depth, channels, scheme=scheme, seed=seed, **how)
         report = iv.probe(net, X, Y, quantities=("preactivation", "activation", "preactivation_gradient"))
-        theory = iv.predict(net, X, report, scheme=scheme, bias_std=how.get("bias_std", 0.0))
+        theory = iv.theory.predict_network(net, X, report, scheme=scheme, bias_std=how.get("bias_std", 0.0))
         for quantity in ("preactivation", "activation", "preactivation_gradient"):
             band, rms = getattr(theory, quantity), report.values(quantity, "rms")
             hidden = slice(0, depth - (quantity == "preactivation_gradient"))
@@ -76,7 +76,7 @@ def test_circular_padding_is_the_dense_map_of_the_fans():
 
 def test_batch_normalization_has_no_prediction_and_bad_input_is_refused():
     net = iv.cnn(3, 8, normalization="batch")
-    assert iv.predict(net, X, iv.probe(net, X, Y), scheme="he_normal") is None
+    assert iv.theory.predict_network(net, X, iv.probe(net, X, Y), scheme="he_normal") is None
     good = {"channels": [1, 8, 10], "kernel": 3, "padding_mode": "zeros", "activation": "relu"}
     good |= {"weight_std": 0.1, "bias_std": 0.0, "inputs": X.reshape(-1, 1, 8, 8).numpy(force=True)}
     for changes, message in [

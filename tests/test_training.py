@@ -31,7 +31,7 @@ class WithDropout(nn.Module):
 
 
 def same(a, b, rtol=0.0):
-    for field in dataclasses.fields(iv.History):
+    for field in dataclasses.fields(iv.training.History):
         left, right = getattr(a, field.name), getattr(b, field.name)
         if field.name == "snapshots":
             assert left.keys() == right.keys()
@@ -371,7 +371,7 @@ def test_stopping_early_keeps_what_was_recorded():
 def history(steps, accuracy, diverged_at=None):
     k = len(steps)
     loss = np.linspace(2, 1, k)
-    return iv.History(
+    return iv.training.History(
         np.array(steps), loss, np.array(accuracy), loss, (), np.zeros((k, 0)), np.zeros((k, 0)), diverged_at
     )
 
@@ -379,7 +379,7 @@ def history(steps, accuracy, diverged_at=None):
 def test_table_and_curve():
     good = (history([0, 10, 20], [0.1, 0.9, 0.95]), history([0, 10, 20], [0.1, 0.6, 0.9]))
     bad = (history([0, 10, 20], [0.1, 0.2, 0.92]), history([0, 10, 13], [0.1, 0.1, 0.0], diverged_at=13))
-    result = iv.RaceResult({"good": good, "bad": bad}, (0, 1))
+    result = iv.training.RaceResult({"good": good, "bad": bad}, (0, 1))
     table = result.table(0.9)
     assert table.loc["good"].to_dict() == pytest.approx(
         {"steps_mean": 15, "steps_std": math.sqrt(50), "reached": 2, "accuracy_mean": 0.925, "accuracy_std": math.sqrt(0.00125),
@@ -454,7 +454,7 @@ def test_bad_input_to_race(arguments, kind, message):
 
 
 def test_bad_input_to_results():
-    result = iv.RaceResult({"good": (history([0], [0.1]),)}, (0,))
+    result = iv.training.RaceResult({"good": (history([0], [0.1]),)}, (0,))
     with pytest.raises(ValueError, match="^accuracy: got 90; it takes a share from 0 to 1"):
         result.table(90)
     with pytest.raises(ValueError, match="^label: 'god' is unknown; did you mean 'good'"):

@@ -31,7 +31,7 @@ def own():
 
 
 def test_it_starts_with_five_labels_fine_tuned_from_the_related_source(explorer):
-    study = iv.transfer_study("curves-cnn")
+    study = iv.experiments.transfer_study("curves-cnn")
     assert explorer.result is study and explorer.still().startswith(PNG)
     assert repr(explorer) == explorer.summary() == f"Transfer explorer: {in_words(study, 5, 'fine_tuned')}"
     assert explorer.summary().endswith(f"({len(study.seeds)} seeds).")
@@ -44,7 +44,7 @@ def test_every_control_changes_the_picture_and_the_words(explorer):
         explorer.set(**change)
         assert explorer.picture.value != picture and explorer.words.value != words, change
         assert 'role="status"' in explorer.words.value
-    assert explorer.result is iv.transfer_study("textures-cnn")
+    assert explorer.result is iv.experiments.transfer_study("textures-cnn")
 
 
 def test_the_curves_are_the_means_of_the_study(explorer):
@@ -92,7 +92,7 @@ def test_pictures_for_a_notebook(own):
     figure = iv.plots.transfer_curves(own, 50)
     np.testing.assert_allclose(figure.axes[0].lines[1].get_ydata(), own.curve("frozen", 50).mean(axis=0))
     assert repr(figure) == "<Figure size 1280x460 with 1 Axes>" and "50 labels" in figure.axes[0].get_title("left")
-    shapes = iv.weight_shapes(iv.pretrained("curves-cnn"))
+    shapes = iv.experiments.weight_shapes(iv.models.pretrained("curves-cnn"))
     figure = iv.plots.weight_shapes(shapes)
     assert len(figure.axes) == 4
     assert f"{shapes[1].std / shapes[1].fresh_std:.1f} × as wide" in figure.axes[1].texts[0].get_text()

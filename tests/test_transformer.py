@@ -122,7 +122,7 @@ def test_deterministic_and_global_random_state_untouched():
 
 
 def streams(blocks, **settings):
-    return iv.stream_growth(lambda seed: iv.transformer(blocks, 64, 4, seed=seed, **settings), X)
+    return iv.experiments.stream_growth(lambda seed: iv.transformer(blocks, 64, 4, seed=seed, **settings), X)
 
 
 def test_a_pre_norm_stream_grows_by_the_same_amount_a_block():

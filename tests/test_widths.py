@@ -9,7 +9,7 @@ from pictures import mark, marks, words
 
 import initviz as iv
 from initviz.experiments import _widths as module
-from initviz.experiments import factor_curve, width_spread
+from initviz.experiments import factor_curve, signal_by_width
 from initviz.experiments._widths import std_at
 from initviz.initializers import unit_noise
 from initviz.plots import png, widths_figure
@@ -36,15 +36,15 @@ def test_the_spread_is_that_of_a_network_built_by_hand(activation):
         g = torch.autograd.grad((phi(z) @ (std * draw((width, width), layer)).T * g).sum(), z)[0]
         backward.insert(0, g.square().mean().sqrt().item())
     kwargs = {"widths": [width], "depth": depth, "activation": activation, "seed": 3}
-    np.testing.assert_allclose(width_spread(std, **kwargs).measured[0], forward, rtol=1e-4)
-    back = width_spread(std, way="preactivation_gradient", **kwargs)
+    np.testing.assert_allclose(signal_by_width(std, **kwargs).measured[0], forward, rtol=1e-4)
+    back = signal_by_width(std, way="preactivation_gradient", **kwargs)
     np.testing.assert_allclose(back.measured[0], backward, rtol=1e-4)
 
 
 @pytest.mark.parametrize("way", list(module.WAYS))
 @pytest.mark.parametrize("distribution", ["normal", "uniform"])
 def test_a_fixed_std_grows_with_the_square_root_of_the_width(way, distribution):
-    spread = width_spread(HE, distribution=distribution, way=way, widths=(64, 256, 1024))
+    spread = signal_by_width(HE, distribution=distribution, way=way, widths=(64, 256, 1024))
     np.testing.assert_allclose(spread.factor_theory, [1, 2, 4], rtol=0.01)
     np.testing.assert_allclose(
         spread.factor, spread.factor_theory, rtol=0.1
@@ -54,7 +54,7 @@ def test_a_fixed_std_grows_with_the_square_root_of_the_width(way, distribution):
 
 @pytest.mark.parametrize("activation", ["relu", "tanh", "linear", "sigmoid"])
 def test_fan_in_scaling_gives_every_width_the_same(activation):
-    spread = width_spread(0.2, chosen_at=256, rule="fan_in", activation=activation)
+    spread = signal_by_width(0.2, chosen_at=256, rule="fan_in", activation=activation)
     np.testing.assert_allclose(spread.std, 0.2 * np.sqrt(256 / spread.widths))
     assert np.ptp(spread.factor_theory) < 0.03 * spread.factor_theory.mean()
     wide = spread.widths >= 256
@@ -66,7 +66,7 @@ def test_fan_in_scaling_gives_every_width_the_same(activation):
 def test_most_draws_lie_in_the_band(activation, way):
     inside = []
     for seed in range(12):
-        s = width_spread(0.15, widths=(64, 128), depth=6, activation=activation, way=way, seed=seed)
+        s = signal_by_width(0.15, widths=(64, 128), depth=6, activation=activation, way=way, seed=seed)
         inside.append((s.low <= s.measured * 1.02) & (s.measured <= s.high * 1.02))
     assert np.mean(inside) > 0.85
 
@@ -86,17 +86,17 @@ def test_the_curve_is_the_map_of_theory_iterated(activation, sigma):
 def test_the_map_depends_on_std_and_width_through_their_product_alone():
     curve = factor_curve("tanh", 10)
     assert curve.at(0.1, 256) == pytest.approx(curve.at(0.2, 64)) == pytest.approx(curve.at(0.05, 1024))
-    spread = width_spread(0.1, activation="tanh")
+    spread = signal_by_width(0.1, activation="tanh")
     np.testing.assert_allclose(curve.at(spread.std, spread.widths), spread.factor_theory, rtol=0.02)
     assert np.isfinite(factor_curve("relu", 16).at(1.0, 1024)) and factor_curve("relu", 16).at(0.0, 64) < 1e-2
 
 
 def test_extreme_scales_are_told_apart_from_zero():
-    small = width_spread(1e-3, widths=(32,), depth=16)
+    small = signal_by_width(1e-3, widths=(32,), depth=16)
     assert 0 < small.measured[0, -1] < 1e-25
-    large = width_spread(1.0, widths=(1024,), depth=16)
+    large = signal_by_width(1.0, widths=(1024,), depth=16)
     assert np.isfinite(large.measured).all() and large.measured[0, -1] > 1e20
-    assert (width_spread(0.0, widths=(32,)).measured == 0).all()
+    assert (signal_by_width(0.0, widths=(32,)).measured == 0).all()
 
 
 def test_std_at():
@@ -111,11 +111,11 @@ def test_std_at():
 )  # fmt: skip
 def test_wrong_arguments_are_named(arguments, words):
     with pytest.raises(ValueError, match=words):
-        width_spread(**({"std": 0.1} | arguments))
+        signal_by_width(**({"std": 0.1} | arguments))
 
 
 def test_the_picture_shows_the_numbers():
-    spread, curve = width_spread(HE, depth=5), factor_curve("relu", 5)
+    spread, curve = signal_by_width(HE, depth=5), factor_curve("relu", 5)
     figure = widths_figure(spread, curve, 64, "a title")
     left, plane, _ = figure.panels
     for row, width in enumerate(spread.widths):
@@ -130,12 +130,12 @@ def test_the_picture_shows_the_numbers():
     )  # relu keeps its scale at sigma_w^2 = 2
     assert figure.reason == "a title"
     way = "preactivation_gradient"
-    other = widths_figure(width_spread(HE, depth=5, way=way), factor_curve("relu", 5, way), 128)
+    other = widths_figure(signal_by_width(HE, depth=5, way=way), factor_curve("relu", 5, way), 128)
     assert png(other) != png(figure) and len(marks(other.panels[0], Line)) == 12
 
 
 def test_labels_of_lines_that_meet_are_apart():
-    figure = widths_figure(width_spread(HE, rule="fan_in"), factor_curve("relu", 10), 64)
+    figure = widths_figure(signal_by_width(HE, rule="fan_in"), factor_curve("relu", 10), 64)
     (labels,) = [m for m in figure.panels[0].marks if isinstance(m, Words)]
     places = np.sort(labels.y)
     assert np.diff(places).min() > 0.05 and places[-1] <= 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -43,6 +44,13 @@ def copy_batch(x: Any, device: torch.device) -> Any:
         return leaf.detach().to(device, copy=True) if isinstance(leaf, Tensor) else leaf
 
     return tree_map(own, _plain(x), is_leaf=lambda leaf: isinstance(leaf, PackedSequence))
+
+
+def rms_of(x: Any) -> float:
+    """Root mean square of the batch's first real tensor, NaN where it has none (token ids)."""
+    data = x.data if isinstance(x, PackedSequence) else x
+    leaves = [leaf for leaf in tree_leaves(_plain(data)) if isinstance(leaf, Tensor) and leaf.is_floating_point()]
+    return leaves[0].detach().double().square().mean().sqrt().item() if leaves else math.nan
 
 
 def call(model: nn.Module, x: Any) -> Any:

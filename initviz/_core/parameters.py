@@ -78,7 +78,7 @@ def weights_and_biases(model: nn.Module) -> tuple[list[Weight], list[Left]]:
             bias = own.get("in_proj_bias" if name == "q_proj_weight" else name.replace("weight", "bias"))
             weights.append(Weight(module, parameter, [bias] if bias is not None and bias is not parameter else []))
     for path, module in modules:
-        weight = None if isinstance(module, EMBEDDINGS) else own_weight(module)
+        weight = None if is_drawn(module) or isinstance(module, EMBEDDINGS) else own_weight(module)
         if weight is not None and id(weight) not in seen and weight.requires_grad and id(weight) not in embedded:
             why = f"a {type(module).__name__} is no layer that a scheme draws"
             left.append(Left(_joined(path, _name_of(weight, module)), module, why))

@@ -26,10 +26,10 @@ def restored(model: nn.Module, parameters: list[nn.Parameter], seed: int | None 
     That is: buffers, gradients, modes, hooks, attributes (a counter, a cache, a list that grows) and the random states of torch,
     numpy and Python, which inside begin at `seed` if there is one. Gradients are None at first. The user's own hooks that act
     on a finished gradient (an optimizer in the backward pass) are put aside, since they would change parameters. Nothing is
-    compiled inside, attention takes no fast path past the hooks, and other threads wait. Every step back is taken, also if one fails;
-    the first error is raised after the last.
+    compiled inside, attention takes no fast path past the hooks, recurrent layers have a backward pass in eval mode too, and other
+    threads wait. Every step back is taken, also if one fails; the first error is raised after the last.
     """
-    with random_states({p.device for p in parameters}, seed), uncompiled(), _hooked_paths():
+    with random_states({p.device for p in parameters}, seed), uncompiled(), _hooked_paths(), _own_recurrence(model):
         found = [_Found(module) for module in model.modules()]
         gradients = [(p, p.grad, p.requires_grad, p.dtype, put_gradient_hooks_aside(p)) for p in parameters]
         try:
@@ -133,17 +133,16 @@ class _Found:
                 self.states.append((partial(setattr, value.bit_generator, "state"), value.bit_generator.state))
 
     def restore(self, problems: list[Exception]) -> None:
-        _every(self._put_back_attributes, [()], problems)
-        _every(_empty, self.empty, problems)
-        _every(self._refill, self.contents, problems)
-        _every(_Values.put_back, self.tensors, problems)
-        _every(_call, self.states, problems)
-
-    def _put_back_attributes(self) -> None:
         attributes = vars(self.module)
         if attributes.keys() != self.attributes.keys():
             attributes.clear()
         attributes.update(self.attributes)
+        _every(_empty, self.empty, problems)
+        _every(self._refill, self.contents, problems)
+        if self.tensors:
+            _every(_Values.put_back, self.tensors, problems)
+        if self.states:
+            _every(_call, self.states, problems)
 
     def _refill(self, container: Any, content: Any) -> None:
         if container is self.parameters and [*map(id, container.values())] != [*map(id, content.values())]:
@@ -205,6 +204,18 @@ def _hooked_paths() -> Iterator[None]:
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
         torch.clear_autocast_cache()
+
+
+@contextmanager
+def _own_recurrence(model: nn.Module) -> Iterator[None]:
+    """Without cuDNN where a recurrent layer is in eval mode, in which cuDNN's has no backward pass; PyTorch's own has one."""
+    enabled = torch.backends.cudnn.enabled
+    if any(isinstance(module, nn.RNNBase) and not module.training for module in model.modules()):
+        torch.backends.cudnn.enabled = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.enabled = enabled
 
 
 _ONE_AT_A_TIME = threading.RLock()

@@ -218,11 +218,12 @@ def _blocks(values: Tensor) -> Iterator[np.ndarray]:
 
 
 def flat_values(tensor: Tensor) -> Tensor:
-    """The values of a floating tensor in a row, in whatever order they lie in memory if there are no gaps: no copy is made then."""
+    """The values of a tensor in a row, whole numbers as float32, in whatever order they lie in memory if there are no gaps: floating
+    ones are not copied then."""
     values = tensor.detach()
     if values.layout != torch.strided:
         values = values.to_dense()
-    if values.dtype in _EIGHT_BITS:
+    if values.dtype in _EIGHT_BITS or not values.is_floating_point():
         values = values.float()
     if values.is_contiguous():
         return values.view(-1)

@@ -85,6 +85,16 @@ except ImportError:  # the same numbers, slower: the probe's own operations pass
 """A context in which operations go neither through a TorchFunctionMode nor through the __torch_function__ of a Tensor's subclass."""
 
 
+OperationsMode: Any
+try:
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    OperationsMode = TorchDispatchMode
+except ImportError:  # sees nothing: where NaN begins is not said
+    OperationsMode = nullcontext
+"""A context that sees every operation with its tensors (__torch_dispatch__), also those within a function of torch."""
+
+
 def _has_no_memory(tensor: Tensor) -> bool:
     try:
         tensor.untyped_storage()

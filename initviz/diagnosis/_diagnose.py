@@ -8,7 +8,6 @@ import math
 import warnings
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,12 +16,15 @@ from torch import Tensor, nn
 
 from initviz._core.arguments import several
 from initviz._core.progress import LOG
-from initviz._core.torch_internals import tree_leaves, tree_map
-from initviz.diagnosis._gates import judge
-from initviz.diagnosis._verdict import DEAD, KINDS, RATIO, Verdict
-from initviz.initializers import ACTIVATIONS, SCHEMES, init_, lsuv_
-from initviz.inspection import LayerStats, Report
+from initviz._core.restore import random_states
+from initviz.diagnosis._cures import Cure, cures
+from initviz.diagnosis._remedies import between, suited_variance
+from initviz.diagnosis._verdict import DEAD, KINDS, RATIO, Verdict, verdict
+from initviz.initializers import ACTIVATIONS
+from initviz.inspection import LayerStats, Report, loss_on, probe
 
+_STEPS, _RATE = 10, 1e-3
+"""Steps of Adam, and their learning rate, in which a cured copy must learn better."""
 _KNOWN_VARIANCES = {1 / 3: "PyTorch's default", 1.0: "LeCun, and Xavier of a square layer", 2.0: "He"}
 
 
@@ -104,7 +106,9 @@ _AT_FAULT = {
     "exploding": f"those where the signal is more than {RATIO:.0f} times what it is where it starts",
     "saturated": "those that are on the flat part of their function",
     "dead": f"those with at least {DEAD:.0%} of their units at zero",
-    "symmetric": "those whose units are all alike",
+    "symmetric": "those whose units are all alike, or that are copies of each other",
+    "untrainable": "those with a parameter that gets no gradient",
+    "off-scale": "those that make the output too large",
     "non-finite": "those with NaN or infinite values",
 }
 """Which layers a verdict of this kind counts as at fault."""
@@ -125,9 +129,10 @@ def diagnose(
 ) -> Diagnosis:
     """Probe a model, judge it, say what is likely the cause, and find a line of code that cures a copy of it.
 
-    Remedies are tried in the order in which they are likely, each on a deep copy that is probed again: another number type, inputs of
-    standard scale, the scheme that fits the activation, LSUV. The first that makes the verdict "stable" is told. The model
-    itself is as it was, and needs room for one copy.
+    Lines are tried in the order in which they are likely, each on a deep copy that is probed again: another number type, inputs of
+    standard scale, new weights of what is at fault by the scheme that fits the activation, LSUV. The first that makes the verdict "stable"
+    is told; where there is a target, the copy must also learn better in a few steps than the model does. The model itself is as it
+    was, and needs room for two copies.
 
     Args:
         model, x, y, loss, seed: as for `initviz.probe`.
@@ -137,24 +142,61 @@ def diagnose(
         TypeError, ValueError: as `initviz.probe`.
     """
     LOG.info("probing %s, %s parameters", type(model).__name__, f"{sum(p.numel() for p in model.parameters()):,}")
-    report, found = judge(model, x, y, loss, seed)
+    report = probe(model, x, y, loss=loss, seed=seed)
+    found = verdict(report)
     parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
     page = type(model).__name__, parameters, report, found
     if found.kind == "stable":
         return Diagnosis(*page, "", "", None, None)
-    tried = 0
-    for remedy in _remedies(report, x):
-        LOG.info("%s; trying %s on a copy", found.kind, remedy.code)
+    tried, before = 0, None
+    for cure in cures(model, report, found, x):
+        LOG.info("%s; trying %s on a copy", found.kind, cure.code)
         try:
-            patient, batch = remedy.apply(_copy(model), x)
-            after, judged = judge(patient, batch, y, loss, seed)
-        except (AssertionError, RuntimeError, TypeError, ValueError, NotImplementedError):
-            continue  # a remedy that this model can't take, or a model that can't be copied (FSDP2)
+            patient, batch, target = _cured(cure, model, x, y, seed)
+            after = probe(patient, batch, target, loss=loss, seed=seed)
+            judged = verdict(after)
+        except (AssertionError, RuntimeError, TypeError, ValueError, NotImplementedError, AttributeError):
+            continue  # a line that this model can't take, or a model that can't be copied (FSDP2)
         tried += 1
-        if judged.kind == "stable":
-            cause = remedy.cause or _cause(report, found)
-            return Diagnosis(*page, cause, remedy.code, after, judged, tried)
+        if judged.kind != "stable":
+            continue
+        if report.first_loss is not None:  # there is a target: it must learn better too
+            before = _learn(_copy(model), x, y, loss, seed) if before is None else before
+            if not _better(_learn(patient, batch, target, loss, seed), before):
+                continue
+        return Diagnosis(*page, cure.cause or _cause(report, found), cure.code, after, judged, tried)
     return Diagnosis(*page, _cause(report, found), "", None, None, tried)
+
+
+def _cured(cure: Cure, model: nn.Module, x: Any, y: Any, seed: int) -> tuple[nn.Module, Any, Any]:
+    """A copy of the model, and the batch, after the line; what it draws begins at `seed`."""
+    devices = {p.device for p in model.parameters() if not p.is_cpu}
+    with random_states(devices, seed), warnings.catch_warnings():  # of what it leaves, on a copy that no one sees
+        warnings.simplefilter("ignore")
+        return cure.apply(_copy(model), x, y)
+
+
+def _learn(model: nn.Module, x: Any, y: Any, loss: Any, seed: int) -> tuple[float, float]:
+    """Loss on the batch before and after _STEPS steps of Adam, which change the model."""
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.Adam(parameters, lr=_RATE)
+    values = []
+    with random_states({p.device for p in parameters if not p.is_cpu}, seed), torch.enable_grad():
+        for step in range(_STEPS + 1):
+            value = loss_on(model, x, y, loss)
+            values.append(value.item())
+            if step < _STEPS:
+                optimizer.zero_grad()
+                value.backward()
+                optimizer.step()
+    return values[0], values[-1]
+
+
+def _better(after: tuple[float, float], before: tuple[float, float]) -> bool:
+    """Whether the loss ends lower, or falls by a larger part (a sick network's first loss may be low: its output is 0)."""
+    if not math.isfinite(after[1]):
+        return False
+    return not math.isfinite(before[1]) or after[1] < before[1] or after[1] * before[0] < before[1] * after[0]
 
 
 def _copy(model: nn.Module) -> nn.Module:
@@ -190,98 +232,43 @@ def assert_stable(
     for kind in allow:
         if kind not in KINDS:
             raise ValueError(f"allow: {kind!r} is unknown; it takes some of {', '.join(KINDS)}")
-    _, found = judge(model, x, y, loss, seed)
+    found = verdict(probe(model, x, y, loss=loss, seed=seed))
     if found.kind != "stable" and found.kind not in allow:
         raise AssertionError(f"the model is not stable\n{diagnose(model, x, y, loss=loss, seed=seed)}")
-
-
-# Remedies ------------------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Remedy:
-    """A line of code, what it does to a copy and the batch, and the cause that it proves if it helps ("" where it proves none)."""
-
-    code: str
-    apply: Callable[[nn.Module, Any], tuple[nn.Module, Any]]
-    cause: str = ""
-
-
-def _remedies(report: Report, x: Any) -> list[_Remedy]:
-    remedies = []
-    if report.dtype == "float16":
-        cause = (
-            "float16 holds magnitudes from 6e-8 to 65504 only; the same weights are sound in a type with more range."
-        )
-        remedies += [
-            _Remedy("model, x = model.bfloat16(), x.bfloat16()", partial(_in_type, torch.bfloat16), cause),
-            _Remedy("model, x = model.float(), x.float()", partial(_in_type, torch.float32), cause),
-        ]
-    scale = _input_rms(x)
-    if isinstance(x, Tensor) and scale is not None and not 0.1 <= scale <= 10:
-        cause = f"The inputs are not of order 1: their rms is {scale:.3g}. The same weights are sound on standardized inputs."
-        remedies.append(_Remedy("x = (x - x.mean()) / x.std()", lambda m, b: (m, (b - b.mean()) / b.std()), cause))
-    remedies += [_Remedy(f'iv.init_(model, "{name}")', partial(_initialized, name)) for name in _schemes(report)]
-    return [*remedies, _Remedy("iv.lsuv_(model, x)", _settled)]
-
-
-def _in_type(dtype: torch.dtype, model: nn.Module, x: Any) -> tuple[nn.Module, Any]:
-    return model.to(dtype), tree_map(lambda leaf: _cast(leaf, dtype), x)
-
-
-def _initialized(scheme: str, model: nn.Module, x: Any) -> tuple[nn.Module, Any]:
-    with warnings.catch_warnings():  # of what it leaves, on a copy that no one sees
-        warnings.simplefilter("ignore")
-        return init_(model, scheme), x
-
-
-def _settled(model: nn.Module, x: Any) -> tuple[nn.Module, Any]:
-    lsuv_(model, x)
-    return model, x
-
-
-def _schemes(report: Report) -> list[str]:
-    """The scheme that fits the most frequent activation (Xavier's where none was seen), then the usual others."""
-    names = [layer.activation_name for layer in report.reached if layer.activation_name in ACTIVATIONS]
-    first = ACTIVATIONS[max(set(names), key=names.count)].best_scheme if names else "xavier_normal"
-    return list(dict.fromkeys([first, "he_normal", "xavier_normal", "orthogonal"]))
-
-
-def _cast(leaf: Any, dtype: torch.dtype) -> Any:
-    return leaf.to(dtype) if isinstance(leaf, Tensor) and leaf.is_floating_point() else leaf
-
-
-def _input_rms(x: Any) -> float | None:
-    leaves = [t for t in tree_leaves(x) if isinstance(t, Tensor) and t.is_floating_point()]
-    return float(leaves[0].double().square().mean().sqrt()) if leaves else None
 
 
 # Causes --------------------------------------------------------------------------------------------------------------------
 
 
 def _cause(report: Report, found: Verdict) -> str:
-    """The most likely reason, from what was measured at the layers at fault."""
+    """The most likely reason, from what was measured at the layers at fault; empty where the verdict itself names it."""
     layers = [report.reached[n - 1] for n in found.layers] or list(report.reached)
+    if found.kind in ("non-finite", "untrainable", "off-scale") or (
+        any(s.over_time for s in layers) and found.kind != "saturated"
+    ):
+        return ""
+    if report.copies and found.kind == "symmetric":
+        return "They were copied, and nothing tells them apart."
     if found.kind == "symmetric":
         return "The units of a layer start with the same weights, get the same gradient, and so stay the same."
     if found.kind == "dead":
-        return _dead_cause(layers)
-    if found.kind == "saturated" and all(s.kind in ("LSTM", "GRU") for s in layers):
+        return _dead_cause(report, layers)
+    if found.kind == "saturated" and all(s.kind in ("LSTM", "GRU", "RNN") for s in layers):
         return "Its weights or its inputs are too large, and a gate that is stuck learns nothing."
-    return _scale_cause(layers, found)
+    return _scale_cause(report, layers, found)
 
 
-def _dead_cause(layers: list[LayerStats]) -> str:
+def _dead_cause(report: Report, layers: list[LayerStats]) -> str:
     means = [s.preactivation.mean / s.preactivation.std for s in layers if s.preactivation and s.preactivation.std > 0]
     if means and min(means) < -1.5:
         return (
             f"The pre-activations lie {-min(means):.1f} standard deviations below zero (a negative bias, or inputs that are all "
             "of one sign): hardly any sample gets through."
         )
-    return _scale_cause(layers, Verdict("vanishing", (), "", ""))
+    return _scale_cause(report, layers, Verdict("vanishing", (), "", ""))
 
 
-def _scale_cause(layers: list[LayerStats], found: Verdict) -> str:
+def _scale_cause(report: Report, layers: list[LayerStats], found: Verdict) -> str:
     """Weights against what the activation needs: Var(W) fan_in, of the layers at fault."""
     measured = [s for s in layers if s.weight is not None and s.fan_in > 1 and math.isfinite(s.weight.std)]
     if not measured:
@@ -293,21 +280,19 @@ def _scale_cause(layers: list[LayerStats], found: Verdict) -> str:
     needed = ""
     if names:
         name = max(set(names), key=names.count)
-        want = _needed(name)
-        needed = f"; {ACTIVATIONS[name].label} keeps its scale at {want:.3g}/fan_in"
-        if abs(factor / want - 1) < 0.15:
-            if found.kind == "saturated" or name == "sigmoid":
-                return f"The weights' variance suits {ACTIVATIONS[name].label}, but its slope is small where its units are."
-            return (
-                f"The weights' variance is {factor:.3g}/fan_in{near}, which suits {ACTIVATIONS[name].label}: the scale comes from "
-                "elsewhere, such as skip connections that add up, biases, or the inputs."
-            )
+        label, want = ACTIVATIONS[name].label, suited_variance(name)
+        if want is None:
+            needed = f"; no variance keeps the scale of {label} at every depth"
+        else:
+            needed = f"; {label} keeps its scale at {want:.3g}/fan_in"
+            if abs(factor / want - 1) < 0.15:
+                if found.kind == "saturated":
+                    return f"The weights' variance suits {label}, but its slope is small where its units are."
+                return (
+                    f"The weights' variance is {factor:.3g}/fan_in{near}, which suits {label}: the scale comes from elsewhere, such as "
+                    "skip connections that add up, biases, or the inputs."
+                )
+    between_them = between(report)
+    if between_them:
+        needed += f"; a factor of {between_them:.3g} stands between the layers and their activations"
     return f"The weights' variance is {factor:.3g}/fan_in{near}{needed}."
-
-
-def _needed(name: str) -> float:
-    """Var(W) fan_in at which the activation keeps the second moment of its pre-activations near 1."""
-    phi = ACTIVATIONS[name]
-    if phi.slope is not None:
-        return 2 / (1 + phi.slope**2)
-    return SCHEMES[phi.best_scheme].gain(phi) ** 2

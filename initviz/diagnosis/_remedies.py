@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,6 @@ SATURATED = 0.5
 NEAR = 1.25
 """Weights of at most this many times the variance that suits their activation are not called large."""
 
-_SUITED = {"He": "he_normal", "Xavier": "xavier_normal", "LeCun": "lecun_normal"}
 _RECURRENT = {"LSTM", "GRU", "RNN", "LSTMCell", "GRUCell", "RNNCell"}
 _HALF_LEAST = 6e-8
 
@@ -49,6 +49,8 @@ class Change:
 def scale_remedy(report: Report, change: Change) -> str:
     """For activations or gradients that vanish or explode."""
     name, ratio = _weights(report)
+    if report.untrained_norms:
+        return "Batch normalization has seen no batch yet and does not normalize in eval mode: call model.train()."
     for advise in (_recurrent, _sigmoid, _normalized, _number_type):
         advice = "" if advise is _number_type and change.explained_by(ratio) else advise(report, change)
         if advice:
@@ -61,8 +63,31 @@ def scale_remedy(report: Report, change: Change) -> str:
     if ratio and not change.explained_by(ratio):
         return _elsewhere(report, change, name)
     scheme, formula = _suits(name)
+    factor = between(report)
+    if factor and ratio:
+        return (
+            f"A factor of {factor:.2g} stands between the layers and their activations: divide the weights by it ({scheme}, variance"
+            f" {formula} / {factor:.2g}^2), or take it out."
+        )
     here = f"; these have {ratio:.2g} times that" if ratio else ""
     return f"Use {larger} weights: {scheme}, variance {formula}, keeps the scale with {ACTIVATIONS[name].label}{here}."
+
+
+def recurrent_remedy(layer: LayerStats, kind: str) -> str:
+    """For a signal that vanishes or explodes from step to step within a recurrent layer."""
+    if kind == "exploding":
+        return f"Start the recurrent weights of {layer.name} orthogonal, and clip the norm of the gradient."
+    if layer.kind == "RNN":
+        return (
+            f"Start the recurrent weights of {layer.name} orthogonal with small input weights, use an LSTM, or read more than the"
+            " last step."
+        )
+    steps = len(layer.over_time.output) if layer.over_time else 1
+    gate = "forget" if layer.kind == "LSTM" else "update"
+    return (
+        f"Start the {gate} biases of {layer.name} at ln({steps}) = {math.log(steps):.2g} (Tallec & Ollivier 2018), or read more than"
+        " the last step."
+    )
 
 
 def saturation_remedy(report: Report) -> str:
@@ -138,31 +163,57 @@ def _elsewhere(report: Report, change: Change, name: str) -> str:
 
 
 def _weights(report: Report) -> tuple[str | None, float]:
-    """The most frequent activation for which a variance is known that keeps the scale, and how many times that the weights have:
-    the median over its layers, 0 if they were not measured. (None, 0) where no such activation follows a layer."""
-    layers = [s for s in report.reached if s.activation_name in ACTIVATIONS and _suits(s.activation_name)[0]]
-    if not layers:
+    """The most frequent activation for which a variance is known that keeps the scale, and how many times that the weights have (with
+    the factor between layer and activation): the median over its layers, 0 if they were not measured. (None, 0) where no such
+    activation follows a layer."""
+    layers = [
+        s for s in report.reached if s.activation_name in ACTIVATIONS and ACTIVATIONS[s.activation_name].keeps_scale
+    ]
+    name = most_frequent(layers)
+    if name is None:
         return None, 0.0
-    names = [str(s.activation_name) for s in layers]
-    name = max(sorted(set(names)), key=names.count)
-    return name, float(np.median([_times_suited(s, name) for s in layers if s.activation_name == name]))
+    factor = between(report) or 1.0
+    return name, factor**2 * float(np.median([times_suited(s, name) for s in layers if s.activation_name == name]))
 
 
-def _times_suited(layer: LayerStats, name: str) -> float:
+def most_frequent(layers: Iterable[LayerStats]) -> str | None:
+    """The activation, a name in ACTIVATIONS, that follows most of the layers."""
+    names = [s.activation_name for s in layers if s.activation_name in ACTIVATIONS]
+    return max(sorted(set(names)), key=names.count) if names else None
+
+
+def suited_variance(name: str) -> float | None:
+    """Var(W) fan_in, for as many outputs as inputs, at which an activation keeps the scale at any depth; None where none does."""
+    phi = ACTIVATIONS[name]
+    return SCHEMES[phi.best_scheme].gain(phi) ** 2 if phi.keeps_scale else None
+
+
+def between(report: Report) -> float | None:
+    """The factor that stands between the layers and their activations, if it is much the same at most of them and far from 1: the rms
+    of what enters an activation over that of the layer's output. None where a normalization stands there, which brings it to 1."""
+    layers = [s for s in report.reached if s.activation_name is not None and s.preactivation is not None]
+    if not layers:
+        return None
+    factors, rms = np.array([[s.factor, s.preactivation.rms] for s in layers if s.preactivation]).T
+    middle = float(np.median(factors))
+    alike = np.abs(factors / middle - 1) < 0.25 if middle else np.zeros(1)
+    normalized = np.median(np.abs(rms - 1)) < 0.05
+    return middle if alike.mean() > 0.5 and not normalized and not 0.5 <= middle <= 2 else None
+
+
+def times_suited(layer: LayerStats, name: str) -> float:
+    """How many times the variance that suits this activation the layer's weights have; 0 if they were not measured."""
     if not layer.weight_rms or not math.isfinite(layer.weight_rms):
         return 0.0
     phi = ACTIVATIONS[name]
-    rule = SCHEMES[_SUITED[_suits(name)[0]]]
+    rule = SCHEMES[phi.best_scheme]
     return layer.weight_rms**2 / rule.std(layer.fan_in, layer.fan_out, rule.gain(phi)) ** 2
 
 
 def _suits(name: str) -> tuple[str, str]:
-    """The scheme that keeps the scale with this activation at any depth, and its formula; empty where none does."""
-    slope = ACTIVATIONS[name].slope
-    if slope is not None and slope < 1:
+    """The scheme that keeps the scale with this activation at any depth, in words, and its formula."""
+    phi = ACTIVATIONS[name]
+    if phi.best_scheme == "he_normal":
+        slope = phi.slope or 0.0
         return "He", "2/fan_in" if slope < 0.1 else f"2/(1 + {slope:g}^2)/fan_in"
-    if name == "softplus":
-        return "He", "2/fan_in"  # a ReLU to the large values that its mean makes
-    if name == "selu":
-        return "LeCun", "1/fan_in"
-    return ("Xavier", "2/(fan_in + fan_out)") if name in ("tanh", "linear", "softsign", "sine") else ("", "")
+    return {"xavier_normal": ("Xavier", "2/(fan_in + fan_out)"), "lecun_normal": ("LeCun", "1/fan_in")}[phi.best_scheme]

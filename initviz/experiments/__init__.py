@@ -16,13 +16,13 @@ from initviz.experiments._growth import Growth, growth
 from initviz.experiments._lsuv_steps import LSUV_CHOICES, STARTS, LsuvSettings, LsuvStep, lsuv_step
 from initviz.experiments._measure import Measurement, Settings, changed, measure
 from initviz.experiments._one_layer import DISTRIBUTIONS, FAN_CHOICES, LayerFactors, layer_factors
-from initviz.experiments._patients import PATIENTS, is_patient
+from initviz.experiments._patients import PATIENTS, is_patient, left_at_the_default
 from initviz.experiments._rectifier import LAYERS, RECIPES, RectifierRun, rectifier
 from initviz.experiments._streams import StreamGrowth, stream_growth
-from initviz.experiments._symmetry import Trace, distinct_neurons
+from initviz.experiments._symmetry import SymmetryTrace, distinct_neurons, train_one_neuron, train_symmetric
 from initviz.experiments._transfer_study import transfer_study
 from initviz.experiments._weight_shapes import EDGES, WeightShape, weight_shapes
-from initviz.experiments._widths import RULES, WAYS, WIDTHS, FactorCurve, WidthSpread, factor_curve, width_spread
+from initviz.experiments._widths import RULES, WAYS, WIDTHS, FactorCurve, SignalByWidth, factor_curve, signal_by_width
 
 __all__ = [
     "DISTRIBUTIONS",
@@ -48,10 +48,10 @@ __all__ = [
     "Measurement",
     "RectifierRun",
     "Settings",
+    "SignalByWidth",
     "StreamGrowth",
-    "Trace",
+    "SymmetryTrace",
     "WeightShape",
-    "WidthSpread",
     "cells",
     "changed",
     "compare",
@@ -62,14 +62,17 @@ __all__ = [
     "heat_map",
     "is_patient",
     "layer_factors",
+    "left_at_the_default",
     "lsuv_step",
     "measure",
     "recommendations",
     "rectifier",
     "remake",
     "shipped_runs",
+    "signal_by_width",
     "stream_growth",
+    "train_one_neuron",
+    "train_symmetric",
     "transfer_study",
     "weight_shapes",
-    "width_spread",
 ]

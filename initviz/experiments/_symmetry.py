@@ -28,7 +28,7 @@ TOLERANCE = 0.1
 
 
 @dataclass(frozen=True)
-class Trace:
+class SymmetryTrace:
     """Networks as they trained, for each size of noise (N), each seed (S) and each recorded step (K). Arrays of numbers.
 
     Attributes:
@@ -82,7 +82,7 @@ def distinct_neurons(weight: Tensor, bias: Tensor | None = None, tolerance: floa
     return int(_count(_differences(rows.detach().double()[None]), real_number("tolerance", tolerance))[0])
 
 
-def train(
+def train_symmetric(
     noise: float | Sequence[float] = 0.0,
     *,
     seeds: int | Sequence[int] = 5,
@@ -95,7 +95,7 @@ def train(
     every: int = 10,
     keep_weights: bool = False,
     data: Data | None = None,
-) -> Trace:
+) -> SymmetryTrace:
     """Train one network for each size of noise and each seed, all of them side by side, by plain SGD.
 
     Args:
@@ -117,7 +117,7 @@ def train(
     return _train(noise, seeds, depth, width, activation, steps, rates, batch_size, every, keep_weights, data)
 
 
-def one_neuron(
+def train_one_neuron(
     width: int,
     *,
     seeds: int | Sequence[int] = 5,
@@ -128,12 +128,12 @@ def one_neuron(
     batch_size: int = 128,
     every: int = 10,
     data: Data | None = None,
-) -> Trace:
+) -> SymmetryTrace:
     """Train the network of one neuron a layer that does what a constant network of `width` neurons a layer does.
 
     With w a hidden weight of the wide network, n its width and v an output weight, the one neuron has the weights u = n w and
     n v. Then the updates agree too if the input layer and the hidden biases learn at lr/n, the output layer's weights at
-    n lr, and the rest at lr (derived in notebook 02). Arguments as `train`.
+    n lr, and the rest at lr (derived in notebook 02). Arguments as `train_symmetric`.
     """
     n, lr = whole_number("width", width), real_number("lr", lr)
     hidden = [lr / n, lr / n] + [lr, lr / n] * (whole_number("depth", depth) - 1)
@@ -141,7 +141,9 @@ def one_neuron(
 
 
 @one_thread()  # networks this small gain nothing from a second thread, and lose much when others want it too
-def _train(noise, seeds, depth, width, activation, steps, rates, batch_size, every, keep_weights, data) -> Trace:
+def _train(
+    noise, seeds, depth, width, activation, steps, rates, batch_size, every, keep_weights, data
+) -> SymmetryTrace:
     """`rates`: one a parameter, in the order weight, bias of each layer."""
     sizes_of_noise = [real_number("noise", value) for value in np.atleast_1d(noise)]
     seeds = seed_numbers(seeds)
@@ -176,7 +178,7 @@ def _train(noise, seeds, depth, width, activation, steps, rates, batch_size, eve
                 parameter.sub_(gradient, alpha=rate)
     with torch.no_grad():
         right = _forward(parameters, phi, x_test).argmax(-1) == data.y_test
-    return Trace(
+    return SymmetryTrace(
         activation=phi.name,
         noise=np.array(sizes_of_noise),
         seeds=np.array(seeds),

@@ -32,7 +32,7 @@ _draws = DrawCache(megabytes=120)  # the deepest networks of a slider, 16 layers
 
 
 @dataclass(frozen=True)
-class WidthSpread:
+class SignalByWidth:
     """Networks of W widths, alike but for that: `depth` hidden layers of as many units as there are inputs.
 
     Attributes:
@@ -84,7 +84,7 @@ def std_at(width: int, std: float, chosen_at: int, rule: str = "fixed") -> float
     return std if rule == "fixed" else std * math.sqrt(chosen_at / width)
 
 
-def width_spread(
+def signal_by_width(
     std: float,
     *,
     chosen_at: int = 64,
@@ -96,7 +96,7 @@ def width_spread(
     way: str = "activation",
     seed: int = 0,
     batch: int = 32,
-) -> WidthSpread:
+) -> SignalByWidth:
     """Follow a signal, or a gradient, through a network of each width.
 
     The inputs are `batch` samples of as many independent standard normal features as the network is wide, so that all layers have
@@ -132,7 +132,7 @@ def width_spread(
         band = getattr(prediction, way)
         rows.append([backward if len(backward) else forward, *(b[:depth] for b in (band.mid, band.low, band.high))])
     measured, theory, low, high = np.moveaxis(np.array(rows), 1, 0)
-    return WidthSpread(np.array(sizes), np.array(stds), way, measured, theory, low, high)
+    return SignalByWidth(np.array(sizes), np.array(stds), way, measured, theory, low, high)
 
 
 @torch.no_grad()

@@ -344,7 +344,7 @@ def init_(
                 parameter.data.mul_(factor)
             for bias in biases:
                 if id(bias) in changed and bias_std:
-                    bias.data.add_(_bias_noise(bias, bias_std, seed, index))
+                    bias.data.add_(_bias_noise(bias, bias_std, seed, index).to(bias.device))
     torch.clear_autocast_cache()  # it keeps copies of weights, which are no copies now
     _say_what_was_left(weights, left, resets)
     return model

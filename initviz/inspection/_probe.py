@@ -6,8 +6,9 @@ back exactly as it went in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from contextlib import ExitStack
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -15,13 +16,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from initviz._core.arguments import look_up, several, whole_number
-from initviz._core.batches import batch_size, call, copy_batch, first_line
+from initviz._core.batches import batch_size, call, copy_batch, first_line, rms_of
 from initviz._core.distributed import process_group, resharded
 from initviz._core.layers import bare, layers_of
 from initviz._core.outputs import real_tensors
 from initviz._core.readings import Readings
-from initviz._core.restore import no_collection, restored
+from initviz._core.restore import Kept, no_collection, restored
+from initviz._core.torch_internals import BatchNorm
+from initviz.inspection._findings import Origin, Reach
+from initviz.inspection._first_loss import by_class, first_loss, logits_of
+from initviz.inspection._origin import find
 from initviz.inspection._ranks import Ranks
+from initviz.inspection._reach import copies, follow
 from initviz.inspection._recorder import REENTRANT, Recorder
 from initviz.inspection._report import QUANTITIES, Report
 
@@ -107,11 +113,11 @@ def _probe(
         stack.enter_context(torch.enable_grad())
         stack.enter_context(restored(model, parameters, seed))
         recorder.watch(model, parameters, stack)
-        x, y = copy_batch(x, parameter.device), copy_batch(y, parameter.device)
+        batch, target = copy_batch(x, parameter.device), copy_batch(y, parameter.device)
         with recorder:
-            output = call(model, x)
+            output = call(model, batch)
         recorder.end_forward()
-        value = ranks.weighted(_scalar(_loss(output, y, loss, ranks, labels)))
+        value = ranks.weighted(_scalar(_loss(output, target, loss, ranks, labels)))
         _backward(value, recorder.targets(stack))
         if ranks.several:
             ranks.average_gradients(parameters)
@@ -122,11 +128,88 @@ def _probe(
             batch_size=size,
             dtype=str(parameter.dtype).removeprefix("torch."),
             device=str(parameter.device),
+            input_rms=rms_of(batch),
+            first_loss=None if ranks.several else first_loss(output, batch, target, value, loss is not None),
+            training=model.training,
+            untrained_norms=any(isinstance(m, BatchNorm) and _untrained(m) for m in model.modules()),
         )
-        return ranks.merged(report, recorder.dead_masks())
+        if size > 1 and any(layer.weight_rms == 0 for layer in report.reached[:-1]):
+            report = replace(report, one_output_for_all=_same_for_all(output))
+        if report.first_loss is not None and not report.first_loss.loss <= 2 * report.first_loss.chance:
+            report = replace(report, large=_large(model))
+        report = ranks.merged(report, recorder.dead_masks())
+    if ranks.several or recorder.lent:  # no further passes: a wrapper would have to be asked again
+        return report
+    silent = recorder.silent(parameters) if report.dtype != "float16" else set()  # there a small gradient is 0
+    if "weight_gradient" in quantities:
+        report = replace(report, reach=Reach(), copies=copies(layers, report.layers))
+    if silent or not report.finite:
+        again = _Again(model, parameters, x, y, loss, size, seed)
+        with again.kept():
+            report = replace(
+                report,
+                reach=follow(model, silent, again.gradients) if silent else report.reach,
+                origin=None if report.finite else again.origin(),
+            )
+    return report
 
 
-def _backward(value: Tensor, targets: list[Tensor] | None) -> None:
+@dataclass(frozen=True)
+class _Again:
+    """Further passes, taken only where the first one found something odd."""
+
+    model: nn.Module
+    parameters: list[nn.Parameter]
+    x: Any
+    y: Any
+    loss: Any
+    size: int
+    seed: int
+
+    def gradients(
+        self, wanted: list[nn.Parameter], number: int, around: AbstractContextManager[Any]
+    ) -> list[Tensor | None]:
+        """Gradients of the loss. Where the caller names none, of all the outputs: what another output alone needs is no idler."""
+        with self.prepared(number) as (x, y):
+            with around:
+                output = call(self.model, x)
+            if y is None and self.loss is None and _own_loss(output) is None:
+                tensors = [tensor for tensor in real_tensors(output) if tensor.requires_grad]
+                value = torch.stack([_mixed(tensor, Ranks(None, self.size)).float() for tensor in tensors]).sum()
+            else:
+                value = _scalar(_loss(output, y, self.loss, Ranks(None, self.size), (0, 0)))
+            _backward(value, wanted)
+            return [parameter.grad for parameter in wanted]
+
+    def origin(self) -> Origin | None:
+        with self.prepared(0) as (x, y):
+            return find(
+                self.model, x, lambda: _scalar(_loss(call(self.model, x), y, self.loss, Ranks(None, self.size), (0, 0)))
+            )
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Inside, parameters may be written into; afterwards they are what they were."""
+        kept = Kept()
+        for parameter in self.parameters:
+            kept.keep(parameter)
+        try:
+            yield
+        finally:
+            kept.restore()
+
+    @contextmanager
+    def prepared(self, number: int) -> Iterator[tuple[Any, Any]]:
+        device = self.parameters[0].device
+        with (
+            torch.inference_mode(False),
+            torch.enable_grad(),
+            restored(self.model, self.parameters, self.seed + number),
+        ):
+            yield copy_batch(self.x, device), copy_batch(self.y, device)
+
+
+def _backward(value: Tensor, targets: Sequence[Tensor] | None) -> None:
     try:
         torch.autograd.backward(value, inputs=targets)
     except torch.OutOfMemoryError:
@@ -157,33 +240,63 @@ def _loss(output: Any, y: Any, loss: Callable[[Any, Any], Tensor] | None, ranks:
         if not callable(loss):
             raise TypeError(f"loss: got {type(loss).__name__}; it takes a function (output, y) -> scalar tensor")
         return loss(output, y)
-    own = output.get("loss") if isinstance(output, dict) else getattr(output, "loss", None)
-    if y is None and isinstance(own, Tensor):
+    own = _own_loss(output)
+    if y is None and own is not None:
         return own
-    logits = output.get("logits") if isinstance(output, dict) else getattr(output, "logits", None)
-    logits = next(real_tensors(output), None) if logits is None else logits
+    logits = logits_of(output)
     if logits is None:
         raise ValueError("model: its output has no real tensor; pass `loss` to say what to differentiate")
-    logits = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
     if y is None:
-        return (logits * ranks.noise(logits.shape).to(logits)).sum() / ranks.size
+        return _mixed(logits, ranks)
     if not isinstance(y, Tensor):
         raise TypeError(f"y: got {type(y).__name__}; it takes a tensor")
     if y.is_floating_point():
         if y.shape != logits.shape:
             raise ValueError(f"y: shape {tuple(y.shape)} does not fit the output's {tuple(logits.shape)}")
         return F.mse_loss(logits, y.to(logits.dtype))
-    if logits.dim() >= 2 and y.shape == logits.shape[:1] + logits.shape[2:]:
-        classes = logits.shape[1]
-    elif logits.dim() >= 2 and y.shape == logits.shape[:-1]:
-        logits, y, classes = logits.flatten(0, -2), y.flatten(), logits.shape[-1]
-    else:
+    fits = by_class(logits, y)
+    if fits is None:
         hint = "; 0 or 1 for each output is taken as floats: y.float()" if y.shape == logits.shape else ""
         raise ValueError(f"y: shape {tuple(y.shape)} does not fit the output's {tuple(logits.shape)} as classes{hint}")
+    logits, y, classes = fits
     for label in labels:
         if not 0 <= label < classes:
             raise ValueError(f"y: has class {label}; the model's output has classes 0 to {classes - 1}")
     return F.cross_entropy(logits, y.long())
+
+
+def _untrained(norm: Any) -> bool:
+    return not norm.training and norm.num_batches_tracked is not None and int(norm.num_batches_tracked) == 0
+
+
+def loss_on(model: nn.Module, x: Any, y: Any = None, loss: Callable[[Any, Any], Tensor] | None = None) -> Tensor:
+    """The loss that `probe` takes the gradients of, with its graph; arguments as there."""
+    device = next(model.parameters()).device
+    batch, target = copy_batch(x, device), copy_batch(y, device)
+    return _scalar(_loss(call(model, batch), target, loss, Ranks(None, batch_size(x)), _label_range(target)))
+
+
+def _same_for_all(output: Any) -> bool:
+    first = next(real_tensors(output), None)
+    return first is not None and first.dim() > 0 and bool((first == first[:1]).all())
+
+
+def _large(model: nn.Module) -> tuple[str, ...]:
+    return tuple(
+        name
+        for name, p in model.named_parameters()
+        if p.dim() == 1 and p.numel() and float(p.detach().abs().max()) > 30
+    )
+
+
+def _own_loss(output: Any) -> Tensor | None:
+    own = output.get("loss") if isinstance(output, dict) else getattr(output, "loss", None)
+    return own if isinstance(own, Tensor) else None
+
+
+def _mixed(values: Tensor, ranks: Ranks) -> Tensor:
+    """Sum of the values with random weights of mean 0 and variance 1, over the batch size."""
+    return (values * ranks.noise(values.shape).to(values)).sum() / ranks.size
 
 
 def _scalar(value: Any) -> Tensor:

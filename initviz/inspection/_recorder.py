@@ -25,6 +25,7 @@ from initviz._core.statistics import TensorStats
 from initviz._core.torch_internals import UnseenByModes, own_parameters, tree_leaves, version, whole
 from initviz.initializers import ActivationModule
 from initviz.inspection._functions import activation_name, flat_parts, may_write
+from initviz.inspection._recurrence import Steps, data_of, with_data
 from initviz.inspection._report import LayerStats
 from initviz.inspection._units import (
     dead_units,
@@ -65,6 +66,8 @@ class _Call:
     dead: Reading[np.ndarray] | None = None  # which units those are
     handle: Any = None
     other_gradient: Reading[TensorStats] | None = None  # of a further output, such as an LSTM's last state
+    own_output: Reading[TensorStats] | None = None  # the layer's, where something lies between it and the activation
+    steps: Steps | None = None  # of a recurrent layer
 
     def axis(self, tensor: Tensor) -> int:
         return unit_axis(self.module, tensor, len(self.shape))
@@ -91,6 +94,8 @@ class Recorder(TorchFunctionMode):
         self.counts: dict[nn.Module, int] = {}
         self.sources: dict[Any, _Call] = {}  # the graph's node that made a layer's output -> its call
         self.weight_gradients: dict[int, Reading[TensorStats]] = {}
+        self.has_gradient: dict[int, Reading[bool]] = {}  # by parameter: whether its gradient is not exactly 0
+        self.running: dict[nn.Module, list[Steps]] = {}  # of recurrent modules whose pass has begun
         self.spread = spread  # over several processes: gradients are finished once the backward pass is
         self.lent: list[nn.Parameter] = []
         self.known: set[int] = set()  # ids of the parameters that there are
@@ -106,6 +111,8 @@ class Recorder(TorchFunctionMode):
         self.parameters = parameters
         stack.callback(self.kept.restore)
         for module in self.layers:
+            if isinstance(module, nn.RNNBase):
+                stack.callback(module.register_forward_pre_hook(self.before_recurrent).remove)
             stack.callback(module.register_forward_hook(self.after_layer).remove)
         for module in model.modules():
             if isinstance(module, ActivationModule):
@@ -136,7 +143,11 @@ class Recorder(TorchFunctionMode):
         if not tensor.requires_grad or quantity not in self.quantities:
             return None
 
-        def hook(gradient: Tensor) -> None:
+        def hook(gradient: Tensor | None) -> None:
+            if (
+                gradient is None
+            ):  # one of several outputs of one function, and the loss comes from another: cuDNN's LSTM
+                return
             call.stats[quantity] = self.measure(gradient)
             if quantity == "preactivation_gradient" and call.units is not None and not _all_differ(call.units):
                 self.measure_differences(call, gradient)
@@ -151,8 +162,9 @@ class Recorder(TorchFunctionMode):
     def measure_other_gradients(self, call: _Call, output: Any) -> None:
         """Of several outputs the first is measured, but the gradient may come back through another one alone."""
 
-        def hook(gradient: Tensor) -> None:
-            call.other_gradient = self.measure(gradient)
+        def hook(gradient: Tensor | None) -> None:
+            if gradient is not None:
+                call.other_gradient = self.measure(gradient)
 
         if "preactivation_gradient" in self.quantities:
             for tensor in list(real_tensors(output))[1:]:
@@ -190,7 +202,36 @@ class Recorder(TorchFunctionMode):
             self.before_activation(call, tensor)
             if tensor is not output:
                 self.measure_other_gradients(call, output)
+            if isinstance(module, nn.RNNBase):
+                self.after_recurrent(call, output)
             return anchored
+
+    # Recurrent modules, over time
+
+    def before_recurrent(self, module: nn.RNNBase, args: Any) -> Any:
+        """Has the gradient of the input measured step by step. An input that takes none gets an anchor."""
+        if not (self.forward and args):
+            return None
+        with UnseenByModes():
+            steps = Steps(module, args[0], self.readings)
+            self.running.setdefault(module, []).append(steps)
+            data = data_of(args[0])
+            if "preactivation_gradient" not in self.quantities or not torch.is_grad_enabled():
+                return None
+            if data.requires_grad:
+                data.register_hook(steps.take_gradient)
+                return None
+            anchor = torch.zeros((), dtype=data.dtype, device=data.device, requires_grad=True)
+            self.anchors.append(anchor)
+            data = data + anchor
+            data.register_hook(steps.take_gradient)
+            return with_data(args[0], data), *args[1:]
+
+    def after_recurrent(self, call: _Call, output: Any) -> None:
+        running = self.running.get(call.module)
+        if running:
+            call.steps = running.pop()
+            call.steps.take_output(output[0])
 
     def takes_gradient(self, args: Any, output: Tensor) -> bool:
         """Whether the backward pass reaches `output` by itself. If not, an anchor is added to it: a zero that takes a gradient."""
@@ -225,10 +266,17 @@ class Recorder(TorchFunctionMode):
         left_out = set()
         if "weight_gradient" not in self.quantities:
             left_out = {id(p) for m in self.counts if m not in self.unanchored for p in own_parameters(m).values()}
-        measured = set(map(id, self.weights.values())) if "weight_gradient" in self.quantities else set()
+        hooks, other = (
+            dict.fromkeys(map(id, self.weights.values()), self.after_weight_gradient),
+            self.after_other_gradient,
+        )
+        if "weight_gradient" not in self.quantities or self.spread:
+            other = _drop_gradient
+        if "weight_gradient" not in self.quantities:
+            hooks = {}
         targets = [p for p in self.parameters + self.lent if p.requires_grad and id(p) not in left_out]
         for parameter in targets:
-            hook = self.after_weight_gradient if id(parameter) in measured else _drop_gradient
+            hook = hooks.get(id(parameter), other)
             if self.spread:
                 self.finished.append((parameter, hook))
             else:
@@ -248,6 +296,7 @@ class Recorder(TorchFunctionMode):
             call.handle.remove()
         call.version = version(tensor)
         if "preactivation" in self.quantities:
+            call.own_output = call.stats.get("preactivation")
             call.stats["preactivation"] = self.measure(tensor)
         call.handle = self.measure_gradient(call, "preactivation_gradient", tensor)
         call.units = None
@@ -351,6 +400,20 @@ class Recorder(TorchFunctionMode):
             self.weight_gradients[id(parameter)] = self.measure(parameter.grad)
         _drop_gradient(parameter)
 
+    def after_other_gradient(self, parameter: Tensor) -> None:
+        if parameter.grad is not None:
+            with UnseenByModes():
+                self.has_gradient[id(parameter)] = self.readings.of(parameter.grad.any(), bool)
+        _drop_gradient(parameter)
+
+    def silent(self, parameters: list[nn.Parameter]) -> set[int]:
+        """Ids of the parameters that got no gradient, or one of exactly 0; empty where gradients of weights were not asked for."""
+        if "weight_gradient" not in self.quantities:
+            return set()
+        heard = {key for key, reading in self.has_gradient.items() if reading.value}
+        heard |= {key for key, reading in self.weight_gradients.items() if reading.value.zeros < 1}
+        return {id(p) for p in parameters if p.requires_grad and id(p) not in heard}
+
     def layer_stats(self) -> tuple[LayerStats, ...]:
         """A record of each call of each layer, then of the layers that were not reached."""
         weights = {module: weight_of(module).detach() for module in self.layers}
@@ -370,6 +433,9 @@ class Recorder(TorchFunctionMode):
         measured = dict(zip(weights, taken))
         self.readings.read()
         unreached = [_Call(module, name) for module, name in self.layers.items() if module not in self.counts]
+        owners: dict[int, list[str]] = {}
+        for module, name in self.layers.items():
+            owners.setdefault(id(self.weights[module]), []).append(name)
         layers = []
         for call in self.calls + unreached:
             weight, found = weights[call.module], measured[call.module].value
@@ -393,7 +459,8 @@ class Recorder(TorchFunctionMode):
                     weight_rms=found.rms if isinstance(found, TensorStats) else found,
                     weight=found if isinstance(found, TensorStats) else None,
                     weight_gradient=None if weight_gradient is None else weight_gradient.value,
-                    **{quantity: reading.value for quantity, reading in call.stats.items()},
+                    tied=tuple(n for n in owners[id(self.weights[call.module])] if n != self.layers[call.module]),
+                    **_further(call),
                 )
             )
         return tuple(layers)
@@ -417,6 +484,20 @@ def _in_a_reentrant_checkpoint() -> bool:
 def _all_differ(units: Reading[tuple[int, int | None]]) -> bool:
     """Whether it is known already that every unit differs from the others."""
     return units.known and units.value[0] == units.value[1]
+
+
+def _further(call: _Call) -> dict[str, Any]:
+    """Fields of a `LayerStats` that only some layers have."""
+    found: dict[str, Any] = {quantity: reading.value for quantity, reading in call.stats.items()}
+    found |= call.steps.results() if call.steps else {}
+    if call.own_output is not None and call.own_output.value.rms > 0:
+        found["factor"] = call.stats["preactivation"].value.rms / call.own_output.value.rms
+    activation = call.stats.get("activation")
+    if activation is not None and activation.value.saturated:
+        bias = getattr(call.module, "bias", None)
+        bias = bias.detach().double() if isinstance(bias, Tensor) and bias.numel() else torch.zeros(1)
+        found |= {"bias_mean": bias.mean().item(), "bias_std": bias.std(correction=0).item()}
+    return found
 
 
 def _units(call: _Call) -> tuple[int | None, int | None]:

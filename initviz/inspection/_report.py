@@ -12,6 +12,7 @@ import numpy as np
 from initviz._core.arguments import look_up
 from initviz._core.extras import pandas
 from initviz._core.statistics import STATISTICS, TensorStats
+from initviz.inspection._findings import FirstLoss, Origin, OverTime, Reach
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,6 +47,12 @@ class LayerStats:
         preactivation, activation, preactivation_gradient, activation_gradient, weight, weight_gradient: a `TensorStats` each, or
             None where there is no such tensor or it was not asked for. The pre-activation is what enters the activation function
             (after normalization or a skip connection, if there is one), or the layer's own output if none follows.
+        tied: names of other modules that own the same weight, such as the embedding of a language model's output layer.
+        factor: rms of the pre-activation over that of the layer's own output, where something lies between the two, else 1.
+        bias_mean, bias_std: of the layer's bias, 0 where it has none. Measured where activations are saturated, else NaN.
+        over_time: what a recurrent layer does from step to step, None for others.
+        saturated_gates: share of an LSTM's or a GRU's sigmoid gates that inputs and states (not a bias alone) hold on the flat part, of
+            its layer that has the most; None for others.
     """
 
     name: str
@@ -65,6 +72,12 @@ class LayerStats:
     activation_gradient: TensorStats | None = None
     weight: TensorStats | None = None
     weight_gradient: TensorStats | None = None
+    tied: tuple[str, ...] = ()
+    factor: float = 1.0
+    bias_mean: float = math.nan
+    bias_std: float = math.nan
+    over_time: OverTime | None = None
+    saturated_gates: float | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +89,16 @@ class Report:
         loss: the scalar whose gradients were taken.
         batch_size: length of the batch's first axis.
         dtype, device: of the model's first parameter, as words ("float32", "cpu").
+        input_rms: of the batch's first real tensor, NaN where it has none (token ids).
+        first_loss: how the loss compares with chance, None where that is not known.
+        reach: which parameters the loss does not reach; None where gradients of weights were not measured.
+        copies: groups of layers, by name, that have the same weights and got the same gradient.
+        origin: where values that are not finite begin, None where all are finite.
+        training: whether the model was in training mode.
+        untrained_norms: whether a batch normalization that has seen no batch was in eval mode.
+        one_output_for_all: whether some layer but the last is all zeros, and the output is the same for every sample.
+        large: names of parameters of one dimension, such as a normalization's weights, that are larger than 30; looked for where the
+            first loss is above chance.
     """
 
     layers: tuple[LayerStats, ...]
@@ -83,11 +106,26 @@ class Report:
     batch_size: int
     dtype: str
     device: str
+    input_rms: float = math.nan
+    first_loss: FirstLoss | None = None
+    reach: Reach | None = None
+    copies: tuple[tuple[str, ...], ...] = ()
+    origin: Origin | None = None
+    training: bool = True
+    untrained_norms: bool = False
+    one_output_for_all: bool = False
+    large: tuple[str, ...] = ()
 
     @property
     def reached(self) -> tuple[LayerStats, ...]:
         """The layers that the batch passed through."""
         return tuple(layer for layer in self.layers if layer.reached)
+
+    @property
+    def finite(self) -> bool:
+        """Whether the loss and all values that were measured are finite."""
+        shares = [stats.nonfinite for quantity in QUANTITIES for stats in self.stats(quantity) if stats is not None]
+        return math.isfinite(self.loss) and not any(shares)
 
     def stats(self, quantity: str) -> Sequence[TensorStats | None]:
         """The `TensorStats` of one of QUANTITIES for each reached layer, None where it has none.

@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
-from initviz.plots._panels import BLUE, FONT, GREY, INK, ORANGE, TITLE, bare
+from initviz.plots._panels import BLUE, FONT, GREEN, GREY, GRID, INK, ORANGE, PURPLE, TITLE, bare
 
-LINES = [(BLUE, "o"), (ORANGE, "s"), ("#009E73", "^"), ("#6A3D9A", "D"), (INK, "v"), (GREY, "P")]
+LINES = [(BLUE, "o"), (ORANGE, "s"), (GREEN, "^"), (PURPLE, "D"), (INK, "v"), (GREY, "P")]
 """Colour and marker of each curve, in order."""
 
 
@@ -39,7 +39,7 @@ def curves(
     figure = Figure(figsize=(12.8, 4.6), dpi=100, facecolor="white")
     ax = figure.add_axes((0.08, 0.15, 0.69, 0.74))
     bare(ax)
-    ax.grid(axis="y", color="#D8D8D8", lw=0.8)
+    ax.grid(axis="y", color=GRID, lw=0.8)
     ax.set_axisbelow(True)
     ends = []
     for (label, values), (color, marker) in zip(lines.items(), LINES):

@@ -299,11 +299,11 @@ class Figure:
 def packed(figure: Figure) -> bytes:
     """A figure for a page: the length of its words as four bytes, the words as JSON, and at a multiple of eight bytes its numbers.
 
-    What is at its default is left out of the words (`defaults`). An array is {"at": [bytes a number, where it begins, how many, how
-    many in a row]}. Numbers go as float32 where that keeps them to a millionth, else as float64; histograms as bytes, the cube
+    What is at its default is left out of the words (`defaults`). An array is {"at": [bytes a number, where it begins, how many, and of
+    a matrix how many in a row]}. Numbers go as float32 where that keeps them to a millionth, else as float64; histograms as bytes, the cube
     roots of shares of the column's largest cell, so that a thousandth of it still counts.
     """
-    arrays: list[bytes] = []
+    arrays: dict[bytes, int] = {}
     words = json.dumps(_words(figure, arrays), ensure_ascii=False, separators=(",", ":")).encode()
     return b"".join([struct.pack("<I", len(words)), words, bytes(-(4 + len(words)) % 8), *arrays])
 
@@ -314,7 +314,7 @@ def defaults() -> dict[str, dict[str, Any]]:
     return {kind.__name__: {f.name: f.default for f in fields(kind) if f.default is not MISSING} for kind in kinds}
 
 
-def _words(thing: Any, arrays: list[bytes]) -> Any:
+def _words(thing: Any, arrays: dict[bytes, int]) -> Any:
     if isinstance(thing, np.ndarray):
         return {"at": _append(thing, arrays)}
     if isinstance(thing, tuple):
@@ -333,13 +333,13 @@ def _words(thing: Any, arrays: list[bytes]) -> Any:
     return found
 
 
-def _append(array: np.ndarray, arrays: list[bytes]) -> list[int]:
-    """Add an array's bytes at a multiple of eight; where and how they lie."""
+def _append(array: np.ndarray, arrays: dict[bytes, int]) -> list[int]:
+    """Add an array's bytes, unless they are there, at a multiple of eight; where and how they lie."""
     if array.dtype != np.uint8:
         with np.errstate(over="ignore"):
             narrow = array.astype(np.float32)
         wide = array.astype(float)
         array = narrow if np.allclose(narrow, wide, rtol=1e-6, atol=0, equal_nan=True) else wide
-    start = sum(map(len, arrays))
-    arrays.append(array.tobytes() + bytes(-array.nbytes % 8))
-    return [array.itemsize, start, array.size, array.shape[-1] if array.ndim else 1]
+    data = array.tobytes() + bytes(-array.nbytes % 8)
+    start = arrays.setdefault(data, sum(map(len, arrays)))
+    return [array.itemsize, start, array.size, *array.shape[1:]]

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from initviz.plots._curves import LINES
-from initviz.plots._panels import FONT, INK, TITLE, bare
+from initviz.plots._panels import FONT, GRID, INK, TITLE, bare
 
 if TYPE_CHECKING:
     from initviz.experiments import FiniteWidth
@@ -20,7 +20,7 @@ def finite_width(runs: Mapping[str, FiniteWidth]) -> Figure:
     depth over width, with the normal density that the theory predicts.
 
     Args:
-        runs: label -> from `initviz.finite_width`; at most four.
+        runs: label -> from `initviz.experiments.finite_width`; at most four.
     Raises:
         ValueError: none, or more than four.
     """
@@ -31,7 +31,7 @@ def finite_width(runs: Mapping[str, FiniteWidth]) -> Figure:
     for ax in (left, right):
         bare(ax)
         ax.tick_params(length=0, pad=7, labelsize=FONT["fontsize"], labelcolor=INK)
-    left.grid(axis="y", color="#D8D8D8", lw=0.8)
+    left.grid(axis="y", color=GRID, lw=0.8)
     left.set_axisbelow(True)
     for (label, run), (color, marker) in zip(runs.items(), LINES):
         left.errorbar(

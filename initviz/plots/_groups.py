@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from initviz.plots._panels import BLUE, FONT, GREY, INK, ORANGE, SMALL, TITLE, bare
+from initviz.plots._panels import BLUE, FONT, GREEN, GREY, INK, ORANGE, SMALL, TITLE, bare
 
-WAYS = [(GREY, ""), (ORANGE, "//"), (BLUE, ""), ("#009E73", "xx")]
+WAYS = [(GREY, ""), (ORANGE, "//"), (BLUE, ""), (GREEN, "xx")]
 """Colour and hatching of a group's bars, in order."""
 
 

@@ -9,14 +9,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from initviz.plots._panels import BLUE, FONT, INK, ORANGE, PAPER_COLOR, bare
-from initviz.plots._scale import log_limits, power
+from initviz.plots._panels import BLUE, FONT, GREEN, GREY, GRID, INK, ORANGE, PAPER_COLOR, PURPLE, bare
+from initviz.plots._scale import ladder, log_limits, power
 
 if TYPE_CHECKING:
     from initviz.experiments import Growth
 
 SIZE = (12.8, 5.6)
-STYLES = [(BLUE, "o"), (ORANGE, "s"), ("#009E73", "^"), ("#9A3D7F", "D"), ("#56606A", "v")]
+STYLES = [(BLUE, "o"), (ORANGE, "s"), (GREEN, "^"), (PURPLE, "D"), (GREY, "v")]
 """Colour and marker of each line."""
 TITLE = FONT | {"fontsize": 17}
 BIG = FONT | {"fontsize": 16.5}
@@ -79,13 +79,13 @@ def _line(theory: float | np.ndarray, count: int, backward: bool) -> np.ndarray:
 
 def _axis(ax: Axes, values: np.ndarray, count: int, widths: np.ndarray | None) -> None:
     low, high = log_limits(values)
-    step = next(s for s in (1, 2, 5, 10, 20, 50, 100) if (high - low) / s <= 6)
+    step = ladder(high - low, 6)
     ticks = [t for t in range(low, high + 1) if t % step == 0]
     ax.set(xlim=(0.5, count + 0.5), ylim=(low - 0.02 * (high - low), high))
     ax.set_yticks(ticks, [power(t) for t in ticks], **BIG)
-    ax.grid(axis="y", color="#D8D8D8", lw=0.8)
+    ax.grid(axis="y", color=GRID, lw=0.8)
     ax.set_axisbelow(True)
-    step = 1 if widths is not None else next(s for s in (1, 2, 5, 10, 20, 50, 100) if count / s <= 10)
+    step = 1 if widths is not None else ladder(count, 10)
     numbers = [1, *range(step if step > 1 else 2, count + 1, step)]
     words = [str(n) for n in numbers] if widths is None else [f"{n}\n{widths[n - 1]}" for n in numbers]
     ax.set_xticks(numbers, words, **(BIG if widths is None else FONT | {"fontsize": 14}))

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from initviz.plots._palette import color
 
 BLUE, ORANGE, GREY, INK, PAPER_COLOR = (color(role) for role in ("blue", "orange", "grey", "ink", "paper"))
+GREEN, PURPLE, OLIVE, GRID = (color(role) for role in ("target", "purple", "olive", "grid"))
 FONT: dict[str, Any] = {"fontsize": 14, "color": INK}
 TITLE, SMALL = FONT | {"fontsize": 16}, FONT | {"fontsize": 13}
 """Sizes for the last row of a lecture hall: at 100 dots an inch the smallest letters are a 70th of the picture's width."""

@@ -10,24 +10,24 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from initviz.plots._panels import BLUE, FONT, GREY, INK, ORANGE, PAPER_COLOR, TITLE, bare
+from initviz.plots._panels import BLUE, FONT, GREY, GRID, INK, ORANGE, PAPER_COLOR, TITLE, bare
 from initviz.plots._scale import power
 
 if TYPE_CHECKING:
-    from initviz.experiments import Trace
+    from initviz.experiments import SymmetryTrace
 
 KINDS = [(BLUE, "o", "-"), (ORANGE, "s", (0, (4, 2))), (GREY, "^", (0, (1, 1)))]
 
 BOX = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.8}
 
 
-def parting(traces: Mapping[str, Trace], layer: int = 0) -> Figure:
+def parting(traces: Mapping[str, SymmetryTrace], layer: int = 0) -> Figure:
     """Three panels, means over seeds: the largest difference between two neurons by step and the number of distinct neurons by step,
     a line a size of noise (of the first trace; the band is the range over seeds); and the step of parting by noise (all traces;
     bars are standard deviations over seeds; a size of noise at which some seed never parts is left out).
 
     Args:
-        traces: label -> a `Trace` over several sizes of noise.
+        traces: label -> a `SymmetryTrace` over several sizes of noise.
         layer: the hidden layer, from 0.
     """
     figure = Figure(figsize=(12.8, 5.0), dpi=100, facecolor="white", layout="constrained")
@@ -35,7 +35,7 @@ def parting(traces: Mapping[str, Trace], layer: int = 0) -> Figure:
     for ax in axes:
         bare(ax)
         ax.set_facecolor(PAPER_COLOR)
-        ax.grid(color="#D8D8D8", lw=0.8)
+        ax.grid(color=GRID, lw=0.8)
         ax.tick_params(labelsize=FONT["fontsize"], labelcolor=INK, length=0)
     label, trace = next(iter(traces.items()))
     colors = colormaps["viridis"](np.linspace(0.72, 0, len(trace.noise)))[np.argsort(np.argsort(trace.noise))]
@@ -49,7 +49,7 @@ def parting(traces: Mapping[str, Trace], layer: int = 0) -> Figure:
     return figure
 
 
-def _differences(ax: Axes, trace: Trace, layer: int, colors: np.ndarray) -> None:
+def _differences(ax: Axes, trace: SymmetryTrace, layer: int, colors: np.ndarray) -> None:
     for noise, gaps, color in zip(trace.noise, trace.gap[..., layer], colors):
         with np.errstate(divide="ignore"):
             logs = np.where(gaps > 0, np.log10(gaps), np.nan)
@@ -68,7 +68,7 @@ def _differences(ax: Axes, trace: Trace, layer: int, colors: np.ndarray) -> None
     ax.set_ylim(low, 1)
 
 
-def _counts(ax: Axes, trace: Trace, layer: int, colors: np.ndarray) -> None:
+def _counts(ax: Axes, trace: SymmetryTrace, layer: int, colors: np.ndarray) -> None:
     for row, (noise, counts, color) in enumerate(zip(trace.noise, trace.distinct[..., layer], colors)):
         mean = counts.mean(axis=0)
         ax.fill_between(trace.steps, counts.min(axis=0), counts.max(axis=0), color=color, alpha=0.12, lw=0)
@@ -80,7 +80,7 @@ def _counts(ax: Axes, trace: Trace, layer: int, colors: np.ndarray) -> None:
     ax.set_ylim(0, 1.06 * trace.distinct[..., layer].max())
 
 
-def _steps(ax: Axes, traces: Mapping[str, Trace], layer: int) -> None:
+def _steps(ax: Axes, traces: Mapping[str, SymmetryTrace], layer: int) -> None:
     powers: list[int] = []  # where there is a point
     for (label, trace), (color, marker, ls) in zip(traces.items(), KINDS):
         parted = trace.parted[..., layer]

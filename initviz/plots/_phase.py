@@ -21,7 +21,7 @@ LEVELS = {3: 0.5, 10: 0.8, 30: 0.6, 100: 0.2}
 
 
 def phase_figure(phase: Phase, point: tuple[float, float] | None = None) -> Figure:
-    """A `Phase` (from `initviz.phase_diagram`) as data, with a network's (sigma_w, sigma_b) as a point on it."""
+    """A `Phase` (from `initviz.theory.phase_diagram`) as data, with a network's (sigma_w, sigma_b) as a point on it."""
     with np.errstate(divide="ignore"):
         log = np.clip(np.log10(phase.chi), -0.6, 0.6)  # χ: factor of a gradient's square a layer
     w, b = phase.sigma_w, phase.sigma_b
@@ -56,5 +56,5 @@ def phase_figure(phase: Phase, point: tuple[float, float] | None = None) -> Figu
 
 
 def phase(data: Phase, point: tuple[float, float] | None = None) -> matplotlib.figure.Figure:
-    """A `Phase` (from `initviz.phase_diagram`) as a matplotlib Figure, with a point if there is one."""
+    """A `Phase` (from `initviz.theory.phase_diagram`) as a matplotlib Figure, with a point if there is one."""
     return draw(phase_figure(data, point))

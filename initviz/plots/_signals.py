@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from initviz.plots._panels import BLUE, ORANGE, PAPER_COLOR, TITLE, bare
+from initviz.plots._panels import BLUE, INK, ORANGE, PAPER_COLOR, PURPLE, TITLE, bare
 
-COLORS = (BLUE, "#222222", ORANGE, "#6A3D9A")
+COLORS = (BLUE, INK, ORANGE, PURPLE)
 
 
 def signals(rows: Mapping[str, np.ndarray]) -> Figure:

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from initviz.plots._curves import LINES
-from initviz.plots._panels import FONT, INK, SIGNS, TITLE, bare
+from initviz.plots._panels import FONT, GRID, INK, SIGNS, TITLE, bare
 from initviz.plots._scale import power
 
 SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -38,7 +38,7 @@ def singular_values(
     lowest, highest = 1.0, 1.0
     for ax, (name, lines) in zip(axes, panels.items()):
         bare(ax)
-        ax.grid(axis="y", color="#D8D8D8", lw=0.8)
+        ax.grid(axis="y", color=GRID, lw=0.8)
         ax.set_axisbelow(True)
         for (label, values), (color, marker) in zip(lines.items(), LINES):
             alive = [v[v > ZERO * v.max(axis=-1, keepdims=True)] for v in map(np.asarray, values)]

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from initviz.plots._growth import BIG, STYLES, TITLE
-from initviz.plots._panels import INK, PAPER_COLOR, SIGNS, bare
-from initviz.plots._scale import apart, power
+from initviz.plots._panels import GRID, INK, OLIVE, PAPER_COLOR, SIGNS, bare
+from initviz.plots._scale import apart, ladder, power
 
 if TYPE_CHECKING:
     from initviz.experiments import StreamGrowth
@@ -23,7 +23,7 @@ TALL = 30.0
 """A line that rises by more leaves a picture in which others rise by less; its end is written."""
 GAP = 0.085
 """Least distance of two names, a share of the height."""
-MORE = [*STYLES, ("#B8860B", "*")]
+MORE = [*STYLES, (OLIVE, "*")]
 
 
 def streams(curves: Mapping[str, StreamGrowth]) -> Figure:
@@ -77,7 +77,7 @@ def _limits(ends: list[tuple[float, float]]) -> tuple[float, float]:
 
 def _axis(ax: Axes, low: float, high: float, blocks: int, way: int) -> None:
     if high - low > 2.5:
-        step = next(s for s in (1, 2, 5, 10, 20, 50, 100) if (high - low) / s <= 6)
+        step = ladder(high - low, 6)
         ticks = [t for t in range(int(np.ceil(low)), int(high) + 1) if t % step == 0]
         words = [power(t) for t in ticks]
     else:
@@ -86,9 +86,9 @@ def _axis(ax: Axes, low: float, high: float, blocks: int, way: int) -> None:
     ax.set(xlim=(-0.02 * blocks, 1.02 * blocks), ylim=(low, high))
     ax.set_yticks(ticks, words, **BIG)
     ax.yaxis.set_ticks_position("left" if way == 0 else "right")
-    ax.grid(axis="y", color="#D8D8D8", lw=0.8)
+    ax.grid(axis="y", color=GRID, lw=0.8)
     ax.set_axisbelow(True)
-    step = next(s for s in (1, 2, 5, 10, 20, 25, 50, 100, 200, 500) if blocks / s <= 5)
+    step = ladder(blocks, 5)
     ax.set_xticks(range(0, blocks + 1, step), [str(n) for n in range(0, blocks + 1, step)], **BIG)
     ax.tick_params(length=0)
     ax.set_xlabel("block", labelpad=1, **BIG)

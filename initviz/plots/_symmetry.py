@@ -12,7 +12,7 @@ from initviz.plots._matplotlib import draw
 from initviz.plots._scale import round_ticks
 
 if TYPE_CHECKING:
-    from initviz.experiments import Trace
+    from initviz.experiments import SymmetryTrace
 
 LAYERS: list[tuple[str, tuple[float, ...], str]] = [
     ("blue", (), "━"),
@@ -22,12 +22,12 @@ LAYERS: list[tuple[str, tuple[float, ...], str]] = [
 """Role, dashes and their sign of the first three hidden layers' lines."""
 
 
-def symmetry_figure(trace: Trace, single: Trace, step: int, title: str = "") -> Figure:
+def symmetry_figure(trace: SymmetryTrace, single: SymmetryTrace, step: int, title: str = "") -> Figure:
     """The picture as data: the first network of `trace` after `step` updates.
 
     Args:
-        trace: from `initviz.symmetry.train`, with its weights kept.
-        single: from `initviz.symmetry.one_neuron`, the same steps.
+        trace: from `initviz.experiments.train_symmetric`, with its weights kept.
+        single: from `initviz.experiments.train_one_neuron`, the same steps.
         step: the nearest recorded one is shown.
         title: words above.
     """
@@ -78,7 +78,7 @@ def symmetry_figure(trace: Trace, single: Trace, step: int, title: str = "") -> 
     )
 
 
-def symmetry(trace: Trace, single: Trace, step: int, title: str = "") -> matplotlib.figure.Figure:
+def symmetry(trace: SymmetryTrace, single: SymmetryTrace, step: int, title: str = "") -> matplotlib.figure.Figure:
     """The picture as a matplotlib Figure. Arguments as `symmetry_figure`."""
     return draw(symmetry_figure(trace, single, step, title))
 

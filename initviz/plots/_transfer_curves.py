@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from initviz.plots._palette import color
-from initviz.plots._panels import FONT, INK, PAPER_COLOR, TITLE, bare
+from initviz.plots._panels import FONT, GRID, INK, PAPER_COLOR, TITLE, bare
 from initviz.plots._transfer import LOOKS
 from initviz.training import STRATEGIES
 
@@ -29,7 +29,7 @@ def transfer_curves(result: TransferResult, labels: int) -> Figure:
     ax = figure.add_axes((0.065, 0.15, 0.64, 0.74))
     bare(ax)
     ax.set_facecolor(PAPER_COLOR)
-    ax.grid(axis="y", color="#D8D8D8", lw=0.8)
+    ax.grid(axis="y", color=GRID, lw=0.8)
     ax.set_axisbelow(True)
     ends = []
     for name in result.strategies:

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from initviz.experiments import EDGES
-from initviz.plots._panels import FONT, GREY, ORANGE, PAPER_COLOR, TITLE, bare
+from initviz.plots._panels import FONT, GREY, INK, ORANGE, PAPER_COLOR, TITLE, bare
 
 if TYPE_CHECKING:
     from initviz.experiments import WeightShape
@@ -19,7 +19,7 @@ def weight_shapes(shapes: Sequence[WeightShape], words: str = "pretrained") -> F
     """Draw up to four layers side by side.
 
     Args:
-        shapes: from `initviz.weight_shapes`.
+        shapes: from `initviz.experiments.weight_shapes`.
         words: what the model's own weights are called.
     Raises:
         ValueError: none, or more than four.
@@ -37,7 +37,7 @@ def weight_shapes(shapes: Sequence[WeightShape], words: str = "pretrained") -> F
         ax.stairs(shape.fresh_density, EDGES, fill=True, color=GREY, alpha=0.45)
         ax.stairs(shape.density, EDGES, color=ORANGE, lw=2.4)
         grid = np.linspace(EDGES[0], EDGES[-1], 201)
-        ax.plot(grid, np.exp(-(grid**2) / 2) / np.sqrt(2 * np.pi), color="#222222", lw=1.6, ls=(0, (3, 2)))
+        ax.plot(grid, np.exp(-(grid**2) / 2) / np.sqrt(2 * np.pi), color=INK, lw=1.6, ls=(0, (3, 2)))
         ax.set_title(f"{shape.name} {'×'.join(map(str, shape.shape))}", loc="left", pad=50, **TITLE)
         ax.text(
             0, 1.025, f"{shape.std / shape.fresh_std:.1f} × as wide,\nexcess kurtosis {shape.excess_kurtosis:+.1f}".replace("-", "−"),
@@ -51,7 +51,7 @@ def weight_shapes(shapes: Sequence[WeightShape], words: str = "pretrained") -> F
     for x, key, color in (
         (0.055, f"━ {words}", ORANGE),
         (0.30, "█ fresh draw", GREY),
-        (0.52, "– – its normal density", "#222222"),
+        (0.52, "– – its normal density", INK),
     ):
         figure.text(x, 0.03, key, **(FONT | {"color": color}))
     return figure

@@ -10,10 +10,10 @@ import numpy as np
 from initviz.plots._figure import NORMAL, Axis, Band, Block, Figure, Heat, Line, Mark, Panel, Words
 from initviz.plots._matplotlib import draw
 from initviz.plots._palette import ramp
-from initviz.plots._scale import exponent_ticks, log10, log_limits
+from initviz.plots._scale import apart, exponent_ticks, log10, log_limits
 
 if TYPE_CHECKING:
-    from initviz.experiments import FactorCurve, WidthSpread
+    from initviz.experiments import FactorCurve, SignalByWidth
 
 WORDS = {"activation": "Activations (rms) by layer", "preactivation_gradient": "Gradients (rms) by layer"}
 STDS = np.geomspace(1e-3, 1, 61)
@@ -22,12 +22,12 @@ LIMIT = 2.0
 MARKERS = "osD^vPX*"
 
 
-def widths_figure(spread: WidthSpread, curve: FactorCurve, chosen_at: int, title: str = "") -> Figure:
+def widths_figure(spread: SignalByWidth, curve: FactorCurve, chosen_at: int, title: str = "") -> Figure:
     """The picture as data.
 
     Args:
-        spread: from `initviz.widths.width_spread`; up to eight widths.
-        curve: from `initviz.widths.factor_curve`.
+        spread: from `initviz.experiments.signal_by_width`; up to eight widths.
+        curve: from `initviz.experiments.factor_curve`.
         chosen_at: the width at which the std was chosen; ringed.
         title: words above.
     """
@@ -47,7 +47,7 @@ def widths_figure(spread: WidthSpread, curve: FactorCurve, chosen_at: int, title
     )
 
 
-def widths(spread: WidthSpread, curve: FactorCurve, chosen_at: int, title: str = "") -> matplotlib.figure.Figure:
+def widths(spread: SignalByWidth, curve: FactorCurve, chosen_at: int, title: str = "") -> matplotlib.figure.Figure:
     """The picture as a matplotlib Figure. Arguments as `widths_figure`."""
     return draw(widths_figure(spread, curve, chosen_at, title))
 
@@ -59,7 +59,7 @@ def _colors(count: int) -> list[str]:
     return ["|".join("#{:02X}{:02X}{:02X}".format(*row) for row in pair) for pair in zip(*tables)]
 
 
-def _spread(spread: WidthSpread, chosen_at: int) -> Panel:
+def _spread(spread: SignalByWidth, chosen_at: int) -> Panel:
     depth, forward = spread.measured.shape[1], spread.way == "activation"
     layers = np.arange(1, depth + 1, dtype=float)
     low, high = log_limits(np.concatenate([spread.measured.ravel(), spread.theory.ravel(), [1.0]]))
@@ -82,7 +82,7 @@ def _spread(spread: WidthSpread, chosen_at: int) -> Panel:
         last = log10(spread.measured[row])[-1 if forward else 0]
         ends.append(last if np.isfinite(last) else low)
     y = Axis(low - margin, high + margin, "log", ticks=ticks, labels=labels)
-    places = (np.array(_apart(ends, low, high)) - y.low) / (y.high - y.low)
+    places = (np.array(apart(ends, 0.062 * (high - low), low, high)) - y.low) / (y.high - y.low)
     words = tuple(str(width) for width in spread.widths)
     bold = tuple(bool(width == chosen_at) for width in spread.widths)
     marks.append(
@@ -102,20 +102,7 @@ def _spread(spread: WidthSpread, chosen_at: int) -> Panel:
     )  # fmt: skip
 
 
-def _apart(ends: list[float], low: float, high: float) -> list[float]:
-    """The heights of the labels beside the ends of their lines, moved apart so that they can be read."""
-    order = np.argsort(ends, kind="stable")
-    values = np.clip(np.array(ends)[order], low, high)
-    places, gap = values.copy(), 0.062 * (high - low)
-    for row in range(1, len(places)):
-        places[row] = max(places[row], places[row - 1] + gap)
-    places -= max((places - values).mean(), places[-1] - high)
-    found = np.empty(len(places))
-    found[order] = places
-    return found.tolist()
-
-
-def _map(spread: WidthSpread, curve: FactorCurve, chosen_at: int) -> Panel:
+def _map(spread: SignalByWidth, curve: FactorCurve, chosen_at: int) -> Panel:
     left, right = np.log2(spread.widths[0]) - 0.4, np.log2(spread.widths[-1]) + 0.4
     across = 2 ** np.linspace(left, right, 40)
     factors = np.log2(curve.at(STDS[:, None], across[None, :]))

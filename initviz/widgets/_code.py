@@ -42,12 +42,12 @@ def code(
     return f"""\
 import initviz as iv
 
-data = iv.dataset({_literal(settings.data)})
+data = iv.datasets.get_dataset({_literal(settings.data)})
 x, y = data.batch({settings.batch}, seed={settings.seed})
 net = iv.mlp({settings.depth}, {settings.width}, {_literal(settings.activation)}{_keywords(init)}{_keywords(build)},
              n_in=data.n_in, n_out=data.n_classes, seed={settings.seed})
 {after}report = iv.probe(net, x, y, quantities=[{quantities}])
-theory = iv.predict(net, x, report{_keywords({"scheme": settings.scheme} | start)})
+theory = iv.theory.predict_network(net, x, report{_keywords({"scheme": settings.scheme} | start)})
 verdict = iv.verdict(report)
 print(verdict)
 {ghost}iv.plots.flow(report, theory, verdict{shown})

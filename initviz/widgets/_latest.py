@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-PAUSE, AGAIN, PATIENCE = 0.005, 0.02, 10
-"""Seconds in which messages that wait for the kernel are let in before an update starts (longer when it follows another one at once: a
-page holds the next value back until the kernel has answered), and how often, while they keep coming."""
+PAUSE, PATIENCE = 0.005, 10
+"""Seconds in which messages that wait for the kernel are let in before an update starts, and how many of them at most."""
+BEHIND, ROUND_TRIP = 0.1, 0.05
+"""A request so soon after an update waited for it, and a newer value may wait behind it: a page sends the next message when the kernel
+has answered the last one. It is given the time of one such round trip."""
 
 
 class Latest:
@@ -26,14 +29,16 @@ class Latest:
         self._action = action
         self._failed = failed
         self._wanted = False
-        self._requests = 0
+        self._ended = -math.inf
+        self._came: asyncio.Event | None = None
         self._held = False
         self._task: asyncio.Task | None = None
 
     def request(self) -> None:
         """Ask for the action: soon in an event loop, at once without one."""
         self._wanted = True
-        self._requests += 1
+        if self._came is not None:
+            self._came.set()
         if self._held:
             return
         try:
@@ -64,17 +69,24 @@ class Latest:
             self._action()
 
     async def _run(self) -> None:
-        pause = PAUSE
+        loop = asyncio.get_running_loop()
         while self._wanted:
-            for _ in range(PATIENCE):
-                before = self._requests
-                await asyncio.sleep(pause)
-                if self._requests == before:
-                    break
-            pause = AGAIN
+            behind = loop.time() - self._ended < BEHIND
+            await self._gather(*((ROUND_TRIP, 2) if behind else (PAUSE, PATIENCE)))
             try:
                 self.flush()
             except Exception as error:
                 if self._failed is None:
                     raise
                 self._failed(error)
+            self._ended = loop.time()
+
+    async def _gather(self, pause: float, most: int) -> None:
+        """Let requests come in until none does for `pause` seconds, or so many have come; those at once count as one."""
+        for _ in range(most):
+            self._came = asyncio.Event()
+            try:
+                await asyncio.wait_for(self._came.wait(), pause)
+            except TimeoutError:
+                return
+            await asyncio.sleep(PAUSE)

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import ipywidgets as widgets
 
-from initviz.experiments import RULES, WAYS, WIDTHS, WidthSpread, factor_curve, width_spread
+from initviz.experiments import RULES, WAYS, WIDTHS, SignalByWidth, factor_curve, signal_by_width
 from initviz.initializers import ACTIVATIONS
 from initviz.plots import Figure, widths_figure
 from initviz.widgets._controls import LogSlider, columns, control, menu
@@ -21,10 +21,10 @@ class ScaleExplorer(Frame):
 
     Attributes:
         controls: name -> widget; `set(name=value)` moves them.
-        spread: the `WidthSpread` on screen.
+        spread: the `SignalByWidth` on screen.
     """
 
-    spread: WidthSpread
+    spread: SignalByWidth
     spare = ("distribution", "seed")
 
     def __init__(self, **settings) -> None:
@@ -64,7 +64,7 @@ class ScaleExplorer(Frame):
     def measure(self) -> None:
         """Follow the signal through all widths."""
         value = {name: widget.value for name, widget in self.controls.items()}
-        self.spread = width_spread(value.pop("std"), chosen_at=value.pop("width"), **value)
+        self.spread = signal_by_width(value.pop("std"), chosen_at=value.pop("width"), **value)
 
     def describe(self, title: str = "") -> Figure:
         c = self.controls

@@ -27,11 +27,11 @@ class SymmetryExplorer(Frame):
 
     Attributes:
         controls: name -> widget; `set(name=value)` moves them.
-        trace, single: the network on screen and the one neuron a layer beside it, a `symmetry.Trace` each.
+        trace, single: the network on screen and the one neuron a layer beside it, a `symmetry.SymmetryTrace` each.
     """
 
-    trace: symmetry.Trace
-    single: symmetry.Trace
+    trace: symmetry.SymmetryTrace
+    single: symmetry.SymmetryTrace
 
     def __init__(self, device: str | None = None, **settings) -> None:
         super().__init__()
@@ -108,8 +108,8 @@ def explore_symmetry(device: str | None = None, **settings) -> SymmetryExplorer:
 
 
 @lru_cache(maxsize=64)
-def _trained(noise: float, seed: int, depth: int, width: int, activation: str, device: str) -> symmetry.Trace:
-    return symmetry.train(
+def _trained(noise: float, seed: int, depth: int, width: int, activation: str, device: str) -> symmetry.SymmetryTrace:
+    return symmetry.train_symmetric(
         noise,
         seeds=[seed],
         depth=depth,
@@ -123,8 +123,8 @@ def _trained(noise: float, seed: int, depth: int, width: int, activation: str, d
 
 
 @lru_cache(maxsize=64)
-def _one_neuron(seed: int, depth: int, width: int, activation: str, device: str) -> symmetry.Trace:
-    return symmetry.one_neuron(
+def _one_neuron(seed: int, depth: int, width: int, activation: str, device: str) -> symmetry.SymmetryTrace:
+    return symmetry.train_one_neuron(
         width, seeds=[seed], depth=depth, activation=activation, steps=STEPS, every=EVERY, data=digits(device=device)
     )
 

@@ -20,7 +20,7 @@ function unpack(bytes) {  // a DataView or typed array -> the figure; see initvi
         if (Array.isArray(thing)) return thing.map(visit);
         if (thing === null || typeof thing !== 'object') return thing;
         if (thing.at) {
-            const [width, start, count, row] = thing.at;
+            const [width, start, count, row = count] = thing.at;
             return Object.assign(new types[width](buffer, first + start, count), {row});
         }
         const found = {...LOOK.defaults[thing.kind]};

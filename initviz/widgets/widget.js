@@ -21,13 +21,14 @@ function mount(element, model) {
     told.setAttribute('aria-live', 'off');
     element.classList.add('initviz-mount');
     element.append(canvas, told);
-    let figure = null, plan = null, cursor = null, byKeys = false, asked = 0, paints = 0;
+    let figure = null, plan = null, cursor = null, byKeys = false, asked = 0, paints = 0, figures = 0, fresh = false;
 
     function read() {
         const value = model.get('value');
         if (!value || !value.byteLength) return;
         figure = unpack(value);
         canvas.setAttribute('aria-label', figure.label);
+        fresh = true;
         later();
     }
 
@@ -54,6 +55,8 @@ function mount(element, model) {
         paint(context, figure, plan, {ratio, dark, cursor});
         told.textContent = cursor ? lines(readings(plan, cursor)).join('; ') : '';
         canvas.dataset.paints = ++paints;
+        if (fresh) canvas.dataset.figures = ++figures;
+        fresh = false;
         canvas.dataset.dark = dark;
         canvas.dataset.milliseconds = (performance.now() - start).toFixed(2);
     }

@@ -19,7 +19,7 @@ SECONDS = 30
 TOLD = ".initviz-told"
 """What is read under the pointer or the cursor."""
 
-_COUNT = "canvas => { canvas.seen = +canvas.dataset.paints; }"
+_COUNT = "canvas => { canvas.seen = +canvas.dataset.figures; }"
 
 
 def key(image: Locator) -> str:
@@ -64,7 +64,7 @@ def count_pictures(image: Locator) -> None:
 
 def pictures_shown(image: Locator) -> int:
     """How many there were since."""
-    return image.evaluate("canvas => canvas.dataset.paints - canvas.seen")
+    return image.evaluate("canvas => canvas.dataset.figures - canvas.seen")
 
 
 def slider(page: Page, label: str) -> Locator:

@@ -5,7 +5,7 @@ from torch import nn
 
 import initviz as iv
 
-STUDY = iv.transfer_study("curves-cnn")
+STUDY = iv.experiments.transfer_study("curves-cnn")
 TUNED, RANDOM = STUDY.final("fine_tuned", 50), STUDY.final("random", 50)
 
 

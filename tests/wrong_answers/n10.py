@@ -18,15 +18,15 @@ def kept(activation, sigma_b):
 
 WRONG = {
     "edge": [
-        (lambda a, b: iv.critical_sigma_w(a, b) ** 2, "square of the answer"),
-        (lambda a, b: iv.critical_sigma_w(a), "edge without biases"),
+        (lambda a, b: iv.theory.critical_sigma_w(a, b) ** 2, "square of the answer"),
+        (lambda a, b: iv.theory.critical_sigma_w(a), "edge without biases"),
         (lambda a, b: 1.0, "edge without biases"),
         (chi_is_1_at(lambda b: 1.0), "q = 1"),
         (chi_is_1_at(lambda b: b**2), "q = σ_b²"),
         (kept, "q\\* is 1"),
-        (lambda a, b: iv.critical_sigma_w(a, b**2), "σ_b as it is"),
-        (lambda a, b: 0.9 * iv.critical_sigma_w(a, b), "gradients vanish"),
-        (lambda a, b: 2 * iv.critical_sigma_w(a, b), "gradients explode"),
+        (lambda a, b: iv.theory.critical_sigma_w(a, b**2), "σ_b as it is"),
+        (lambda a, b: 0.9 * iv.theory.critical_sigma_w(a, b), "gradients vanish"),
+        (lambda a, b: 2 * iv.theory.critical_sigma_w(a, b), "gradients explode"),
         (1.2, "is a function"),
     ],
     "width": [

@@ -1,0 +1,88 @@
+"""Outputs that are too large or too small for their target, and what makes them so."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from initviz.diagnosis._kinds import Verdict
+from initviz.diagnosis._signals import forward_signal
+from initviz.inspection import Report
+
+OFF_CHANCE = 3.0
+"""First loss over that of a uniform guess that counts as off-scale (1 more is allowed, for two classes). Logits of variance v over C
+classes give ln C + v/2 while v < 2 ln C and sqrt(2 v ln C) beyond: under He's scheme v is about 2, so a sound loss is ln C + 1."""
+OFF_TARGET = 30.0
+"""rms of the output over that of a real target, or target over output, that counts as off-scale."""
+LARGEST = 1e6
+"""rms of activations that counts as off-scale whatever the target: nothing sound is so large."""
+OFF_GAIN = 5.0
+"""How many times larger than order 1 a part of the model makes a signal to be named for a loss that is too large."""
+
+
+def off_scale(report: Report) -> Verdict | None:
+    """A first loss far above chance, or output and target of different sizes; and which part of the model brings it in."""
+    found, sizes = report.first_loss, np.nan_to_num(forward_signal(report).values)
+    huge = bool(sizes.max() > LARGEST)
+    if huge and (found is None or (found.classes is None and not found.output_rms > OFF_TARGET * found.target_rms)):
+        at, cause, remedy = _too_large(report)
+        return Verdict("off-scale", at, f"Activations have an rms of {sizes.max():.2g}: {cause}.", remedy)
+    if found is None:
+        return None
+    if found.classes is not None:
+        if found.loss <= OFF_CHANCE * found.chance + 1 and sizes.max() <= LARGEST:
+            return None
+        why = f"The first loss is {found.loss:.3g}, and a guess has ln {found.classes} = {found.chance:.3g}"
+        if found.labels < 0.8 * found.chance and report.batch_size >= 10 * found.classes:
+            why += f" ({found.labels:.2g} by the labels' shares)"
+    elif found.output_rms > OFF_TARGET * found.target_rms > 0:
+        why = f"The output's rms is {found.output_rms:.3g}, and the target's {found.target_rms:.3g}"
+    elif found.target_rms > OFF_TARGET * max(found.output_rms, 1.0):
+        why = f"The target's rms is {found.target_rms:.3g}, and the output's {found.output_rms:.3g}"
+        return Verdict("off-scale", (), why + ".", "Scale the targets to order 1: y = (y - y.mean()) / y.std().")
+    else:
+        return None
+    at, cause, remedy = _too_large(report)
+    return Verdict("off-scale", at, f"{why}: {cause}.", remedy)
+
+
+def _too_large(report: Report) -> tuple[tuple[int, ...], str, str]:
+    """(layers, in words what makes the output too large, remedy): the inputs, the output layer, or the layer at which it comes in."""
+    layers, number = report.reached, len(report.reached)
+    last = layers[-1]
+    out = last.preactivation.rms if last.preactivation else math.nan
+    own = (last.weight_rms or 0.0) * math.sqrt(last.fan_in)
+    body = out / own if own > 0 else math.nan  # the rms of what enters the output layer
+    sizes = [
+        s.activation.rms if s.activation else s.preactivation.rms if s.preactivation else math.nan for s in layers[:-1]
+    ]
+    inputs = report.input_rms if math.isfinite(report.input_rms) else 1.0
+    steps = np.array([inputs, *sizes, body])
+    steps = steps[np.isfinite(steps) & (steps > 0)]
+    if own >= max(body, OFF_GAIN) or not math.isfinite(body):
+        if last.tied:
+            words = (
+                f"the output layer {last.name} shares the weight of {last.tied[0]}, whose std is {last.weight_rms:.2g}"
+            )
+            usual = f"1/sqrt({last.fan_in}) = {last.fan_in**-0.5:.2g}"
+            return (number,), words, f"Draw the shared weight with a std of {usual} or less (0.02 is usual)."
+        words = f"the weights of the output layer {last.name} multiply an rms of {body:.2g} by {own:.3g}"
+        return (number,), words, "Draw the output layer's weights anew, with variance 1/fan_in or less."
+    if inputs >= OFF_GAIN and inputs >= body / OFF_GAIN:
+        return (), f"the inputs' rms is {inputs:.3g}", "Bring the inputs to order 1: x = (x - x.mean()) / x.std()."
+    for n, s in enumerate(layers, start=1):
+        if s.factor > OFF_GAIN and s.factor * OFF_GAIN > body:
+            words = f"between layer {n} and its activation it grows {s.factor:.3g}x"
+            if report.large:
+                words = f"{report.large[0]} is large, and {words}"
+                return (n,), words, f"Set {report.large[0]} to 1."
+            return (n,), words, "Look at what stands between them: a factor, a sum that is not normalized."
+    grown = [(b / a, n) for n, (a, b) in enumerate(zip([inputs, *sizes], [*sizes, body]), start=1) if a > 0 and b > 0]
+    factor, n = max(grown, default=(1.0, number))
+    n = min(n, number)
+    return (
+        (n,),
+        f"layer {n} multiplies the rms by {factor:.3g}",
+        "Draw the weights of that layer by the scheme of the others.",
+    )

@@ -1,0 +1,117 @@
+"""Which parameters the loss reaches: which get a gradient, which will once others have moved, and which never can.
+
+A gradient that is exactly 0 at the start may be that of a branch that is shut (a factor of zero behind it, which has a gradient of
+its own and opens it) or that of a parameter that never learns (cut off by detach; both factors of a product zero). To
+tell them apart the parameters that do have a gradient are moved a little along it, and it is looked again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from initviz._core.layers import own_weight
+from initviz._core.statistics import TensorStats
+from initviz._core.torch_internals import tree_leaves
+from initviz.inspection._findings import Reach
+from initviz.inspection._report import LayerStats
+
+_ROUNDS = 6
+"""How often parameters are moved at most. Each round opens at least one more parameter, or is the last."""
+_STEP = 0.01
+"""Length of a move, as a share of the parameter's own rms."""
+
+
+class _Used(TorchFunctionMode):
+    """Notes the parameters that some torch function was called with."""
+
+    def __init__(self) -> None:
+        self.ids: set[int] = set()
+        super().__init__()
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        self.ids.update(id(leaf) for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, nn.Parameter))
+        return func(*args, **kwargs)
+
+
+def follow(
+    model: nn.Module,
+    suspects: set[int],
+    gradients: Callable[[list[nn.Parameter], int, AbstractContextManager[Any]], list[Tensor | None]],
+) -> Reach:
+    """What becomes of the parameters (by id) that have no gradient, or one of exactly 0, in the first pass. Parameters are moved: who
+    calls puts them back.
+
+    Args:
+        gradients: one more pass: (parameters, its number, a context for its forward part) -> a gradient or None for each.
+    """
+    names = {id(p): name for name, p in model.named_parameters()}
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    shut, used = set(suspects), _Used()
+    found = gradients(parameters, 0, used)
+    none = {id(p) for p, gradient in zip(parameters, found) if gradient is None}
+    moving = _moving(parameters, found)
+    shut -= {id(p) for p, _ in moving}  # another output needs them, or chance had left them out
+    suspects = set(shut)
+    for number in range(1, _ROUNDS + 1):
+        if not shut:
+            break
+        for parameter, gradient in moving:
+            parameter.data = parameter.data - _step(parameter.data, gradient)
+        moving = _moving(parameters, gradients(parameters, number, nullcontext()))
+        opened = shut & {id(p) for p, _ in moving}
+        shut -= opened
+        if not opened:
+            break
+    never = [id(p) for p in parameters if id(p) in shut]
+    return Reach(
+        later=tuple(names[id(p)] for p in parameters if id(p) in suspects - shut),
+        never=tuple(names[p] for p in never if p in used.ids and p not in none),
+        cut_off=tuple(names[p] for p in never if p in used.ids and p in none),
+        unused=tuple(names[p] for p in never if p not in used.ids),
+    )
+
+
+def _moving(parameters: list[nn.Parameter], gradients: list[Tensor | None]) -> list[tuple[nn.Parameter, Tensor]]:
+    """The parameters that have a gradient which is not 0, with it."""
+    return [
+        (p, gradient) for p, gradient in zip(parameters, gradients) if gradient is not None and bool(gradient.any())
+    ]
+
+
+def copies(layers: dict[nn.Module, str], stats: Sequence[LayerStats]) -> tuple[tuple[str, ...], ...]:
+    """Groups of layers, by name, with weights of their own that are the same and not all one value, and with the same gradient."""
+    measured = {s.name: s for s in stats}
+    groups: dict[Any, list[tuple[str, Tensor]]] = {}
+    owned: set[int] = set()
+    for module, name in layers.items():
+        s, weight = measured.get(name), own_weight(module)
+        own = id(weight)
+        if weight is None or s is None or s.weight is None or s.weight_gradient is None or own in owned:
+            continue
+        owned.add(own)
+        if s.weight.std > 0 and s.weight_gradient.rms > 0:
+            key = s.kind, s.weight_shape, *_numbers(s.weight), *_numbers(s.weight_gradient)
+            groups.setdefault(key, []).append((name, weight.detach()))
+    same = [[name for name, w in group if torch.equal(w, group[0][1])] for group in groups.values() if len(group) > 1]
+    return tuple(tuple(names) for names in same if len(names) > 1)
+
+
+def _numbers(stats: TensorStats) -> tuple[str, ...]:
+    """Rounded, since sums in another order differ in their last digits."""
+    return tuple(f"{number:.5g}" for number in (stats.min, stats.max, stats.std))
+
+
+def _step(values: Tensor, gradient: Tensor) -> Tensor:
+    """A step along the gradient, of _STEP times the values' rms (or so much of 1/sqrt(their number a unit) where they are 0)."""
+    gradient = gradient.to_dense().double() if gradient.layout != torch.strided else gradient.double()
+    gradient = gradient / gradient.abs().max()
+    own = values.double().square().mean().sqrt()
+    usual = max(values.numel() / max(len(values), 1), 1) ** -0.5 if values.dim() > 1 else 1.0
+    return (gradient * (_STEP * torch.where(own > 0, own, usual))).to(values.dtype)
