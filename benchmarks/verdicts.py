@@ -42,7 +42,6 @@ BAR = 0.8
 """Share of the best accuracy of any start of the same family and activation from which a network counts as trained."""
 LEAST = 0.5
 """And no network with less counts as trained, however bad the others are."""
-RATIOS = (30, 100, 300, 1000, 3000, 10_000)
 
 
 class Reader(nn.Module):
@@ -312,6 +311,22 @@ WORDS = {"hits": (True, False), "false alarms": (True, True), "misses": (False, 
 """What to call a network that was (judged sick, trained)."""
 
 
+def _end_to_end(row: dict) -> float:
+    """The larger change of scale, as a ratio; NaN where the ends do not say it: over time, or where a branch or the output is shut."""
+    if row["family"] == "rnn" or row["backward"] == -math.inf:
+        return math.nan
+    return 10 ** min(max(abs(row["forward"]), abs(row["backward"])), 300)
+
+
+THRESHOLDS: dict[str, tuple[tuple[str, ...], Callable[[dict], float], tuple[float, ...]]] = {
+    "RATIO": (("vanishing", "exploding"), _end_to_end, (30, 100, 300, 1000, 3000, 10_000)),
+    "OFF_CHANCE": (("off-scale",), lambda row: (row["loss"] - 1) / math.log(10), (3, 5, 10, 20, 50, 100)),
+    "SATURATED": (("saturated",), lambda row: row["saturated"], (0.1, 0.25, 0.5, 0.75)),
+    "DEAD": (("dead",), lambda row: row["dead"], (0.5, 0.7, 0.9, 0.99)),
+}
+"""A threshold of the verdict -> the kinds that it decides, what is compared with it, and values to try."""
+
+
 def tables(rows: Sequence[dict], total: int) -> list[Table]:
     rows = with_outcomes(rows)
     heads = ("networks", *(f"{word} ({name})" for name in RATES for word in WORDS))
@@ -327,13 +342,13 @@ def tables(rows: Sequence[dict], total: int) -> list[Table]:
         )
 
     parts = {"to choose by": [r for r in rows if not r["held out"]], "held out": [r for r in rows if r["held out"]]}
-    ratios = []
-    for part, some in parts.items():
-        own = [r for r in some if r["verdict"] in ("stable", "vanishing", "exploding") and r["family"] != "rnn"]
-        changes = [(r, max(abs(r["forward"]), abs(r["backward"]))) for r in own if r["backward"] > -math.inf]
-        for ratio in RATIOS:
-            judged_so = [change > math.log10(ratio) for _, change in changes]
-            ratios.append(line(f"{ratio:,}, {part}", [r for r, _ in changes], judged_so))
+    others = []
+    for name, (kinds, measure, values) in THRESHOLDS.items():
+        for part, some in parts.items():
+            own = [(r, measure(r)) for r in some if r["verdict"] in ("stable", *kinds) and not math.isnan(measure(r))]
+            others += [
+                line(f"{name} {v:,}, {part}", [r for r, _ in own], [found > v for _, found in own]) for v in values
+            ]
     adam = [r["verdict"] for r in rows if r["adam"] and not r["sgd"]]
     wrong = sorted(
         (r for r in rows if r["sick"] in (r["sgd"], r["adam"])), key=lambda r: (r["sick"], str(r["network"]))
@@ -344,13 +359,12 @@ def tables(rows: Sequence[dict], total: int) -> list[Table]:
         for r in wrong
     )  # fmt: skip
     whole = (line("all", rows), *(line(part, some) for part, some in parts.items()))
-    kinds = tuple((*row, adam.count(row[0])) for row in by("verdict"))
+    by_verdict = tuple((*row, adam.count(row[0])) for row in by("verdict"))
     return [
         Table(f"All verdicts ({len(rows)} of {total} networks)", ("", *heads), whole),
-        Table("By verdict", ("verdict", *heads, "trained by Adam alone"), kinds),
+        Table("By verdict", ("verdict", *heads, "trained by Adam alone"), by_verdict),
         Table("By family", ("family", *heads), by("family")),
-        Table("If RATIO were another (all but recurrent networks that are stable, vanishing or exploding, by the change "
-              "from end to end alone)", ("RATIO", *heads), tuple(ratios)),
+        Table("If a threshold were another (networks that are stable or of its kinds)", ("threshold", *heads), tuple(others)),
         Table("Where the verdict and training differ", ("network", "verdict", "forward", "backward", "first loss", "SGD", "Adam",
               "wrong for"), named),
     ]  # fmt: skip

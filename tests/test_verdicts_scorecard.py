@@ -62,7 +62,7 @@ def test_an_executor_gives_the_same_rows(run, tmp_path):
 
 
 def test_hits_misses_and_false_alarms_are_counted_and_named():
-    base = {**SOUND.__dict__, "forward": 0.0, "backward": 2.4, "loss": 2.3}
+    base = {**SOUND.__dict__, "forward": 0.0, "backward": 2.4, "saturated": 0.0, "dead": 0.0, "loss": 2.3}
 
     def row(verdict, sgd, adam, depth):
         rates = {
@@ -76,7 +76,7 @@ def test_hits_misses_and_false_alarms_are_counted_and_named():
         row("vanishing", 0.1, 0.1, 3),
         row("dead", 0.8, 0.9, 4),
     ]
-    everything, by_kind, _, by_ratio, named = tables(rows, 10)
+    everything, by_kind, _, others, named = tables(rows, 10)
     assert "4 of 10" in everything.title
     assert everything.rows[0] == ("all", 4, 1, 1, 1, 1, 1, 1, 0, 2)
     assert next(line for line in by_kind.rows if line[0] == "stable")[-1] == 1  # Adam alone
@@ -85,9 +85,9 @@ def test_hits_misses_and_false_alarms_are_counted_and_named():
         ("mlp relu 4, he_normal x 1", "sgd and adam"),
     ]
     assert (
-        sum(line[2] for line in by_ratio.rows if line[0].startswith("100,")) == 2
+        sum(line[2] for line in others.rows if line[0].startswith("RATIO 100,")) == 2
     )  # 10^2.4 is beyond 100 and not beyond 300
-    assert sum(line[2] for line in by_ratio.rows if line[0].startswith("300,")) == 0
+    assert sum(line[2] for line in others.rows if line[0].startswith("RATIO 300,")) == 0
 
 
 def test_the_command_writes_the_page_and_makes_its_table_again_without_training(tmp_path, monkeypatch):
