@@ -83,7 +83,10 @@ def cures(model: nn.Module, report: Report, found: Verdict, x: Any) -> Iterator[
 def _drawn(where: _Where, report: Report, found: Verdict, at: list[LayerStats]) -> Iterator[Cure]:
     """New weights: of the layers at fault alone where they are few, by the scheme that suits their activation and by the usual ones."""
     schemes = list(dict.fromkeys([_scheme(report.reached), "he_normal", "xavier_normal", "orthogonal"]))
-    if found.kind in ("vanishing", "exploding"):  # a scale that changes little by little: whose weights make it change
+    zeros = bool(at) and all(layer.weight_rms == 0 for layer in at)  # they alone stop the signal
+    if (
+        found.kind in ("vanishing", "exploding") and not zeros
+    ):  # it changes little by little: whose weights make it change
         name = most_frequent(report.reached)
         ratios = [times_suited(s, name) if name == s.activation_name else 1.0 for s in report.reached] if name else []
         at = [s for s, ratio in zip(report.reached, ratios) if ratio and not 0.5 < ratio < 2] or at

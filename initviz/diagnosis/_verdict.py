@@ -180,11 +180,8 @@ def _saturated_shares(report: Report) -> np.ndarray:
     shares = np.nan_to_num(report.values("activation", "saturated"))
     for n, s in enumerate(report.reached):
         z = s.preactivation
-        if (
-            z is None
-            or not math.isfinite(s.bias_mean)
-            or (s.weight_gradient is not None and s.weight_gradient.rms == 0)
-        ):
+        learns = s.weight_gradient is None or s.weight_gradient.rms > 0
+        if z is None or s.bias_mean is None or s.bias_std is None or not learns:
             continue
         rest = math.hypot(z.mean - s.bias_mean, math.sqrt(max(z.std**2 - s.bias_std**2, 0.0)))
         if rest < DELIBERATE * math.hypot(s.bias_mean, s.bias_std):

@@ -49,7 +49,7 @@ class LayerStats:
             (after normalization or a skip connection, if there is one), or the layer's own output if none follows.
         tied: names of other modules that own the same weight, such as the embedding of a language model's output layer.
         factor: rms of the pre-activation over that of the layer's own output, where something lies between the two, else 1.
-        bias_mean, bias_std: of the layer's bias, 0 where it has none. Measured where activations are saturated, else NaN.
+        bias_mean, bias_std: of the layer's bias, 0 where it has none. Measured where activations are saturated, else None.
         over_time: what a recurrent layer does from step to step, None for others.
         saturated_gates: share of an LSTM's or a GRU's sigmoid gates that inputs and states (not a bias alone) hold on the flat part, of
             its layer that has the most; None for others.
@@ -74,8 +74,8 @@ class LayerStats:
     weight_gradient: TensorStats | None = None
     tied: tuple[str, ...] = ()
     factor: float = 1.0
-    bias_mean: float = math.nan
-    bias_std: float = math.nan
+    bias_mean: float | None = None
+    bias_std: float | None = None
     over_time: OverTime | None = None
     saturated_gates: float | None = None
 
