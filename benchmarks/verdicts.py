@@ -387,6 +387,10 @@ activation reached, whatever its depth, with either optimizer. A **hit** is a ne
 **false alarm** was judged sick and trained; a **miss** was judged stable and did not train. A quarter of the networks, chosen by
 a hash, is **held out**: no threshold may be chosen by them. Changes of scale are last layer over first for activations (forward)
 and first over last for gradients (backward).
+
+What a start does is not all that training depends on: a miss can be a network that these rates and {STEPS} steps are too few for. And
+"untrainable" and "symmetric" say that some parameters or units will not learn; where the others do without them, that counts as a
+false alarm here.
 All rows are in [verdicts.csv](verdicts.csv): the settings, the verdict, what it is made of, and the accuracy at each rate.
 
 """
