@@ -174,10 +174,11 @@ def test_experiments_without_a_model_give_the_same_numbers_everywhere():
 
 @pytest.mark.parametrize("name", PATIENTS)
 def test_patients_have_the_same_numbers_everywhere(name):
-    model, x = PATIENTS[name]()
+    model, *batch = PATIENTS[name]()
     with torch.device("cpu"):
-        other, _ = PATIENTS[name]()
-    assert x.device == HERE
+        other, *others = PATIENTS[name]()
+    for ours, theirs in zip(batch, others, strict=True):
+        assert ours.device == HERE and torch.equal(ours.cpu(), theirs)
     for here, there in zip(model.parameters(), other.parameters(), strict=True):
         assert here.device == HERE and torch.equal(here.cpu(), there)
 

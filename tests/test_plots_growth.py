@@ -29,6 +29,17 @@ def test_growth_is_drawn_relative_to_where_the_signal_starts():
     assert "● half" in words and "■ kept" in words and "theory" in words
 
 
+def test_both_ways_of_growth_share_a_scale_with_room_above_the_start():
+    figure = iv.plots.growth({"one": Growth(falling(0.5).forward, falling(2.0).backward)})
+    forward, backward = figure.axes
+    assert forward.get_ylim() == backward.get_ylim()
+    low, high = forward.get_ylim()
+    assert high > np.log10(2.0) * 7 and low < np.log10(0.5) * 7
+    assert (
+        iv.plots.growth({"half": falling(0.5)}).axes[0].get_ylim()[1] > 0.05
+    )  # the first layer's mark, at 10^0, is whole
+
+
 def test_growth_with_widths_and_a_layer_at_zero():
     one = falling(0.5)
     one.forward[:, -1] = 0

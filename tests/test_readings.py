@@ -1,19 +1,22 @@
 """Numbers that are read after the pass: the way of a GPU, forced on the CPU. The same numbers, and no read before the end."""
 
 import math
+import os
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 from test_probe import Functional, Shared
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
 import initviz as iv
 from initviz._core import readings
 from initviz._core.readings import BUFFER, Readings
 from initviz._core.statistics import STATISTICS, tensor_stats
 from initviz.inspection import QUANTITIES, _probe
+from initviz.inspection._units import few_places, largest_magnitudes, units_at_places, units_everywhere
 
 
 def normal(*shape, seed=0):
@@ -94,22 +97,119 @@ def test_without_float64_they_find_nearly_the_same(later, monkeypatch):
     assert_all_same(1e-5, skipped=("float64",))
 
 
-def test_the_fused_kernel_finds_the_same(later, monkeypatch):
-    """Triton's interpreter runs it on the CPU where TRITON_INTERPRET=1 is set before Triton is loaded."""
-    pytest.importorskip("triton")
-    from triton import knobs
+class InTorch:
+    """What the fused kernel does, in torch's words: the way to it and back is then seen without Triton."""
 
-    if not knobs.runtime.interpret:
-        pytest.skip("Triton runs on a CPU under TRITON_INTERPRET=1 only")
+    @staticmethod
+    def launch(
+        programs, kind, x, partials, samples, others, of_units, row, count, rounds, sampled, step, sample_rounds, below, above,
+        units_row, units, inner, apart, places, place_rounds,
+    ):  # fmt: skip
+        assert rounds * programs * readings.BLOCK >= count and sample_rounds * programs * readings.BLOCK >= sampled
+        v = x.double()
+        finite = v.isfinite()
+        fine = v[finite]
+        partials[row] = torch.tensor([math.inf, -math.inf, 0, 0, 0, 0, 0, fine[0] if len(fine) else 0])
+        if len(fine):
+            off = fine - fine[0]
+            saturated = ((fine < below) | (fine > above)).sum()
+            numbers = [fine.min(), fine.max(), off.sum(), off.square().sum(), (fine == 0).sum(), len(fine), saturated]
+            partials[row, 0, :7] = torch.tensor(numbers)
+        samples[row] = x[::step]
+        others[row] = 0
+        rest = x[(x != 0) & x.isfinite()][: others.shape[1]].float()
+        others[row, : len(rest)] = rest
+        array = x.float().view(-1, units, inner).movedim(1, 2)
+        if kind == readings.PLACES:
+            assert place_rounds * programs * readings.BLOCK >= places * units
+            of_units[units_row] = array.reshape(-1, units)[::apart][:places]
+        elif kind == readings.ALIVE:
+            of_units[units_row] = (array != 0).any(0).any(0).float()
+
+
+@pytest.fixture
+def fused(later, monkeypatch):
+    """The way of the fused kernel: under Triton's interpreter, where TRITON_INTERPRET=1 is set before it is loaded, or in torch's words."""
+    module = InTorch
+    if os.environ.get("TRITON_INTERPRET") == "1":
+        from initviz._core import fused as module
+    monkeypatch.setattr(readings, "fused_kernel", lambda device: module)
+    monkeypatch.setattr(readings, "_give_up", refuse)
+
+
+def test_the_fused_kernel_finds_the_same(fused):
+    assert_all_same()
+
+
+@pytest.mark.parametrize(
+    ("shape", "axis"),
+    [((5, 7), 1), ((20, 300), 1), ((9, 4, 30), 2), ((3, 5, 6, 7), 1), ((30, 5, 6, 7), 1), ((6, 70), 0), ((4, 3, 2), 0), ((20, 2, 3, 4), 2)],
+)  # fmt: skip
+def test_the_fused_kernel_finds_units(fused, shape, axis):
+    taken, found = Readings(), []
+    for seed in range(BUFFER + 3):
+        tensor = normal(*shape, seed=seed)
+        tensor.select(axis, seed % shape[axis]).zero_()
+        both = [
+            taken.stats_and_units(tensor, units=partial(units, tensor, axis), make=np.copy)
+            for units in (units_at_places, units_everywhere)
+        ]
+        found.append((tensor, *both))
+    taken.read()
+    for tensor, (stats, places), (same, alive) in found:
+        assert np.array_equal(places.value, few_places(tensor, axis).numpy())
+        assert np.array_equal(alive.value == 0, largest_magnitudes(tensor, axis).numpy() == 0)
+        assert stats.value.mean == same.value.mean == pytest.approx(tensor.mean().item(), abs=1e-6)
+
+
+def test_a_nan_is_no_dead_unit(fused):
+    tensor = torch.zeros(3, 4)
+    tensor[1, 2] = math.nan
+    taken = Readings()
+    _, alive = taken.stats_and_units(tensor, units=partial(units_everywhere, tensor, 1))
+    taken.read()
+    assert alive.value.tolist() == [0, 0, 1, 0]
+
+
+class Compiled:
+    """Stands for Triton's kernel: counts how often it has to look for what it compiled."""
+
+    def __init__(self, breaks=False):
+        self.looked, self.launched, self.breaks = 0, [], breaks
+
+    def __getitem__(self, grid):
+        return self.launch if len(grid) == 3 else self.look
+
+    def look(self, *arguments, **named):
+        self.looked += 1
+        return self
+
+    def launch(self, *arguments):
+        if self.breaks:
+            raise TypeError("function takes exactly 25 arguments")
+        self.launched.append(arguments)
+
+
+@pytest.mark.parametrize("breaks", [False, True])
+def test_what_triton_compiled_is_launched_itself(monkeypatch, breaks):
+    pytest.importorskip("triton")
     from initviz._core import fused
 
-    monkeypatch.setattr(readings, "fused_kernel", lambda device: fused)
-    assert_all_same()
+    kernel = Compiled(breaks)
+    monkeypatch.setattr(fused, "measure", kernel)
+    monkeypatch.setattr(fused, "_compiled", {})
+    x = torch.zeros(65)
+    for tensor in (x[:64], x[:64], x[1:], x[:64], x[:64].half()):  # the third begins between two multiples of 16 bytes
+        fused.launch(1, 0, tensor, 7)
+    assert kernel.looked == (5 if breaks else 3)
+    assert [arguments[1:] for arguments in kernel.launched] == (
+        [] if breaks else [(7, 0, fused.BLOCK, fused.LANES)] * 2
+    )
 
 
 def test_where_triton_cannot_compile_torchs_operations_take_over(later, monkeypatch):
     class Broken:
-        measure = {(count,): None for count in range(1025)}  # a kernel that can't be called
+        launch = None  # a kernel that can't be called
 
     monkeypatch.setattr(readings, "fused_kernel", lambda device: Broken)
     monkeypatch.setattr(readings, "_problems", [])
@@ -144,7 +244,7 @@ def no_read_in_the_pass(later, monkeypatch):
     def guarded(function):
         def inside(*args):
             with NoRead(), monkeypatch.context() as patch:
-                for name in ("numpy", "tolist", "item", "cpu", "__bool__", "__float__", "__int__", "__array__"):
+                for name in READS:
                     patch.setattr(torch.Tensor, name, refuse)
                 return function(*args)
 
@@ -152,6 +252,23 @@ def no_read_in_the_pass(later, monkeypatch):
 
     for name in ("call", "_loss", "_backward"):
         monkeypatch.setattr(_probe, name, guarded(getattr(_probe, name)))
+
+
+class Unguarded:
+    """InTorch reads values, as no kernel does."""
+
+    @staticmethod
+    def launch(*arguments):
+        with _disable_current_modes(), pytest.MonkeyPatch.context() as patch:
+            for name, kept in READS.items():
+                patch.setattr(torch.Tensor, name, kept)
+            InTorch.launch(*arguments)
+
+
+READS = {
+    name: getattr(torch.Tensor, name)
+    for name in ("numpy", "tolist", "item", "cpu", "__bool__", "__float__", "__int__", "__array__")
+}
 
 
 MODELS = {
@@ -166,8 +283,11 @@ MODELS = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("way", ["later", "fused"])
 @pytest.mark.parametrize("name", MODELS)
-def test_nothing_is_read_in_the_pass_and_the_report_is_the_same(name, no_read_in_the_pass, monkeypatch):
+def test_nothing_is_read_in_the_pass_and_the_report_is_the_same(name, way, no_read_in_the_pass, monkeypatch):
+    if way == "fused":
+        monkeypatch.setattr(readings, "fused_kernel", lambda device: Unguarded)
     make, shape = MODELS[name]
     model, x = make(), normal(*shape)
     y = torch.arange(5) % 3 if name in ("tanh", "symmetric", "convolution", "functions") else None

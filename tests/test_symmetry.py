@@ -183,6 +183,8 @@ def test_filters_draws_every_neuron_on_one_scale_a_group():
     assert len(images) == 9
     np.testing.assert_array_equal(images[1].get_array(), weights[1].reshape(8, 8))
     assert {image.get_clim() for image in images[:6]} == {(-383.0, 383.0)}
+    for part, limit in zip(figure.subfigs, ("3.8e+02", "1.9e+02")):
+        assert f"darkest orange: {limit}" in " ".join(text.get_text() for text in part.texts)
     with pytest.raises(ValueError, match="square"):
         filters({"a": np.zeros((2, 10))})
 

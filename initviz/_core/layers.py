@@ -103,6 +103,9 @@ def own_weight(module: nn.Module) -> nn.Parameter | None:
         return None  # its parameters belong to the module that it is a part of
     if isinstance(module, nn.LayerNorm | nn.RMSNorm):
         return None  # a factor for each input, no matter how many axes they have
+    weight = own_parameters(module).get("weight")
+    if weight is not None and weight.dim() >= 2:
+        return weight  # the usual case, at a fifth of the cost
     weights = {name: p for name, p in _own_parameters(module) if p.dim() >= 2}
     if not weights:
         return None

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import lru_cache, partial
 from types import ModuleType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -29,6 +30,8 @@ NUMBERS = 8
 """Numbers of a tensor that a pass over it finds: see `initviz._core.fused`."""
 BLOCK, LANES, PROGRAMS = 1024, 8, 1024
 """Of the fused kernel: values a step, columns in which it looks for values other than zero, and the most programs that share a tensor."""
+NOTHING, PLACES, ALIVE = 0, 1, 2
+"""What the fused kernel finds of the units: nothing, their values at a few places, or which of them are not zero everywhere."""
 
 
 class Reading(Generic[T]):
@@ -43,6 +46,24 @@ class Reading(Generic[T]):
     @property
     def known(self) -> bool:
         return hasattr(self, "value")
+
+
+class Units(NamedTuple):
+    """What is asked of the units of a tensor, in memory an array (..., units, inner), in the launch that takes its other numbers.
+
+    Attributes:
+        places, apart: so many places, every so many of them, at which the units' values are taken. 0 places: instead it is asked
+            which units are zero everywhere.
+    """
+
+    units: int
+    inner: int
+    places: int = 0
+    apart: int = 1
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.places, self.units) if self.places else (self.units,)
 
 
 class Readings:
@@ -60,20 +81,48 @@ class Readings:
         self._groups: dict[tuple[Any, ...], _Group] = {}
         self._stats: list[tuple[Reading[TensorStats], _Group, int]] = []
         self._numbers: list[tuple[Reading[Any], Tensor, Callable[[np.ndarray], Any]]] = []
+        self._rows: dict[tuple[Units, torch.device], _Rows] = {}
 
     def stats(self, tensor: Tensor, flat: tuple[float | None, float | None] = (None, None)) -> Reading[TensorStats]:
         """The `TensorStats` of a floating tensor; `flat` as in `tensor_stats`."""
+        return self.stats_and_units(tensor, flat)[0]
+
+    def stats_and_units(
+        self,
+        tensor: Tensor,
+        flat: tuple[float | None, float | None] = (None, None),
+        units: Callable[[], Units | None] | None = None,
+        make: Callable[[np.ndarray], Any] = np.copy,
+    ) -> tuple[Reading[TensorStats], Reading[Any] | None]:
+        """The `TensorStats`, and `make` of an array of the shape of what `units` asks for: the units' values at places, or what is 0 for
+        a unit that is zero everywhere. None instead of the second where one launch can't find both."""
         if not (waits := self._waits(tensor)) or not tensor.numel():
-            return Reading(
-                tensor_stats(tensor.cpu() if waits else tensor, flat=flat, bins=self.bins, sample=self.sample)
-            )
+            own = tensor.cpu() if waits else tensor
+            return Reading(tensor_stats(own, flat=flat, bins=self.bins, sample=self.sample)), None
         values = flat_values(tensor)
         key = values.numel(), values.dtype == torch.float64, values.device
-        if key not in self._groups:
-            self._groups[key] = _Group(values, self.bins, self.sample)
-        group, reading = self._groups[key], Reading[TensorStats]()
-        self._stats.append((reading, group, group.add(values, flat)))
-        return reading
+        group = self._groups.get(key)
+        if group is None:
+            group = self._groups[key] = _Group(values, self.bins, self.sample)
+        rows = None
+        if units is not None and group.kernel and tensor.is_contiguous() and group.count < 2**31:
+            rows = self._next_rows(units(), values.device)
+        reading: Reading[TensorStats] = Reading()  # Reading[TensorStats]() takes four times as long
+        self._stats.append((reading, group, group.add(values, flat, rows)))
+        if rows is None or group.kernel is None:  # for the first tensor it turns out whether it can be compiled
+            return reading, None
+        found: Reading[Any] = Reading()
+        self._numbers.append((found, rows.each[rows.used], make))
+        rows.used += 1
+        return reading, found
+
+    def _next_rows(self, units: Units | None, device: torch.device) -> _Rows | None:
+        if units is None:
+            return None
+        rows = self._rows.get((units, device))
+        if rows is None or rows.used == len(rows.each):
+            rows = self._rows[units, device] = _Rows(units, device)
+        return rows
 
     def rms(self, tensors: Sequence[Tensor]) -> list[Reading[float]]:
         """The root mean square of all values of each floating tensor."""
@@ -87,29 +136,42 @@ class Readings:
         """`make` of the float64 array that a small real tensor is. The tensor is kept until `read`: no one may write into it."""
         if not self._waits(tensor):
             return Reading(make(tensor.detach().double().numpy()))
-        reading = Reading[T]()
-        self._numbers.append((reading, tensor.detach(), make))
+        reading: Reading[T] = Reading()
+        self._numbers.append((reading, tensor.detach() if tensor.requires_grad else tensor, make))
         return reading
 
     def read(self) -> None:
-        """Make every reading known: one transfer from each device."""
-        for device in {group.device for group in self._groups.values()} | {t.device for _, t, _ in self._numbers}:
-            groups = [group for group in self._groups.values() if group.device == device]
-            numbers = [entry for entry in self._numbers if entry[1].device == device]
-            parts = [group.table() for group in groups] + [tensor for _, tensor, _ in numbers]
-            flat = torch.cat([part.reshape(-1) for part in parts]).to(_wide(device)).cpu().double().numpy()
-            ends = np.cumsum([part.numel() for part in parts])
-            arrays = [array.reshape(part.shape) for array, part in zip(np.split(flat, ends[:-1]), parts)]
-            for group, array in zip(groups, arrays):
-                group.found = array
-            for (reading, _, make), array in zip(numbers, arrays[len(groups) :]):
-                reading.value = make(array)
+        """Make every reading known: one transfer from each device for each type of numbers there."""
+        alike: dict[Any, list[tuple[Tensor, Callable[[np.ndarray], Any]]]] = defaultdict(list)
+        for group in self._groups.values():
+            table = group.table()
+            alike[table.device, table.dtype].append((table, partial(setattr, group, "found")))
+        for reading, tensor, make in self._numbers:
+            alike[tensor.device, tensor.dtype].append((tensor, partial(_make_known, reading, make)))
+        for parts in alike.values():  # torch joins tensors of one type in one launch
+            flat = torch.cat([part.reshape(-1) for part, _ in parts]).cpu().double().numpy()
+            start = 0
+            for part, receive in parts:
+                end = start + part.numel()
+                receive(flat[start:end].reshape(part.shape))
+                start = end
         for made, group, row in self._stats:
             made.value = group.stats(row)
-        self._groups, self._stats, self._numbers = {}, [], []
+        self._groups, self._stats, self._numbers, self._rows = {}, [], [], {}
 
     def _waits(self, tensor: Tensor) -> bool:
         return self.later or tensor.device.type != "cpu"
+
+
+class _Rows:
+    """A buffer on the device with a row for what is found of the units of each of several tensors, BUFFER at most."""
+
+    def __init__(self, units: Units, device: torch.device) -> None:
+        self.units, self.used = units, 0
+        size = math.prod(units.shape)
+        self.all = torch.zeros(max(min(BUFFER, 2**20 // size), 1), *units.shape, device=device)
+        self.each = self.all.unbind(0)
+        self.blocks = -(-size // BLOCK)
 
 
 class _Group:
@@ -128,6 +190,7 @@ class _Group:
         self.few = min(FEW, sample)
         self.kernel = None if values.dtype == torch.float64 else fused_kernel(values.device)
         self.programs = min(-(-self.count // BLOCK), PROGRAMS)
+        self.rounds, self.sample_rounds = (-(-n // (self.programs * BLOCK)) for n in (self.count, self.sampled))
         self.wide = _wide(values.device)
         self.own = self.wide if values.dtype == torch.float64 else torch.float32
         self.partials = self._new(self.programs if self.kernel else 1, NUMBERS, dtype=self.wide)
@@ -140,25 +203,30 @@ class _Group:
     def _new(self, *shape: int, dtype: torch.dtype) -> Tensor:
         return torch.empty(BUFFER, *shape, dtype=dtype, device=self.device)
 
-    def add(self, values: Tensor, flat: tuple[float | None, float | None]) -> int:
-        """Take a tensor's numbers; returns the row in which `table` will have them."""
+    def add(self, values: Tensor, flat: tuple[float | None, float | None], rows: _Rows | None = None) -> int:
+        """Take a tensor's numbers, and those of its units into the next of `rows`; returns the row in which `table` will have them."""
         if self.used == BUFFER:
             self._put_together()
         bounds = (-math.inf if flat[0] is None else flat[0]), (math.inf if flat[1] is None else flat[1])
-        if not (self.kernel and self._launch(values, *bounds)):
+        if not (self.kernel and self._launch(values, *bounds, rows)):
             self._plain(values, *bounds)
         self.used += 1
         self.rows += 1
         return self.rows - 1
 
-    def _launch(self, values: Tensor, below: float, above: float) -> bool:
+    def _launch(self, values: Tensor, below: float, above: float, rows: _Rows | None) -> bool:
         """One launch of the fused kernel. False if it can't be compiled here: Triton needs a C compiler."""
-        a_round = self.programs * BLOCK
+        if rows is None:
+            kind, of_units = NOTHING, (0, 1, 1, 1, 1, 0)
+        else:
+            asked = rows.units
+            kind = PLACES if asked.places else ALIVE
+            of_units = rows.used, asked.units, asked.inner, asked.apart, asked.places, -(-rows.blocks // self.programs)
         try:
             with torch.cuda.device(self.device) if _several_gpus() else nullcontext():
-                self.kernel.measure[(self.programs,)](  # type: ignore[union-attr]
-                    values, self.partials, self.samples, self.others, self.used, self.count, -(-self.count // a_round),
-                    self.sampled, self.step, -(-self.sampled // a_round), below, above, BLOCK=BLOCK, LANES=LANES,
+                self.kernel.launch(  # type: ignore[union-attr]
+                    self.programs, kind, values, self.partials, self.samples, self.others, rows.all if rows else self.others,
+                    self.used, self.count, self.rounds, self.sampled, self.step, self.sample_rounds, below, above, *of_units,
                 )  # fmt: skip
         except Exception as error:
             if self.rows:
@@ -215,12 +283,13 @@ class _Group:
             few = usable.sum(dim=1, keepdim=True) < self.few
             values = torch.cat([values, others], dim=1)
             usable = torch.cat([usable & ~few, (others != 0) & few], dim=1)
-        cells = (values.to(self.wide) / scale - low) / torch.where(high > low, high - low, 1.0) * self.bins
-        cells = torch.where(
-            usable, cells.nan_to_num().clamp(0, self.bins - 1), self.bins
-        ).long()  # the last cell is closed
+        # in place: these are the largest tensors that a probe makes
+        cells = (values / scale).sub_(low).div_(torch.where(high > low, high - low, 1.0)).mul_(self.bins)
+        cells = (
+            cells.nan_to_num_().clamp_(0, self.bins - 1).masked_fill_(~usable, self.bins).long()
+        )  # the last cell is closed
         counts = torch.zeros(self.used, self.bins + 1, dtype=self.wide, device=self.device)
-        counts.scatter_add_(1, cells, torch.ones_like(cells, dtype=self.wide))
+        counts.scatter_add_(1, cells, counts.new_ones(()).expand_as(cells))
         return counts[:, : self.bins] / usable.sum(dim=1, keepdim=True).clamp(min=1)
 
     def table(self) -> Tensor:
@@ -246,6 +315,10 @@ class _Group:
             nonfinite=1 - finite / count,
             hist=hist,
         )
+
+
+def _make_known(reading: Reading[T], make: Callable[[np.ndarray], T], array: np.ndarray) -> None:
+    reading.value = make(array)
 
 
 def _mean_root(count: int, norm: np.ndarray) -> float:

@@ -103,7 +103,7 @@ class _Found:
         self.module = module
         self.attributes = dict(vars(module))
         self.contents: list[tuple[Any, Any]] = []
-        self.empty: list[tuple[Any]] = []
+        self.empty: list[Any] = []
         self.parameters = own_parameters(module)
         self.tensors: list[tuple[_Values]] = []
         self.states: list[tuple[Callable[[Any], Any], Any]] = []
@@ -111,15 +111,15 @@ class _Found:
         while values:
             value = values.popleft()
             kind = type(value)
-            if kind in _ATOMS or id(value) in met:
+            if kind in _ATOMS:
                 continue
             if kind in _CONTAINERS:
-                met.add(id(value))
-                if value:
+                if not value:
+                    self.empty.append(value)
+                elif id(value) not in met:
+                    met.add(id(value))
                     self.contents.append((value, value.copy()))
                     values.extend(value.values() if isinstance(value, dict) else value)
-                else:
-                    self.empty.append((value,))
             elif kind is tuple:
                 values.extend(value)
             elif isinstance(value, Tensor):
@@ -137,7 +137,9 @@ class _Found:
         if attributes.keys() != self.attributes.keys():
             attributes.clear()
         attributes.update(self.attributes)
-        _every(_empty, self.empty, problems)
+        for container in self.empty:
+            if container:
+                container.clear()
         _every(self._refill, self.contents, problems)
         if self.tensors:
             _every(_Values.put_back, self.tensors, problems)
@@ -150,11 +152,6 @@ class _Found:
             content = {name: container.get(name, p) if emptied(p) else p for name, p in content.items()}
         container.clear()
         (container.extend if hasattr(container, "extend") else container.update)(content)
-
-
-def _empty(container: Any) -> None:
-    if container:
-        container.clear()
 
 
 def _call(function: Callable[[Any], Any], argument: Any) -> None:

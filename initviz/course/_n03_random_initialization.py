@@ -49,8 +49,8 @@ QUESTIONS = {
             ),
             Choice("multiplies it by 16", "Its variance, yes. The spread is the root of that."),
             Choice(
-                "divides it by 16",
-                "That would be so if a neuron averaged its inputs. It sums them.",
+                "divides it by 4",
+                "That would be so if a neuron averaged its inputs: a mean of 16 times as many has a quarter of the spread. It sums them.",
             ),
         ),
     ),
@@ -67,7 +67,9 @@ def _judge_std(answer: Any) -> None:
         if close(got, right):
             continue
         reason = f"for n = {n} it gives {got:.4g}."
-        if close(got, 1 / n):
+        if got < 0:
+            reason += " A standard deviation is not negative."
+        elif close(got, 1 / n):
             reason += " That is the variance; the standard deviation is its root."
         elif close(got, math.sqrt(2 / n)):
             reason += (
@@ -77,18 +79,22 @@ def _judge_std(answer: Any) -> None:
             reason += " It grows with n; but the more terms a neuron sums, the smaller each must be."
         elif close(got, math.sqrt(3 / n)):
             reason += " That is the bound of a uniform draw; its standard deviation is asked for."
+        elif close(got, math.sqrt(1 / (3 * n))):
+            reason += " A uniform draw from [-1/sqrt(n), 1/sqrt(n)] has that one: 1/sqrt(n) is its bound, not its standard deviation."
         else:
             reason += f" Then a layer multiplies the variance by n std^2 = {n * got**2:.3g}; it should be 1."
         raise Wrong(reason)
 
 
 def _judge_bound(answer: Any) -> None:
-    for std in (1.0, 0.05):
+    for std in (0.05, 0.4):
         got = number(call(answer, std))
         if close(got, std * math.sqrt(3)):
             continue
         reason = f"for a std of {std:g} it gives {got:.4g}."
-        if close(got, std):
+        if got < 0:
+            reason += " A bound is a length: it is not negative."
+        elif close(got, std):
             reason += " A uniform draw from [-b, b] has a smaller std than b: most of it lies nearer to 0."
         elif close(got, std / math.sqrt(3)):
             reason += " That is the std of a draw from [-std, std]: the other way round."
@@ -97,7 +103,7 @@ def _judge_bound(answer: Any) -> None:
         elif close(got, std * math.sqrt(12)):
             reason += " That is the whole width of the interval, 2 b."
         elif close(got, std**2 * 3):
-            reason += " That is b^2."
+            reason += " That is b^2; take its root."
         else:
             reason += f" The std of a uniform draw from [-b, b] is b / sqrt(3), here {abs(got) / math.sqrt(3):.4g}."
         raise Wrong(reason)
@@ -110,7 +116,9 @@ def _judge_carry(answer: Any) -> None:
         if close(got, right):
             continue
         reason = f"a std of {std:g} from width {n_from} to width {n_to} comes out as {got:.4g}."
-        if close(got, std):
+        if got < 0:
+            reason += " A standard deviation is not negative."
+        elif close(got, std):
             reason += " It must change with the width."
         elif close(got, std * math.sqrt(n_to / n_from)) or close(got, std * n_to / n_from):
             reason += " The wrong way: more inputs need smaller weights."
@@ -122,7 +130,15 @@ def _judge_carry(answer: Any) -> None:
 
 
 def _judge_layers(answer: Any) -> None:
-    for std, n, least in ((0.05, 100, 1e-3), (0.01, 400, 1e-6), (0.03, 1000, 0.5), (0.1, 100, 1e-3), (0.2, 100, 1e-3)):
+    # The second is at `least` exactly after two layers (0.5 * 0.5 = 0.25, exact in binary too), and below it after three.
+    for std, n, least in (
+        (0.05, 100, 1e-3),
+        (0.05, 100, 0.25),
+        (0.01, 400, 1e-6),
+        (0.03, 1000, 0.5),
+        (0.1, 100, 1e-3),
+        (0.2, 100, 1e-3),
+    ):
         got = number(call(answer, std, n, least))
         factor = std * math.sqrt(n)
         if factor > 0.999:
@@ -139,10 +155,10 @@ def _judge_layers(answer: Any) -> None:
         reason = f"with std {std:g} and n = {n} a layer multiplies the rms by {factor:.3g}; "
         reason += f"you say that it is below {least:g} after {got:g} layers."
         half = exact / 2
-        if abs(got - half) <= 1 and abs(right - half) > 1:
-            reason += " You have multiplied by the factor of the variance, n std^2; the rms changes by its root."
-        elif abs(got - right) <= 1:
+        if abs(got - right) <= 1:
             reason += f" After {right - 1} it is {factor ** (right - 1):.3g}, after {right} it is {factor**right:.3g}: mind the rounding."
+        elif abs(got - half) <= 1:
+            reason += " You have multiplied by the factor of the variance, n std^2; the rms changes by its root."
         else:
             reason += f" After k layers the rms is (std sqrt(n))^k; for k = {right} that is {factor**right:.3g}."
         raise Wrong(reason)

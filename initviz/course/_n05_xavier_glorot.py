@@ -40,8 +40,8 @@ QUESTIONS = {
             ),
             Choice(
                 "it goes up and down, and falls from pair to pair",
-                "The factors are 2·100/500 = 0.4 and 2·400/500 = 1.6, and 0.4 times 1.6 is 0.64. A compromise is kept in neither "
-                "direction.",
+                "The factors are 2·100/500 = 0.4 and 2·400/500 = 1.6, and 0.4 times 1.6 is 0.64. It is this average of the two fans that "
+                "drifts: variance 1/√(n_in n_out) goes up and down too, but keeps its place from pair to pair.",
                 right=True,
             ),
             Choice("it grows", "The product of the two factors is below 1 whenever the two widths differ."),
@@ -55,8 +55,8 @@ QUESTIONS = {
             Choice("about 1/4", "A variance goes with the square of a factor."),
             Choice(
                 "about 1/16 or less",
-                "The square of 1/4; a little less, as not every unit sits where the slope is largest. Ten layers leave "
-                "about $10^{-11}$.",
+                "The square of 1/4; a little less, as not every unit sits where the slope is largest. It is about 1/18: the nine steps "
+                "back from layer 10 to layer 1 leave about $5 \\cdot 10^{-12}$.",
                 right=True,
             ),
         ),
@@ -135,6 +135,15 @@ END_MISTAKES: list[tuple[Callable[[Sequence[int]], tuple[float, float]], str]] =
     (
         lambda w: (2 * w[0] / (w[0] + w[-1]), 2 * w[-1] / (w[0] + w[-1])),
         "only the first and the last width count in it; every layer in between has a factor of its own.",
+    ),
+    (
+        lambda w: (_forward(w), 2 - _forward(w)),
+        "the two factors of one layer add up to 2; their products over several layers do not. Multiply the backward factors as well.",
+    ),
+    (
+        lambda w: (_forward(w), 1 / _forward(w)),
+        "backward is not one over forward: the two factors of a layer add up to 2, and 2 is not what they multiply to. Multiply "
+        "the backward factors as well.",
     ),
     (
         lambda w: (sum(2 * i / (i + o) for i, o in pairwise(w)), sum(2 * o / (i + o) for i, o in pairwise(w))),

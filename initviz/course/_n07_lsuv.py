@@ -173,21 +173,53 @@ def _weight_mistake(
 
 # The other exercises -----------------------------------------------------------------------------------------------------
 
-SAVING_MISTAKES: list[tuple[Callable[[int, int], float], str]] = [
-    (lambda n, t: n * (t + 1), "those are the passes by the letter; with halts it is one, and single layers again."),
-    (lambda n, t: n * n * (t + 1), "those are the layers computed by the letter; divide by those computed with halts."),
-    (lambda n, t: n * t, "each layer is looked at once more than it is divided: the last look sees that it is done."),
-    (lambda n, t: t + 1, "so often each layer is computed with halts; by the letter all layers are, at each look."),
+SAVING_MISTAKES: list[tuple[Callable[[list[int]], tuple[float, float]], str]] = [
+    (
+        lambda t: (sum(t) + len(t), sum(t) + len(t)),
+        "those are the passes by the letter; a pass of the network computes all its layers.",
+    ),
+    (
+        lambda t: (len(t) * sum(t), sum(t)),
+        "each layer is looked at once more than it is divided: the last look sees that it is done.",
+    ),
+    (
+        lambda t: (len(t) * (sum(t) + 1), sum(t) + len(t)),
+        "by the letter every layer has a last look of its own, and that is a pass too.",
+    ),
+    (
+        lambda t: (len(t) * (sum(t) + len(t)), sum(t) + 1),
+        "with halts, too, each layer is computed once before its first division.",
+    ),
+    (
+        lambda t: (sum(number * (tries + 1) for number, tries in enumerate(t, start=1)), sum(t) + len(t)),
+        "that is right if a pass ends at the layer that is looked at; by the letter it runs to the end of the network.",
+    ),
+    (
+        lambda t: (sum(t) + len(t), len(t) * (sum(t) + len(t))),
+        "the two are the wrong way round: the letter's comes first, and it is the larger.",
+    ),
 ]
 
 
 def _judge_saving(answer: Any) -> None:
-    for layers, tries in ((8, 3), (51, 1), (5, 0)):
-        given = number(call(answer, layers, tries))
-        if not close(given, layers):
-            default = "count how often a layer is computed, one way and the other."
-            why = next((words for f, words in SAVING_MISTAKES if close(f(layers, tries), given)), default)
-            raise Wrong(f"for {layers} layers with {tries} tries each it gives {given:g}: {why}")
+    for tries in ([1, 2, 0, 4], [0, 1, 1, 1, 1, 1], [3]):
+        looks = len(tries) + sum(tries)
+        right = len(tries) * looks, looks
+        given = call(answer, list(tries))
+        if not (isinstance(given, tuple | list) and len(given) == 2):
+            raise Wrong(f"for {tries} it gives {given!r}; the answer is two numbers: by the letter, and with halts.")
+        pair = number(given[0]), number(given[1])
+        if _same(pair, right):
+            continue
+        default = "count how often each layer is computed, one way and the other."
+        why = next((words for mistake, words in SAVING_MISTAKES if _same(pair, mistake(tries))), default)
+        raise Wrong(
+            f"for layers divided {tries} times it gives {pair[0]:g} by the letter and {pair[1]:g} with halts: {why}"
+        )
+
+
+def _same(a: tuple[float, float], b: tuple[float, float]) -> bool:
+    return close(a[0], b[0]) and close(a[1], b[1])
 
 
 def _judge_between(answer: Any) -> None:
@@ -280,7 +312,8 @@ EXERCISES = {
     ),
     "saving": Exercise(
         _judge_saving,
-        "the number of layers, whatever the tries: a look costs the whole network by the letter, and one layer with halts.",
+        "as many looks either way, and each costs the whole network by the letter, one layer with halts. So the saving is the number of "
+        "layers, however the tries are spread.",
     ),
     "between_samples": Exercise(
         _judge_between,

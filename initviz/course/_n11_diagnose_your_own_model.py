@@ -1,4 +1,4 @@
-"""Notebook 11: questions, and the five cures."""
+"""Notebook 11: questions, and the cures of seven patients."""
 
 from __future__ import annotations
 
@@ -49,6 +49,27 @@ QUESTIONS = {
             ),
         ),
     ),
+    "first_loss": Question(
+        "A token model tells 17 tokens apart. Its output layer shares the weight of nn.Embedding(17, 128), which PyTorch draws with "
+        "standard deviation 1; a LayerNorm of rms 1 comes before it. What is the first loss (cross-entropy)?",
+        (
+            Choice(
+                "about ln 17 = 2.8, because the weights are random",
+                "That is the loss of equal logits. Random weights give random logits, and these are large.",
+            ),
+            Choice(
+                "about 4: a sound network starts a little above ln 17",
+                "Under weights of variance 1/n, yes: the logits have a variance of about 1. These weights have variance 1.",
+            ),
+            Choice(
+                "about 80",
+                "A logit is a sum over 128 products of order 1. For a wrong token it is about √128 = 11; the logit of the token that "
+                "was just read is far larger, because its own vector is in the sum: up to 128. The model is sure that the next token "
+                "is the one it has just read.",
+                right=True,
+            ),
+        ),
+    ),
     "float16": Question(
         "A ReLU network is sound in float32. In float16 the same weights give NaN. Which remedy keeps the weights as they are?",
         (
@@ -65,10 +86,10 @@ QUESTIONS = {
 
 
 def _cured(
-    make: Callable[[], patients.Patient], answer: Any, remark: Callable[[nn.Module, nn.Module], str] | None = None
+    make: Callable[[], tuple[Any, ...]], answer: Any, remark: Callable[[nn.Module, nn.Module], str] | None = None
 ) -> nn.Module:
     """Run the student's cure on a patient and judge it; `remark` looks for a typical mistake in (the patient as it was, as it is)."""
-    model, x = make()
+    model, x, *y = make()
     before = copy.deepcopy(model)
     result = call(lambda model, x: _or_true(answer, model, x, before), model, x)
     model = result if isinstance(result, nn.Module) else model
@@ -77,7 +98,7 @@ def _cured(
     words = remark(before, model) if remark else ""
     if words:
         raise Wrong(words)
-    page = diagnose(model, x)
+    page = diagnose(model, x, *y)
     if not page.stable:
         raise Wrong(f"it is still {page.verdict.kind}. {page.verdict.why} {page.cause}")
     return model
@@ -89,7 +110,8 @@ def _or_true(answer: Any, model: nn.Module, x: Tensor, before: nn.Module) -> Any
         raise TypeError("the answer is a function")
     result = answer(model, x)
     if result is None or result is ...:
-        same = all(torch.equal(a, b) for a, b in zip(model.parameters(), before.parameters()))
+        now, was = list(model.parameters()), list(before.parameters())
+        same = len(now) == len(was) and all(torch.equal(a, b) for a, b in zip(now, was))
         return None if same else True
     return result
 
@@ -145,6 +167,25 @@ def _judge_cure_gates(answer: Any) -> None:
     _cured(patients.stuck_gates, answer)
 
 
+def _judge_cure_tied(answer: Any) -> None:
+    _cured(patients.tied_at_std_one, answer)
+
+
+def _judge_cure_adapter(answer: Any) -> None:
+    def remark(before: nn.Module, model: nn.Module) -> str:
+        now = dict(model.named_parameters())
+        if any(not torch.equal(p, now[name]) for name, p in before.named_parameters() if not p.requires_grad):
+            return "frozen weights have changed: the adapter is there to leave them alone."
+        if bool((now["2.up"] @ now["2.down"]).any()):
+            return (
+                "both factors are random now: it would learn, but the adapter already changes what the frozen network says. "
+                "Leave one factor at zero."
+            )
+        return ""
+
+    _cured(patients.adapter_of_zeros, answer, remark)
+
+
 def _judge_cure_default(answer: Any) -> None:
     model = _cured(patients.left_at_the_default, answer)
     x = patients.left_at_the_default()[1]
@@ -174,6 +215,14 @@ EXERCISES = {
     ),
     "cure_gates": Exercise(
         _judge_cure_gates, "right. The gates are back where a sigmoid has a slope, and can learn when to open."
+    ),
+    "cure_tied": Exercise(
+        _judge_cure_tied,
+        "right. With a standard deviation of 1/√n_in or less the logits are of order 1, and the first loss is near ln 17.",
+    ),
+    "cure_adapter": Exercise(
+        _judge_cure_adapter,
+        "right. The factor that is still zero gets a gradient at once, and opens the way to the other one.",
     ),
     "cure_default": Exercise(
         _judge_cure_default,

@@ -46,6 +46,8 @@ from initviz.inspection._units import (
     largest_magnitudes,
     share_of_zeros,
     unit_axis,
+    units_at_places,
+    units_everywhere,
 )
 
 _REACH = 32
@@ -150,9 +152,9 @@ class Recorder(TorchFunctionMode):
         if self.calls:
             self.calls[-1].output = None
 
-    def measure(self, tensor: Tensor, flat: tuple[float | None, float | None] = (None, None)) -> Reading[TensorStats]:
+    def measure(self, tensor: Tensor) -> Reading[TensorStats]:
         with UnseenByModes():
-            return self.readings.stats(gathered(tensor), flat)
+            return self.readings.stats(gathered(tensor))
 
     def measure_gradient(self, call: _Call, quantity: str, tensor: Tensor) -> Any:
         if not tensor.requires_grad or quantity not in self.quantities:
@@ -163,16 +165,25 @@ class Recorder(TorchFunctionMode):
                 gradient is None
             ):  # one of several outputs of one function, and the loss comes from another: cuDNN's LSTM
                 return
-            call.stats[quantity] = self.measure(gradient)
+            # where units differ in their outputs, no one asks whether they differ in their gradients
             if quantity == "preactivation_gradient" and call.units is not None and not _all_differ(call.units):
-                self.measure_differences(call, gradient)
+                later = partial(partial, distinct_units, dtype=gradient.dtype)
+                call.stats[quantity], call.differences = self.measure_places(call, gradient, later)
+            else:
+                call.stats[quantity] = self.measure(gradient)
 
         return tensor.register_hook(hook)
 
-    def measure_differences(self, call: _Call, gradient: Tensor) -> None:
-        """Keep what tells whether units differ in their gradients; where they differ in their outputs, no one asks."""
-        later = lambda places: partial(distinct_units, places, gradient.dtype)  # noqa: E731
-        call.differences = self.readings.of(few_places(gradient, call.axis(gradient)), later)
+    def measure_places(
+        self, call: _Call, tensor: Tensor, make: Callable[[np.ndarray], Any]
+    ) -> tuple[Reading[TensorStats], Reading[Any]]:
+        """The statistics of a tensor of two or more dimensions, and `make` of its `few_places`."""
+        with UnseenByModes():
+            tensor, axis = gathered(tensor), call.axis(tensor)
+            stats, places = self.readings.stats_and_units(
+                tensor, units=partial(units_at_places, tensor, axis), make=make
+            )
+            return stats, self.readings.of(few_places(tensor, axis), make) if places is None else places
 
     def measure_other_gradients(self, call: _Call, output: Any) -> None:
         """Of several outputs the first is measured, but the gradient may come back through another one alone."""
@@ -310,27 +321,34 @@ class Recorder(TorchFunctionMode):
         if call.handle is not None:
             call.handle.remove()
         call.version = version(tensor)
-        if "preactivation" in self.quantities:
-            call.own_output = call.stats.get("preactivation")
-            call.stats["preactivation"] = self.measure(tensor)
         call.handle = self.measure_gradient(call, "preactivation_gradient", tensor)
         call.units = None
-        if tensor.dim() >= 2:
-            count = partial(distinct_units, dtype=tensor.dtype)
+        asked, count = "preactivation" in self.quantities, partial(distinct_units, dtype=tensor.dtype)
+        if asked:
+            call.own_output = call.stats.get("preactivation")
+        if tensor.dim() < 2:
+            if asked:
+                call.stats["preactivation"] = self.measure(tensor)
+        elif asked:
+            call.stats["preactivation"], call.units = self.measure_places(call, tensor, count)
+        else:
             call.units = self.readings.of(few_places(tensor, call.axis(tensor)), count)
 
     def after_activation(self, call: _Call, name: str, flat: tuple[float | None, float | None], tensor: Tensor) -> None:
         call.activation_name = name
         call.output = None
         if "activation" in self.quantities:
-            call.stats["activation"] = stats = self.measure(tensor, flat)
-            axis = call.axis(tensor)
-            if stats.known:
-                call.dead_units = Reading(dead_units(tensor, axis) if stats.value.zeros else 0.0)
-            else:
-                call.dead_units = self.readings.of(largest_magnitudes(tensor, axis), share_of_zeros)
-            if self.spread:  # dead on all ranks are fewer than on one
-                call.dead = self.readings.of(largest_magnitudes(tensor, axis), lambda largest: largest == 0)
+            with UnseenByModes():
+                axis, values = call.axis(tensor), gathered(tensor)
+                units = partial(units_everywhere, values, axis)
+                stats, dead = self.readings.stats_and_units(values, flat, units, share_of_zeros)
+                if stats.known:
+                    dead = Reading(dead_units(tensor, axis) if stats.value.zeros else 0.0)
+                elif dead is None:
+                    dead = self.readings.of(largest_magnitudes(tensor, axis), share_of_zeros)
+                call.stats["activation"], call.dead_units = stats, dead
+                if self.spread:  # dead on all ranks are fewer than on one
+                    call.dead = self.readings.of(largest_magnitudes(tensor, axis), lambda largest: largest == 0)
         self.measure_gradient(call, "activation_gradient", tensor)
 
     def pending(self, z: Any) -> _Call | None:
@@ -485,6 +503,7 @@ class Recorder(TorchFunctionMode):
             else self.readings.rms(whole_weights)
         )
         measured = dict(zip(weights, taken))
+        biases = {call.module: self.bias_of(call.module) for call in self.calls if "activation" in call.stats}
         self.readings.read()
         unreached = [_Call(module, name) for module, name in self.layers.items() if module not in self.counts]
         owners: dict[int, list[str]] = {}
@@ -514,10 +533,18 @@ class Recorder(TorchFunctionMode):
                     weight=found if isinstance(found, TensorStats) else None,
                     weight_gradient=None if weight_gradient is None else weight_gradient.value,
                     tied=tuple(n for n in owners[id(self.weights[call.module])] if n != self.layers[call.module]),
-                    **_further(call),
+                    **_further(call, biases.get(call.module)),
                 )
             )
         return tuple(layers)
+
+    def bias_of(self, module: nn.Module) -> Reading[np.ndarray] | None:
+        """A layer's bias, None where it has none."""
+        bias = getattr(module, "bias", None)
+        if not isinstance(bias, Tensor) or not bias.numel():
+            return None
+        bias = gathered(bias.detach())
+        return self.readings.of(torch.from_dlpack(bias) if self.lent else bias, np.copy)
 
     def dead_masks(self) -> dict[str, np.ndarray]:
         """Call's name -> shape (units,), whether the unit is zero on the whole batch. Kept of a model that is spread over processes."""
@@ -540,7 +567,7 @@ def _all_differ(units: Reading[tuple[int, int | None]]) -> bool:
     return units.known and units.value[0] == units.value[1]
 
 
-def _further(call: _Call) -> dict[str, Any]:
+def _further(call: _Call, bias: Reading[np.ndarray] | None) -> dict[str, Any]:
     """Fields of a `LayerStats` that only some layers have."""
     found: dict[str, Any] = {quantity: reading.value for quantity, reading in call.stats.items()}
     found |= call.steps.results() if call.steps else {}
@@ -548,9 +575,8 @@ def _further(call: _Call) -> dict[str, Any]:
         found["factor"] = call.stats["preactivation"].value.rms / call.own_output.value.rms
     activation = call.stats.get("activation")
     if activation is not None and activation.value.saturated:
-        bias = getattr(call.module, "bias", None)
-        bias = bias.detach().double() if isinstance(bias, Tensor) and bias.numel() else torch.zeros(1)
-        found |= {"bias_mean": bias.mean().item(), "bias_std": bias.std(correction=0).item()}
+        values = np.zeros(1) if bias is None else bias.value
+        found |= {"bias_mean": float(values.mean()), "bias_std": float(values.std())}
     return found
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from initviz._core.readings import Units
 from initviz._core.torch_internals import Convolution
 
 _MIX = np.sqrt(np.arange(2.0, 10.0))
@@ -23,6 +24,21 @@ def unit_axis(module: nn.Module, tensor: Tensor, axes: int) -> int:
     if isinstance(module, Convolution) and tensor.dim() == axes:
         return axes - len(module.kernel_size) - 1
     return max(tensor.dim() - 1, 0)
+
+
+def units_at_places(tensor: Tensor, axis: int) -> Units:
+    """The `few_places` of a contiguous tensor of two or more dimensions, for the launch that takes its numbers."""
+    shape = tensor.shape
+    inner = math.prod(shape[axis + 1 :])
+    places = min(shape[0], 8) * math.prod(shape[1:axis]) * inner if axis else inner
+    apart = max(-(-places // 8), 1)
+    return Units(shape[axis], inner, -(-places // apart), apart)
+
+
+def units_everywhere(tensor: Tensor, axis: int) -> Units | None:
+    """Which units of a contiguous tensor are zero at all places, for the same launch."""
+    shape = tensor.shape
+    return Units(shape[axis], math.prod(shape[axis + 1 :])) if shape else None
 
 
 def few_places(tensor: Tensor, axis: int) -> Tensor:
@@ -73,7 +89,7 @@ def largest_magnitudes(tensor: Tensor, axis: int) -> Tensor:
 
 def share_of_zeros(values: np.ndarray) -> float:
     """Share of values that are exactly zero."""
-    return float((values == 0).mean())
+    return (values.size - int(np.count_nonzero(values))) / values.size
 
 
 def dead_units(tensor: Tensor, axis: int) -> float:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from initviz.theory import Prediction
 
 SYMBOLS = {
-    "stable": "✔", "vanishing": "▼", "exploding": "▲", "saturated": "▬", "dead": "✖", "symmetric": "≡", "non-finite": "∞",
+    "stable": "✔", "vanishing": "▼", "exploding": "▲", "saturated": "▬", "dead": "✖", "symmetric": "≡", "untrainable": "⊘",
+    "off-scale": "↕", "non-finite": "∞",
 }  # fmt: skip
 TOP, BOTTOM, STRIP, ROW = 34, 306, 321, 27
 """Edges of the panels above, upper edge of the strips, and the height of one."""

@@ -40,11 +40,11 @@ def growth(
     figure = Figure(figsize=SIZE, dpi=100, facecolor="white")
     axes = [figure.add_axes((0.075, 0.275, 0.40, 0.61)), figure.add_axes((0.575, 0.275, 0.40, 0.61))]
     titles = ("Forward: E[h²], layer 1 = 1", "Backward: E[(∂L/∂h)²], last layer = 1")
+    seen = [np.ones(1)]  # by both panels, which share a scale: a slope is as steep in one as in the other
     for way, (ax, title) in enumerate(zip(axes, titles)):
         bare(ax)
         ax.set_facecolor(PAPER_COLOR)
         ax.set_title(title, loc="left", **TITLE)
-        seen = [np.ones(1)]
         for (label, one), (color, marker) in zip(curves.items(), STYLES):
             logs = _relative_logs(one, way)
             layers = np.arange(1, logs.shape[1] + 1)
@@ -58,6 +58,7 @@ def growth(
                 line = _line(theory[label][way], len(layers), backward=way == 1)
                 ax.plot(layers, np.log10(line), color=INK, lw=2, ls=(0, (3, 1.5)))
                 seen.append(line)
+    for ax in axes:
         _axis(ax, np.concatenate(seen), len(layers), widths)
     _key(figure, list(curves), theory is not None)
     return figure
@@ -81,7 +82,7 @@ def _axis(ax: Axes, values: np.ndarray, count: int, widths: np.ndarray | None) -
     low, high = log_limits(values)
     step = ladder(high - low, 6)
     ticks = [t for t in range(low, high + 1) if t % step == 0]
-    ax.set(xlim=(0.5, count + 0.5), ylim=(low - 0.02 * (high - low), high))
+    ax.set(xlim=(0.5, count + 0.5), ylim=(low - 0.02 * (high - low), high + 0.03 * (high - low)))
     ax.set_yticks(ticks, [power(t) for t in ticks], **BIG)
     ax.grid(axis="y", color=GRID, lw=0.8)
     ax.set_axisbelow(True)

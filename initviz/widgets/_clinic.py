@@ -84,7 +84,7 @@ def clinic(patients: Mapping[str, tuple[Any, ...]] | None = None) -> Clinic:
     """A check-up of each of your models, as a widget: `clinic({"mine": (model, x), "with targets": (model, x, y)})`.
 
     Args:
-        patients: name -> the arguments of `initviz.diagnose`: (model, x) or (model, x, y). None takes the five of
+        patients: name -> the arguments of `initviz.diagnose`: (model, x) or (model, x, y). None takes those of
             `initviz.experiments`.
     Raises:
         TypeError, ValueError: no such mapping, or an empty one; what `diagnose` raises for a patient.

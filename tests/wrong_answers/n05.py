@@ -13,6 +13,10 @@ def ends(forward, backward, combine=math.prod):
     )
 
 
+def forward(widths):
+    return math.prod(2 * i / (i + o) for i, o in pairwise(widths))
+
+
 def sigmoid(v, c):
     return lambda W: (v * W, c(W))
 
@@ -41,6 +45,8 @@ WRONG = {
         (ends(lambda i, o: 2 * i / (i + o), lambda i, o: 2 * o / (i + o), sum), "they multiply"),
         (lambda w: (2 * w[-2] / (w[-2] + w[-1]), 2 * w[-1] / (w[-2] + w[-1])), "last layer's factor alone"),
         (ends(lambda i, o: 2 * i / (i + o), lambda i, o: 3.0), "the backward one is not"),
+        (lambda w: (forward(w), 2 - forward(w)), "factors of one layer add up to 2; their products .* do not"),
+        (lambda w: (forward(w), 1 / forward(w)), "backward is not one over forward"),
         (lambda w: 1.0, "two numbers"),
     ],
     "sigmoid": [

@@ -53,6 +53,10 @@ def factor(rule):
     return answer
 
 
+def looks(tries):
+    return len(tries) + sum(tries)
+
+
 WRONG = {
     "inner_loop": [
         (settle(power=1), "divided by the variance"),
@@ -71,11 +75,18 @@ WRONG = {
         (lambda layer, h: (layer(h), 0), "raised TypeError"),
     ],
     "saving": [
-        (lambda layers, tries: layers * (tries + 1), "passes by the letter"),
-        (lambda layers, tries: layers**2 * (tries + 1), "divide by those computed with halts"),
-        (lambda layers, tries: layers * tries, "looked at once more than it is divided"),
-        (lambda layers, tries: tries + 1, "all layers are, at each look"),
-        (lambda layers, tries: 7, "count how often"),
+        (lambda tries: (looks(tries), looks(tries)), "a pass of the network computes all its layers"),
+        (lambda tries: (len(tries) * sum(tries), sum(tries)), "looked at once more than it is divided"),
+        (lambda tries: (len(tries) * (sum(tries) + 1), looks(tries)), "a last look of its own"),
+        (lambda tries: (len(tries) * looks(tries), sum(tries) + 1), "once before its first division"),
+        (
+            lambda tries: (sum(k * (t + 1) for k, t in enumerate(tries, 1)), looks(tries)),
+            "runs to the end of the network",
+        ),
+        (lambda tries: (looks(tries), len(tries) * looks(tries)), "wrong way round"),
+        (lambda tries: (7, 7), "count how often"),
+        (lambda tries: len(tries), "two numbers"),  # the saving itself, without the counting
+        (lambda tries, layers: (1, 1), "raised TypeError"),
     ],
     "between_samples": [
         (lambda out: out.var(dim=1).mean() / out.var(), "dim=1 is the units"),

@@ -23,6 +23,22 @@ def _another(model, x):
     return nn.Linear(64, 10)
 
 
+def _one(name, change):
+    def cure(model, x):
+        with torch.no_grad():
+            change(model.get_parameter(name))
+
+    return cure
+
+
+def _body_only(model, x):
+    iv.init_(model.block, "he_normal")
+
+
+def _untied(model, x):
+    model.head.weight = nn.Parameter(0.02 * torch.randn(17, 128))
+
+
 WRONG = {
     "cure_std": [
         (_each(lambda p: p.mul_(0.9)), "still exploding"),
@@ -46,6 +62,16 @@ WRONG = {
     "cure_gates": [
         (_each(lambda p: p.mul_(0.8)), "still saturated"),
         (_another, "another network"),
+    ],
+    "cure_tied": [
+        (_one("head.weight", lambda p: p.mul_(0.5)), "still off-scale"),
+        (_body_only, "still off-scale"),
+        (_untied, "another network"),
+    ],
+    "cure_adapter": [
+        (_each(lambda p: p.normal_(0, 0.1)), "frozen weights have changed"),
+        (_each(lambda p: p.normal_(0, 0.1) if p.shape in ((4, 64), (64, 4)) else None), "both factors are random"),
+        (_one("4.weight", lambda p: p.mul_(0.5)), "still untrainable"),
     ],
     "cure_default": [
         (lambda model, x: iv.init_(model, "he_normal"), "by a formula"),
