@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from initviz._core.layers import bare
+from initviz.diagnosis._attention import entropy_collapse, one_place
 from initviz.diagnosis._kinds import Verdict
 from initviz.diagnosis._remedies import between, most_frequent, times_suited
 from initviz.initializers import ACTIVATIONS, init_, lsuv_
@@ -64,6 +65,8 @@ def cures(model: nn.Module, report: Report, found: Verdict, x: Any) -> Iterator[
     yield from {
         "non-finite": _finite, "off-scale": _smaller, "untrainable": _opened,
     }.get(found.kind, _nothing)(where, report, found, x)  # fmt: skip
+    if found == entropy_collapse(report):
+        yield from _softer(where, report)
     over_time = [layer for layer in at if layer.over_time is not None]
     if found.kind in ("vanishing", "exploding") and over_time:
         for layer in over_time:
@@ -163,6 +166,28 @@ def _opened(where: _Where, report: Report, found: Verdict, x: Any) -> Iterator[C
         yield Cure("; ".join(firsts.values()))
     for layer in (report.reached[n - 1] for n in found.layers):
         yield Cure(f'iv.init_({where.module(layer.name)}, "{_scheme(report.reached)}")')
+
+
+def _softer(where: _Where, report: Report) -> Iterator[Cure]:
+    """Queries and keys of attentions that have collapsed, each times the same factor, so that logits have a standard deviation of 1."""
+    attentions = one_place(report)
+    weights: dict[str, None] = {}
+    for attention in attentions:
+        for n in attention.layers:
+            name = report.reached[n - 1].name
+            module, code = where.found(name), where.module(name)
+            if isinstance(module, nn.MultiheadAttention):
+                separate = module.in_proj_weight is None
+                names = ["q_proj_weight", "k_proj_weight"] if separate else ["in_proj_weight"]
+                rows = "" if separate else f"[:{2 * module.embed_dim}]"
+            else:  # queries, keys and values in one are usually in this order
+                one = len(attention.layers) == 1 and len(module.weight) % 3 == 0
+                names, rows = ["weight"], f"[:{2 * len(module.weight) // 3}]" if one else ""
+            if all(getattr(module, each).requires_grad for each in names):
+                weights |= dict.fromkeys(f"{code}.{each}.data{rows}" for each in names)
+    factor = max(attention.spread for attention in attentions) ** -0.5
+    if weights:
+        yield Cure(f"[w.mul_({factor:.2g}) for w in [{', '.join(weights)}]]")
 
 
 def _recurrent(where: _Where, layer: LayerStats) -> Iterator[Cure]:

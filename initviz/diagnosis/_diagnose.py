@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from initviz._core.arguments import several
 from initviz._core.progress import LOG
 from initviz._core.restore import random_states
+from initviz.diagnosis._attention import attention_cause, entropy_collapse
 from initviz.diagnosis._cures import Cure, cures
 from initviz.diagnosis._remedies import between, suited_variance
 from initviz.diagnosis._verdict import DEAD, KINDS, RATIO, Verdict, verdict
@@ -63,7 +64,7 @@ class Diagnosis:
         names = [f"{n} ({self.report.reached[n - 1].name})" for n in self.verdict.layers]
         if names:
             shown = names if len(names) <= 6 else [*names[:3], "...", names[-1]]
-            page.append(("layers at fault", f"{', '.join(shown)}: {_at_fault(self.verdict.kind)}"))
+            page.append(("layers at fault", f"{', '.join(shown)}: {_at_fault(self.report, self.verdict)}"))
         if self.cause:
             page.append(("likely cause", self.cause))
         if self.remedy:
@@ -114,8 +115,9 @@ _AT_FAULT = {
 """Which layers a verdict of this kind counts as at fault."""
 
 
-def _at_fault(kind: str) -> str:
-    which = _AT_FAULT.get(kind, "those in which it was found")
+def _at_fault(report: Report, found: Verdict) -> str:
+    which = _AT_FAULT.get(found.kind, "those in which it was found")
+    which = "those that make queries and keys" if found == entropy_collapse(report) else which
     return f"{which} (number in the order of the forward pass, and module)"
 
 
@@ -242,6 +244,9 @@ def assert_stable(
 
 def _cause(report: Report, found: Verdict) -> str:
     """The most likely reason, from what was measured at the layers at fault; empty where the verdict itself names it."""
+    of_attention = attention_cause(report, found)
+    if of_attention is not None:
+        return of_attention
     layers = [report.reached[n - 1] for n in found.layers] or list(report.reached)
     if found.kind in ("non-finite", "untrainable", "off-scale") or (
         any(s.over_time for s in layers) and found.kind != "saturated"

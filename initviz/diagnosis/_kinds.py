@@ -12,6 +12,7 @@ KINDS = {
     "dead": "#56606A",
     "symmetric": "#B8860B",
     "untrainable": "#5D3A9B",
+    "rank-collapsed": "#56B4E9",
     "off-scale": "#A6611A",
     "non-finite": "#7A0019",
 }

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from initviz.diagnosis._attention import entropy_collapse, rank_collapse
 from initviz.diagnosis._kinds import KINDS, Verdict
 from initviz.diagnosis._non_finite import non_finite
 from initviz.diagnosis._off_scale import off_scale
@@ -35,14 +36,16 @@ def verdict(report: Report) -> Verdict:
        the same.
     3. dead: at least DEAD of the units in some layer are zero on the whole batch.
     4. untrainable: a parameter that no gradient reaches, or whose gradient is exactly 0 and stays so however the others move.
-    5. exploding or vanishing: activations (rms, last layer over first, or another one if it is further off) or gradients (norm,
+    5. rank-collapsed: the tokens that an attention gets are all alike (mean cosine above ALIKE), and those of the first were not.
+    6. exploding or vanishing: activations (rms, last layer over first, or another one if it is further off) or gradients (norm,
        first over last) change by more than RATIO or its inverse, or become exactly zero. Of the two directions the larger change is named.
        The same within a recurrent layer, from step to step: exploding by RATIO, or vanishing so that fewer than HORIZON of the steps get
        1/RATIO of the largest gradient.
-    6. saturated: at least SATURATED of some layer's activations are on the flat part of their activation function, or at least
-       GATES_SATURATED of the gates within an LSTM or a GRU. What a bias alone holds there was meant so, and is let be.
-    7. off-scale: the first loss is beyond OFF_CHANCE times that of a guess, or output and target differ in size by OFF_TARGET.
-    8. stable: none of these.
+    7. saturated: at least SATURATED of some layer's activations are on the flat part of their activation function, or at least
+       GATES_SATURATED of the gates within an LSTM or a GRU. What a bias alone holds there was meant so, and is let be. Or a softmax
+       attention looks at hardly more than one place: the entropy of its weights is below ONE_PLACE of ln T, for T places.
+    8. off-scale: the first loss is beyond OFF_CHANCE times that of a guess, or output and target differ in size by OFF_TARGET.
+    9. stable: none of these.
 
     Judged are the layers that an activation function follows; in a model without one all but the output. A gradient's norm over the
     whole layer, and not its rms, is compared: pooling or a longer sequence spreads the same gradient over more values. (Where all
@@ -62,7 +65,10 @@ def verdict(report: Report) -> Verdict:
             why = f"{names_of(learning)} {are} called by .forward(), past the hooks, and so unmeasured; what is known is sound."
             return Verdict("stable", (), why, "")
         return Verdict("dead", (), "The batch reaches no layer.", "Check that forward() calls the layers.")
-    for judge in (non_finite, _symmetric, blocked, _dead, untrainable, _out_of_range, over_time, _saturated, off_scale):
+    for judge in (
+        non_finite, _symmetric, blocked, _dead, untrainable, rank_collapse, _out_of_range, over_time, _saturated,
+        entropy_collapse, off_scale,
+    ):  # fmt: skip
         found = judge(report)
         if found is not None:
             return found

@@ -1,4 +1,5 @@
-"""What a probe finds beside the numbers of layers: which parameters learn, where NaN begins, the first loss, what happens over time."""
+"""What a probe finds beside the numbers of layers: which parameters learn, where NaN begins, the first loss, what happens over time,
+how attention is spread."""
 
 from __future__ import annotations
 
@@ -79,3 +80,26 @@ class FirstLoss:
     labels: float
     output_rms: float
     target_rms: float
+
+
+@dataclass(frozen=True)
+class Attention:
+    """One softmax attention of the pass, measured on a sample of batch entries, heads and queries.
+
+    Attributes:
+        layers: numbers (from 1) of the reached layers that made its queries and keys, as far as they are known.
+        places: how many places (keys) there are.
+        width: of a head's queries and keys, None where that is not known.
+        entropy: mean over the queries of their weights' entropy over ln T, T being the places that the query may look at: 1 where they
+            are all looked at alike, 0 where it is one alone. NaN where no query has a choice.
+        spread: standard deviation of a query's logits, the numbers that softmax is taken of, over its places; the mean over queries.
+        similarity: mean cosine between two places of what is attended to (the value, or the key where the softmax is written out), NaN
+            where that is not known. Padding is left out.
+    """
+
+    layers: tuple[int, ...]
+    places: int
+    width: int | None
+    entropy: float
+    spread: float
+    similarity: float

@@ -130,6 +130,7 @@ def _probe(
             device=str(parameter.device),
             input_rms=rms_of(batch),
             first_loss=None if ranks.several else first_loss(output, batch, target, value, loss is not None),
+            attention=recorder.attention(),
             training=model.training,
             untrained_norms=any(isinstance(m, BatchNorm) and _untrained(m) for m in model.modules()),
         )

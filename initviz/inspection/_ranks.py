@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from initviz._core.distributed import is_distributed
 from initviz._core.statistics import TensorStats
+from initviz.inspection._findings import Attention
 from initviz.inspection._report import LayerStats, Report
 
 _SIGNALS = ("preactivation", "activation", "preactivation_gradient", "activation_gradient")
@@ -83,7 +84,8 @@ class Ranks:
         layers = [self._layer(same, [mask[name] for mask in masks if name in mask]) for name, same in by_name.items()]
         layers.sort(key=lambda layer: not layer.reached)
         loss = math.fsum(each.loss for each in reports) / self.count
-        return replace(report, layers=tuple(layers), loss=loss, batch_size=self.total)
+        attention = tuple(map(_mean_attention, zip(*(each.attention for each in reports))))
+        return replace(report, layers=tuple(layers), loss=loss, batch_size=self.total, attention=attention)
 
     def _layer(self, layers: list[LayerStats], masks: list[np.ndarray]) -> LayerStats:
         reached = [layer for layer in layers if layer.reached] or layers[:1]
@@ -94,6 +96,15 @@ class Ranks:
             signals[quantity] = _scaled(found, 1 / self.count) if found and quantity.endswith("gradient") else found
         dead = float(np.logical_and.reduce(masks).mean()) if masks else reached[0].dead_units
         return replace(reached[0], distinct_units=max(distinct, default=None), dead_units=dead, **signals)
+
+
+def _mean_attention(same: Sequence[Attention]) -> Attention:
+    """Of one attention on each rank; a rank on which nothing could be measured is left out."""
+    means: dict[str, Any] = {}
+    for name in ("entropy", "spread", "similarity"):
+        values = [value for each in same if not math.isnan(value := getattr(each, name))]
+        means[name] = math.fsum(values) / len(values) if values else math.nan
+    return replace(same[0], **means)
 
 
 def _scaled(stats: TensorStats, factor: float) -> TensorStats:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -24,6 +24,18 @@ from initviz._core.restore import Kept, emptied
 from initviz._core.statistics import TensorStats
 from initviz._core.torch_internals import UnseenByModes, own_parameters, tree_leaves, version, whole
 from initviz.initializers import ActivationModule
+from initviz.inspection._attention import (
+    ATTENTION,
+    PRODUCTS,
+    Measured,
+    Product,
+    of_multi_head,
+    of_scaled_dot_product,
+    of_softmax,
+    product,
+    softmax_input,
+)
+from initviz.inspection._findings import Attention
 from initviz.inspection._functions import activation_name, flat_parts, may_write
 from initviz.inspection._recurrence import Steps, data_of, with_data
 from initviz.inspection._report import LayerStats
@@ -108,6 +120,8 @@ class Recorder(TorchFunctionMode):
         self.forward = True  # False in the backward pass, where checkpointing calls modules again
         self.inside = False  # within an ActivationModule, whose parts are not activations of their own
         self.entered: _Call | None = None  # the call whose ActivationModule that is
+        self.product: Product | None = None
+        self.attentions: list[Measured] = []
 
     def watch(self, model: nn.Module, parameters: list[nn.Parameter], stack: ExitStack) -> None:
         self.parameters = parameters
@@ -134,6 +148,7 @@ class Recorder(TorchFunctionMode):
         """From now on modules are only called again by checkpointing, and nothing needs to be kept of the pass."""
         self.forward = False
         self.sources.clear()
+        self.product = None
         if self.calls:
             self.calls[-1].output = None
 
@@ -354,19 +369,20 @@ class Recorder(TorchFunctionMode):
 
     def makers(self, z: Tensor) -> list[_Call]:
         """The calls of layers that `z` comes from with no other layer in between."""
-        found: list[_Call] = []
-        seen: set[Any] = set()
+        return [self.sources[node] for node in self.before(z) if node in self.sources]
+
+    def before(self, z: Tensor) -> list[Any]:
+        """The nodes of the graph that `z` comes from, up to those of the layers that made it; the near ones first."""
+        seen: dict[Any, None] = {}
         nodes = deque([z.grad_fn])  # breadth first
         while nodes:
             node = nodes.popleft()
             if node is None or node in seen or len(seen) == _REACH:
                 continue
-            seen.add(node)
-            if node in self.sources:
-                found.append(self.sources[node])
-            else:
+            seen[node] = None
+            if node not in self.sources:
                 nodes.extend(before for before, _ in node.next_functions)
-        return found
+        return list(seen)
 
     def enter(self, z: Any) -> _Call | None:
         call = self.pending(z)
@@ -397,12 +413,50 @@ class Recorder(TorchFunctionMode):
                 self.keep(args, kwargs)
         activation = None if self.inside else activation_name(name)
         if activation is None:
-            return func(*args, **kwargs)
+            output = func(*args, **kwargs)
+            if name in ATTENTION and self.forward:
+                # Masks and heads may be broadcast in a way that is not followed: then there is no number, and no error.
+                with UnseenByModes(), suppress(IndexError, RuntimeError):
+                    self.after_attention(name, args, kwargs, output)
+            return output
         call = self.enter(args[0] if args else kwargs.get("input"))
         output = func(*args, **kwargs)
         if call is not None:
             self.after_activation(call, *flat_parts(activation, args, kwargs), output)
         return output
+
+    def after_attention(self, name: str, args: Any, kwargs: Any, output: Any) -> None:
+        """Measure attention; of a product, which may be its q k^T, remember what is needed for that."""
+        found = None
+        if name in PRODUCTS:
+            self.product = product(name, args, kwargs, output) or self.product
+        elif name == "softmax":
+            logits = softmax_input(args, kwargs)
+            if logits is not None and self.product is not None and self.product.node in self.before(logits):
+                found = of_softmax(self.made(*self.product.factors), logits, self.product, self.readings)
+                self.product = None
+        elif name == "scaled_dot_product_attention":
+            named = dict(zip(("query", "key"), args)) | kwargs
+            found = of_scaled_dot_product(self.made(named["query"], named["key"]), self.readings, *args, **kwargs)
+        elif self.owned(args, kwargs):  # by a layer that is called, and counted, once this returns
+            found = of_multi_head((len(self.calls) + 1,), self.readings, args, kwargs)
+        else:
+            found = of_multi_head((), self.readings, args, kwargs)
+        if found is not None:
+            self.attentions.append(found)
+
+    def made(self, *tensors: Tensor) -> tuple[int, ...]:
+        """Numbers (from 1) of the calls of layers that they come from."""
+        return tuple(sorted({call.number + 1 for tensor in tensors for call in self.makers(tensor)}))
+
+    def owned(self, args: Any, kwargs: Any) -> bool:
+        """Whether an argument is the weight of an nn.MultiheadAttention."""
+        weights = {id(w) for module, w in self.weights.items() if isinstance(module, nn.MultiheadAttention)}
+        return any(id(value) in weights for value in (*args, *kwargs.values()))
+
+    def attention(self) -> tuple[Attention, ...]:
+        """Call it after `layer_stats`."""
+        return tuple(found.result() for found in self.attentions)
 
     def keep(self, args: Any, kwargs: Any) -> None:
         """Copy each parameter that is among the arguments, or that one of them is a view of, before it is written into."""

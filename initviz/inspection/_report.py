@@ -12,7 +12,7 @@ import numpy as np
 from initviz._core.arguments import look_up
 from initviz._core.extras import pandas
 from initviz._core.statistics import STATISTICS, TensorStats
-from initviz.inspection._findings import FirstLoss, Origin, OverTime, Reach
+from initviz.inspection._findings import Attention, FirstLoss, Origin, OverTime, Reach
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,6 +99,7 @@ class Report:
         one_output_for_all: whether some layer but the last is all zeros, and the output is the same for every sample.
         large: names of parameters of one dimension, such as a normalization's weights, that are larger than 30; looked for where the
             first loss is above chance.
+        attention: each softmax attention, in the order of the pass.
     """
 
     layers: tuple[LayerStats, ...]
@@ -115,6 +116,7 @@ class Report:
     untrained_norms: bool = False
     one_output_for_all: bool = False
     large: tuple[str, ...] = ()
+    attention: tuple[Attention, ...] = ()
 
     @property
     def reached(self) -> tuple[LayerStats, ...]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SYMBOLS = {
     "stable": "✔", "vanishing": "▼", "exploding": "▲", "saturated": "▬", "dead": "✖", "symmetric": "≡", "untrainable": "⊘",
-    "off-scale": "↕", "non-finite": "∞",
+    "rank-collapsed": "∥", "off-scale": "↕", "non-finite": "∞",
 }  # fmt: skip
 TOP, BOTTOM, STRIP, ROW = 34, 306, 321, 27
 """Edges of the panels above, upper edge of the strips, and the height of one."""
