@@ -108,4 +108,5 @@ def test_a_cached_seed_does_not_let_a_bool_through():
 
 @pytest.mark.parametrize("name", datasets.DATASETS)
 def test_the_package_offers_the_functions(name):
-    assert getattr(iv, name) is getattr(datasets, name)
+    assert getattr(iv.datasets, name) is getattr(datasets, name)
+    assert iv.digits is datasets.digits

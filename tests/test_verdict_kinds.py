@@ -124,6 +124,14 @@ def test_parameters_that_never_learn_are_named(name):
 
 
 @pytest.mark.parametrize("modules", [False, True])
+def test_several_products_of_zeros_are_opened_together(modules):
+    model = nn.Sequential(*[Adapter(0, 0, modules) for _ in range(3)])
+    model[0].head, model[1].head = nn.Linear(64, 64), nn.Linear(64, 64)
+    found, page = judged(model, X, TEN)
+    assert found.kind == "untrainable" and page.remedy.count("normal_") == 3, page
+
+
+@pytest.mark.parametrize("modules", [False, True])
 def test_one_factor_of_zeros_is_sound(modules):
     found, _ = judged(Adapter(0.125, 0, modules), X, TEN)
     assert found.kind == "stable" and "closed until" in found.why

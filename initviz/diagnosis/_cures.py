@@ -151,12 +151,19 @@ def _smaller(where: _Where, report: Report, found: Verdict, x: Any) -> Iterator[
 
 
 def _opened(where: _Where, report: Report, found: Verdict, x: Any) -> Iterator[Cure]:
-    """One factor of a product of zeros, drawn."""
-    for name in report.reach.never[:4] if report.reach is not None else ():
+    """One factor of a product of zeros, drawn; of several products, one factor of each."""
+    firsts: dict[str, str] = {}  # the module that has the factors, as parameters or as layers -> a line that draws one of them
+    single = []
+    for name in report.reach.never if report.reach is not None else ():
         parameter = where.bare.get_parameter(name)
         if parameter.dim() >= 2:
             std = f"{parameter[0].numel() ** -0.5:.2g}"
-            yield Cure(f'torch.nn.init.normal_({where.root}.get_parameter("{name}"), std={std})')
+            single.append(f'torch.nn.init.normal_({where.root}.get_parameter("{name}"), std={std})')
+            owner = name.removesuffix(".weight").rpartition(".")[0]
+            firsts.setdefault(owner, single[-1])
+    yield from map(Cure, single[:4])
+    if len(firsts) > 1:
+        yield Cure("; ".join(firsts.values()))
     for layer in (report.reached[n - 1] for n in found.layers):
         yield Cure(f'iv.init_({where.module(layer.name)}, "{_scheme(report.reached)}")')
 
