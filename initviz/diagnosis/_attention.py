@@ -27,6 +27,8 @@ def entropy_collapse(report: Report) -> Verdict | None:
     if not found:
         return None
     worst = min(found, key=lambda attention: attention.entropy)
+    if len(found) < len(report.attention) / 2 and worst.entropy > ONE_PLACE / 2:
+        return None  # a few sharp ones among others: training makes such
     why = (
         f"Attention{_at(worst)} looks at hardly more than one place: its entropy is {number(worst.entropy)} of ln T "
         f"({worst.places} places), and the logits of a query have a standard deviation of {worst.spread:.2g}"

@@ -152,7 +152,9 @@ def _smaller(where: _Where, report: Report, found: Verdict, x: Any) -> Iterator[
 
 def _opened(where: _Where, report: Report, found: Verdict, x: Any) -> Iterator[Cure]:
     """One factor of a product of zeros, drawn; of several products, one factor of each."""
-    firsts: dict[str, str] = {}  # the module that has the factors, as parameters or as layers -> a line that draws one of them
+    firsts: dict[
+        str, str
+    ] = {}  # the module that has the factors, as parameters or as layers -> a line that draws one of them
     single = []
     for name in report.reach.never if report.reach is not None else ():
         parameter = where.bare.get_parameter(name)

@@ -108,6 +108,7 @@ _AT_FAULT = {
     "saturated": "those that are on the flat part of their function",
     "dead": f"those with at least {DEAD:.0%} of their units at zero",
     "symmetric": "those whose units are all alike, or that are copies of each other",
+    "rank-collapsed": "those that make the queries, keys and values of the attentions whose tokens are all alike",
     "untrainable": "those with a parameter that gets no gradient",
     "off-scale": "those that make the output too large",
     "non-finite": "those with NaN or infinite values",
