@@ -53,6 +53,7 @@ TENSORS = {
     "float16": (lambda: normal(64, 256).half(), (-1.0, 1.0)),
     "float64": (lambda: normal(64, 256).double() * 1e200, (None, None)),
     "strided": (lambda: normal(200, 300).T[:, ::2], (None, None)),
+    "one number, seen everywhere": (lambda: torch.tensor(1.5).expand(30, 40), (None, None)),
     "one value": (lambda: torch.tensor(2.5), (None, None)),
     "int8": (lambda: torch.arange(-100, 100).to(torch.int8), (None, None)),
     "none": (lambda: torch.empty(0, 3), (None, None)),
@@ -105,6 +106,7 @@ class InTorch:
         programs, kind, x, partials, samples, others, of_units, row, count, rounds, sampled, step, sample_rounds, below, above,
         units_row, units, inner, apart, places, place_rounds,
     ):  # fmt: skip
+        assert x.is_contiguous()
         assert rounds * programs * readings.BLOCK >= count and sample_rounds * programs * readings.BLOCK >= sampled
         v = x.double()
         finite = v.isfinite()

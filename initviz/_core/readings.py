@@ -99,7 +99,7 @@ class Readings:
         if not (waits := self._waits(tensor)) or not tensor.numel():
             own = tensor.cpu() if waits else tensor
             return Reading(tensor_stats(own, flat=flat, bins=self.bins, sample=self.sample)), None
-        values = flat_values(tensor)
+        values = flat_values(tensor).contiguous()  # the gradient of a sum is one number, expanded
         key = values.numel(), values.dtype == torch.float64, values.device
         group = self._groups.get(key)
         if group is None:
