@@ -1,4 +1,4 @@
-"""The patients of notebook 11 and the widget that shows them: each has its illness, a picture, and a remedy that helps a copy."""
+"""The patients of notebook 14 and the widget that shows them: each has its illness, a picture, and a remedy that helps a copy."""
 
 import pytest
 

@@ -1,6 +1,6 @@
 """Sick networks to practise on: each comes from a mistake that people really make. A function returns (model, x) or (model, x, y).
 
-`initviz.diagnose(*left_at_the_default())` shows what is wrong, notebook 11 cures them all.
+`initviz.diagnose(*left_at_the_default())` shows what is wrong, notebook 14 cures them all.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Typical wrong cures of notebook 11."""
+"""Typical wrong cures of notebook 14."""
 
 import torch
 from torch import nn
