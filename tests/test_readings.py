@@ -1,8 +1,8 @@
 """Numbers that are read after the pass: the way of a GPU, forced on the CPU. The same numbers, and no read before the end."""
 
+import ctypes
 import math
 import os
-from functools import partial
 
 import numpy as np
 import pytest
@@ -99,34 +99,39 @@ def test_without_float64_they_find_nearly_the_same(later, monkeypatch):
 
 
 class InTorch:
-    """What the fused kernel does, in torch's words: the way to it and back is then seen without Triton."""
+    """What the fused kernels do, in torch's words: the way to them and back is then seen without Triton."""
 
     @staticmethod
-    def launch(
-        programs, kind, x, partials, samples, others, of_units, row, count, rounds, sampled, step, sample_rounds, below, above,
-        units_row, units, inner, apart, places, place_rounds,
-    ):  # fmt: skip
-        assert x.is_contiguous()
-        assert rounds * programs * readings.BLOCK >= count and sample_rounds * programs * readings.BLOCK >= sampled
-        v = x.double()
-        finite = v.isfinite()
-        fine = v[finite]
-        partials[row] = torch.tensor([math.inf, -math.inf, 0, 0, 0, 0, 0, fine[0] if len(fine) else 0])
-        if len(fine):
-            off = fine - fine[0]
+    def launch(dtype, aligned, programs, rounds, sample_rounds, few, table, partials, others, of_units, found):
+        bins = found.shape[1] - readings.NUMBERS
+        bounds = table[:, 6:8].numpy().view(np.float64)
+        for line, (below, above), row in zip(table.tolist(), bounds, found):
+            address, count, own, begin, sampled, step, _, _, kind, place, units, inner, apart, places = line
+            assert (not aligned or address % 16 == 0) and own <= programs and 0 <= begin <= len(partials) // 8 - own
+            assert rounds * own * readings.BLOCK >= count and sample_rounds * readings.BLOCK >= sampled
+            memory = (ctypes.c_char * ((count or places * apart * units) * dtype.itemsize)).from_address(address)
+            x = torch.frombuffer(memory, dtype=dtype)
+            if kind == readings.PLACES:
+                array = x[: len(x) // (units * inner) * units * inner].view(-1, units, inner).movedim(1, 2)
+                of_units[place : place + places * units] = array.reshape(-1, units)[::apart][:places].reshape(-1)
+            elif kind == readings.ALIVE:
+                of_units[place : place + units] = (x.view(-1, units, inner) != 0).any(0).any(-1).float()
+            v = x[:count].double()
+            fine = v[v.isfinite()]
+            row[:8] = torch.tensor([math.inf, -math.inf, 0, 0, 0, 0, 0, 1])
+            if not len(fine):
+                continue
             saturated = ((fine < below) | (fine > above)).sum()
-            numbers = [fine.min(), fine.max(), off.sum(), off.square().sum(), (fine == 0).sum(), len(fine), saturated]
-            partials[row, 0, :7] = torch.tensor(numbers)
-        samples[row] = x[::step]
-        others[row] = 0
-        rest = x[(x != 0) & x.isfinite()][: others.shape[1]].float()
-        others[row, : len(rest)] = rest
-        array = x.float().view(-1, units, inner).movedim(1, 2)
-        if kind == readings.PLACES:
-            assert place_rounds * programs * readings.BLOCK >= places * units
-            of_units[units_row] = array.reshape(-1, units)[::apart][:places]
-        elif kind == readings.ALIVE:
-            of_units[units_row] = (array != 0).any(0).any(0).float()
+            row[:7] = torch.stack(
+                [fine.min(), fine.max(), fine.mean(), fine.var(correction=0), (fine == 0).sum(), torch.tensor(len(fine)), saturated]
+            )
+            seen = v[::step]
+            usable = seen[seen.isfinite() & (seen != 0)]
+            if step > 1 and len(usable) < few:
+                usable = fine[fine != 0][: readings.LANES * own]
+            width = (row[1] - row[0]).item() or 1.0
+            cells = ((usable - row[0]) / width * bins).long().clamp(max=bins - 1)
+            row[8:] = torch.bincount(cells, minlength=bins)
 
 
 @pytest.fixture
@@ -153,13 +158,14 @@ def test_the_fused_kernel_finds_units(fused, shape, axis):
         tensor = normal(*shape, seed=seed)
         tensor.select(axis, seed % shape[axis]).zero_()
         both = [
-            taken.stats_and_units(tensor, units=partial(units, tensor, axis), make=np.copy)
+            taken.stats_and_units(tensor, units(tensor, axis), np.copy)
             for units in (units_at_places, units_everywhere)
         ]
-        found.append((tensor, *both))
+        found.append((tensor, *both, taken.units(tensor, units_at_places(tensor, axis), np.copy)))
     taken.read()
-    for tensor, (stats, places), (same, alive) in found:
+    for tensor, (stats, places), (same, alive), alone in found:
         assert np.array_equal(places.value, few_places(tensor, axis).numpy(force=True))
+        assert np.array_equal(alone.value, places.value)
         assert np.array_equal(alive.value == 0, largest_magnitudes(tensor, axis).numpy(force=True) == 0)
         assert stats.value.mean == same.value.mean == pytest.approx(tensor.mean().item(), abs=1e-6)
 
@@ -168,23 +174,23 @@ def test_a_nan_is_no_dead_unit(fused):
     tensor = torch.zeros(3, 4)
     tensor[1, 2] = math.nan
     taken = Readings()
-    _, alive = taken.stats_and_units(tensor, units=partial(units_everywhere, tensor, 1))
+    _, alive = taken.stats_and_units(tensor, units_everywhere(tensor, 1), np.copy)
     taken.read()
     assert alive.value.tolist() == [0, 0, 1, 0]
 
 
-class Compiled:
-    """Stands for Triton's kernel: counts how often it has to look for what it compiled."""
+class Kernel:
+    """Stands for one of Triton's kernels, and for what it is compiled to: counts how often Triton has to look for that."""
 
-    def __init__(self, breaks=False):
+    def __init__(self, breaks):
         self.looked, self.launched, self.breaks = 0, [], breaks
 
     def __getitem__(self, grid):
-        return self.launch if len(grid) == 3 else self.look
+        return self.look
 
-    def look(self, *arguments, **named):
+    def look(self, *arguments):
         self.looked += 1
-        return self
+        return {(3, 1, 1): self.launch}
 
     def launch(self, *arguments):
         if self.breaks:
@@ -197,16 +203,12 @@ def test_what_triton_compiled_is_launched_itself(monkeypatch, breaks):
     pytest.importorskip("triton")
     from initviz._core import fused
 
-    kernel = Compiled(breaks)
-    monkeypatch.setattr(fused, "measure", kernel)
+    kernel, device = Kernel(breaks), torch.device("cuda:0")
     monkeypatch.setattr(fused, "_compiled", {})
-    x = torch.zeros(65)
-    for tensor in (x[:64], x[:64], x[1:], x[:64], x[:64].half()):  # the third begins between two multiples of 16 bytes
-        fused.launch(1, 0, tensor, 7)
-    assert kernel.looked == (5 if breaks else 3)
-    assert [arguments[1:] for arguments in kernel.launched] == (
-        [] if breaks else [(7, 0, fused.BLOCK, fused.LANES)] * 2
-    )
+    for constants in (("float32", True), ("float32", True), ("float16", True), ("float32", True)):
+        fused._run(kernel, (3, 1, 1), device, (7,), constants)
+    assert kernel.looked == (4 if breaks else 2)
+    assert kernel.launched == ([] if breaks else [(7, "float32", True)] * 2)
 
 
 def test_where_triton_cannot_compile_torchs_operations_take_over(later, monkeypatch):

@@ -151,6 +151,36 @@ def whole(tensor: Tensor, parameters: Iterable[nn.Parameter]) -> Tensor:
         return next((p for p in parameters if p.untyped_storage().data_ptr() == memory), tensor)
 
 
+try:
+    from torch._C import _cuda_getCurrentRawStream as _raw_stream
+except ImportError:  # a CPU's torch has none; another one takes ten times as long
+
+    def _raw_stream(index: int) -> int:
+        return torch.cuda.current_stream(index).cuda_stream
+
+
+def current_stream(device: torch.device) -> int:
+    """The number of the stream that launches on this device now go to; 0 is the default one."""
+    return _raw_stream(device.index) if device.type == "cuda" else 0
+
+
+def _stream(device: torch.device, number: int) -> torch.cuda.Stream:
+    return torch.cuda.ExternalStream(number, device) if number else torch.cuda.default_stream(device)
+
+
+def on_stream(device: torch.device, number: int) -> AbstractContextManager[Any]:
+    """Launches go to this device and its stream of that number."""
+    if device.type != "cuda" or (device.index == torch.cuda.current_device() and number == current_stream(device)):
+        return nullcontext()
+    return torch.cuda.stream(_stream(device, number))
+
+
+def wait_for(device: torch.device, number: int) -> None:
+    """What is launched from now on begins when all is done that the stream of that number was given."""
+    if number != current_stream(device):
+        torch.cuda.current_stream(device).wait_stream(_stream(device, number))
+
+
 def norms(tensors: list[Tensor], dtype: torch.dtype) -> list[Tensor]:
     """The square root of each tensor's sum of squares, summed in `dtype`; on a GPU all together take few launches."""
     try:

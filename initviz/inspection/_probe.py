@@ -7,7 +7,7 @@ back exactly as it went in.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -93,6 +93,7 @@ def _probe(
     bins: int,
     sample: int,
     seed: int,
+    at_once: bool = False,
 ) -> Report:
     group, model = process_group(model), bare(model)
     layers = layers_of(model)
@@ -106,7 +107,8 @@ def _probe(
     size = batch_size(x)
     labels = _label_range(y) if loss is None else (0, 0)
     ranks = Ranks(group, size)
-    recorder = Recorder(layers, frozenset(quantities), Readings(bins, sample), spread=ranks.several)
+    readings = Readings(bins, sample, at_once or ranks.several)
+    recorder = Recorder(layers, frozenset(quantities), readings, spread=ranks.several)
 
     with no_collection(), ExitStack() as stack:
         stack.enter_context(torch.inference_mode(False))
@@ -118,7 +120,8 @@ def _probe(
             output = call(model, batch)
         recorder.end_forward()
         value = ranks.weighted(_scalar(_loss(output, target, loss, ranks, labels)))
-        _backward(value, recorder.targets(stack))
+        with recorder if readings.waits(parameter) else nullcontext():  # where tensors are held, it sees who may write into one
+            _backward(value, recorder.targets(stack))
         if ranks.several:
             ranks.average_gradients(parameters)
             recorder.take_gradients()
@@ -139,6 +142,8 @@ def _probe(
         if report.first_loss is not None and not report.first_loss.loss <= 2 * report.first_loss.chance:
             report = replace(report, large=_large(model))
         report = ranks.merged(report, recorder.dead_masks())
+    if readings.overwritten:
+        return _probe(model, x, y, loss, quantities, bins, sample, seed, at_once=True)
     if ranks.several or recorder.lent:  # no further passes: a wrapper would have to be asked again
         return report
     silent = recorder.silent(parameters) if report.dtype != "float16" else set()  # there a small gradient is 0
