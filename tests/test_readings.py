@@ -15,6 +15,7 @@ import initviz as iv
 from initviz._core import readings
 from initviz._core.readings import BUFFER, Readings
 from initviz._core.statistics import STATISTICS, tensor_stats
+from initviz._core.torch_internals import UnseenByModes
 from initviz.inspection import QUANTITIES, _probe
 from initviz.inspection._units import few_places, largest_magnitudes, units_at_places, units_everywhere
 
@@ -89,11 +90,16 @@ def assert_all_same(tolerance=1e-7, skipped=()):
         assert_same_stats(reading.value, tensor_stats(normal(40, 50, seed=seed) + seed), tolerance)
 
 
-def test_torchs_own_operations_find_the_same(later):
+@pytest.fixture
+def unfused(later, monkeypatch):
+    monkeypatch.setattr(readings, "fused_kernel", lambda device: None)
+
+
+def test_torchs_own_operations_find_the_same(unfused):
     assert_all_same()
 
 
-def test_without_float64_they_find_nearly_the_same(later, monkeypatch):
+def test_without_float64_they_find_nearly_the_same(unfused, monkeypatch):
     monkeypatch.setattr(readings, "_wide", lambda device: torch.float32)  # as on Apple's GPUs
     assert_all_same(1e-5, skipped=("float64",))
 
@@ -123,7 +129,15 @@ class InTorch:
                 continue
             saturated = ((fine < below) | (fine > above)).sum()
             row[:7] = torch.stack(
-                [fine.min(), fine.max(), fine.mean(), fine.var(correction=0), (fine == 0).sum(), torch.tensor(len(fine)), saturated]
+                [
+                    fine.min(),
+                    fine.max(),
+                    fine.mean(),
+                    fine.var(correction=0),
+                    (fine == 0).sum(),
+                    torch.tensor(len(fine)),
+                    saturated,
+                ]
             )
             seen = v[::step]
             usable = seen[seen.isfinite() & (seen != 0)]
@@ -158,8 +172,7 @@ def test_the_fused_kernel_finds_units(fused, shape, axis):
         tensor = normal(*shape, seed=seed)
         tensor.select(axis, seed % shape[axis]).zero_()
         both = [
-            taken.stats_and_units(tensor, units(tensor, axis), np.copy)
-            for units in (units_at_places, units_everywhere)
+            taken.stats_and_units(tensor, units(tensor, axis), np.copy) for units in (units_at_places, units_everywhere)
         ]
         found.append((tensor, *both, taken.units(tensor, units_at_places(tensor, axis), np.copy)))
     taken.read()
@@ -316,3 +329,93 @@ def test_the_guard_sees_a_read(no_read_in_the_pass):
 
     with pytest.raises(ValueError, match="is read in the pass"):
         iv.probe(Reads(3, 3), torch.ones(2, 3))
+
+
+# What is held until it is measured, and written into --------------------------------------------------------------------------
+
+
+class Halved(torch.autograd.Function):
+    """Writes into the gradient that it is given, as one's own kernels do."""
+
+    how = "mul_"
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        if Halved.how == "data":
+            gradient.data *= 0.5
+        elif Halved.how == "unseen":
+            with UnseenByModes():
+                gradient.mul_(0.5)
+        else:
+            gradient.mul_(0.5)
+        return gradient
+
+
+class Overwrites(nn.Module):
+    """Writes into its layers' outputs and into their gradients."""
+
+    def __init__(self, how):
+        super().__init__()
+        self.first, self.second, self.third, self.last = (nn.Linear(8, 8) for _ in range(4))
+        self.how, self.calls = how, 0
+
+    def forward(self, x):
+        self.calls += 1
+        x = self.first(x)
+        if self.how == "+=":
+            x += 1
+        elif self.how == "out":
+            torch.mul(x.detach(), 2, out=x.detach())
+        elif self.how == "data":
+            x.data[:2] = 3
+        elif self.how == "view":
+            x[1].zero_()
+        elif self.how == "foreach":
+            torch._foreach_mul_([x], 2)
+        elif self.how == "unseen":
+            with UnseenByModes():
+                x.mul_(2)
+        x = torch.tanh_(self.second(torch.relu_(x)))
+        x = Halved.apply(self.third(x))
+        return self.last(nn.functional.elu(x, inplace=True))
+
+
+@pytest.mark.parametrize("way", ["fused", "later"])
+@pytest.mark.parametrize("how", ["mul_", "+=", "out", "data", "view", "foreach", "unseen"])
+def test_what_is_written_into_is_measured_before(how, way, later, monkeypatch):
+    if way == "fused":
+        monkeypatch.setattr(readings, "fused_kernel", lambda device: InTorch)
+    monkeypatch.setattr(Halved, "how", how)
+    torch.manual_seed(0)
+    model, x = Overwrites(how), normal(5, 8)
+    passes = []
+    model.first.register_forward_hook(lambda *_: passes.append(1))
+    report = iv.probe(model, x)
+    assert len(passes) == (2 if (how, way) == ("unseen", "fused") else 1)
+    monkeypatch.setattr(Readings, "later", False)
+    now = iv.probe(model, x)
+    assert model.calls == 0
+    for layer, other in zip(report.layers, now.layers, strict=True):
+        assert (layer.distinct_units, layer.dead_units) == (other.distinct_units, other.dead_units)
+        for quantity in QUANTITIES:
+            if getattr(other, quantity) is not None:
+                assert_same_stats(getattr(layer, quantity), getattr(other, quantity), 1e-6)
+
+
+def test_so_many_tensors_are_held(fused):
+    """Few launches, and little memory."""
+    taken, counts = Readings(), []
+    tensor = torch.zeros(64, 1024)  # a quarter of a megabyte
+    for _ in range(40):
+        taken.stats(tensor)
+        counts.append(sum(map(len, taken._waiting.values())))
+    assert max(counts) == 12  # 3 MB
+    taken.flush()
+    assert not any(map(len, taken._waiting.values())) and len(taken._tables) == 4
+    once = Readings(at_once=True)
+    once.stats(tensor)
+    assert not once._waiting and len(once._tables) == 1

@@ -29,9 +29,23 @@ def launch(
         found: shape (tensors, NUMBERS + bins), zeros.
     """
     element, tensors = _TYPES[dtype], len(table)
-    arguments = table, partials, others, of_units, rounds
-    _run(measure, (programs, tensors, 1), table.device, arguments, (element, aligned, COLUMNS, BLOCK, LANES))
-    arguments = table, partials, others, found, found.shape[1] - NUMBERS, sample_rounds, -(-programs * LANES // BLOCK), few
+    _run(
+        measure,
+        (programs, tensors, 1),
+        table.device,
+        (table, partials, others, of_units, rounds),
+        (element, aligned, COLUMNS, BLOCK, LANES),
+    )
+    arguments = (
+        table,
+        partials,
+        others,
+        found,
+        found.shape[1] - NUMBERS,
+        sample_rounds,
+        -(-programs * LANES // BLOCK),
+        few,
+    )
     _run(finish, (tensors, 1, 1), table.device, arguments, (element, COLUMNS, BLOCK, LANES, PROGRAMS))
 
 
@@ -40,11 +54,15 @@ _compiled: dict[tuple[Any, ...], Any] = {}
 
 
 def _run(
-    kernel: Any, grid: tuple[int, int, int], device: torch.device, arguments: tuple[Any, ...], constants: tuple[Any, ...]
+    kernel: Any,
+    grid: tuple[int, int, int],
+    device: torch.device,
+    arguments: tuple[Any, ...],
+    constants: tuple[Any, ...],
 ) -> None:
     """From the second time on what is compiled is launched itself: Triton takes three times as long to find it again. (All buffers are new,
     and so begin at multiples of 16 bytes, and all whole numbers are below 2^31.)"""
-    key = kernel, device, constants
+    key = id(kernel), device, constants
     compiled = _compiled.get(key)
     if compiled is not None:
         try:
@@ -144,7 +162,7 @@ def finish(
     finite, saturated, 1, and how many values of its sample lie in each cell of its histogram."""
     tensor = tl.program_id(0).to(tl.int64)
     line, row = table + tensor * COLUMNS, found + tensor * (bins + 8)
-    x, count = tl.load(line).to(tl.pointer_type(ELEMENT)), tl.load(line + 1)
+    x = tl.load(line).to(tl.pointer_type(ELEMENT))
     programs, begin = tl.load(line + 2), tl.load(line + 3)
     sampled, step = tl.load(line + 4), tl.load(line + 5)
     each = tl.arange(0, PROGRAMS)

@@ -112,7 +112,7 @@ class Readings:
         self._waiting: dict[tuple[Any, ...], list[_Item]] = {}
         self._groups: dict[tuple[Any, ...], _Group] = {}
         self._tables: list[tuple[Tensor, list[Reading[TensorStats] | None], list[int]]] = []
-        self._numbers: list[tuple[Reading[Any], Tensor, Callable[[np.ndarray], Any]]] = []
+        self._numbers: list[tuple[Tensor, Callable[[np.ndarray], Any]]] = []
         self._streams: set[Any] = set()
 
     def stats(self, tensor: Tensor, flat: tuple[float | None, float | None] = (None, None)) -> Reading[TensorStats]:
@@ -220,10 +220,9 @@ class Readings:
             _give_up(error)
             return False
         self._tables.append((found, [item.stats for item in items], counts))
-        for item, line in zip(items, lines):
-            if item.units is not None:
-                size = item.units.size
-                self._numbers.append((item.found, of_units[line[9] : line[9] + size].view(item.units.shape), item.make))
+        if place:
+            asked = [(line[9], item) for item, line in zip(items, lines) if item.units is not None]
+            self._numbers.append((of_units, partial(_make_units, asked)))
         return True
 
     def _measure(self, item: _Item) -> None:
@@ -243,22 +242,28 @@ class Readings:
                 array = array[where // inner, :, where % inner]
             else:
                 array = (array != 0).any(dim=2).any(dim=0).float()
-            self._numbers.append((item.found, array, item.make))
+            self._numbers.append((array, partial(_make_known, item.found, item.make)))  # type: ignore[arg-type]
 
-    def rms(self, tensors: Sequence[Tensor]) -> list[Reading[float]]:
-        """The root mean square of all values of each floating tensor."""
-        if not any(map(self.waits, tensors)):
+    def rms(self, tensors: Sequence[Tensor], finite: bool = True) -> list[Reading[float]]:
+        """The root mean square of all values of each floating tensor; on a CPU, if `finite`, of the finite ones."""
+        if finite and not any(map(self.waits, tensors)):
             return [Reading(rms(tensor)) for tensor in tensors]
-        values = list(map(flat_values, tensors))
-        found = norms(values, min((_wide(v.device) for v in values), key=lambda dtype: dtype.itemsize))
-        return [self.of(norm, partial(_mean_root, v.numel())) for norm, v in zip(found, values)]
+        values = [t if t.layout == torch.strided and t.dtype in _FUSED else flat_values(t) for t in tensors]
+        devices = {v.device for v in values}
+        with torch.no_grad():
+            found = norms(values, min(map(_wide, devices), key=lambda dtype: dtype.itemsize))
+            if not all(map(self.waits, values)) or len(devices) > 1:
+                return [self.of(norm, partial(_mean_root, v.numel())) for norm, v in zip(found, values)]
+            readings: list[Reading[float]] = [Reading() for _ in values]
+            self._numbers.append((torch.stack(found), partial(_make_roots, readings, [v.numel() for v in values])))
+        return readings
 
     def of(self, tensor: Tensor, make: Callable[[np.ndarray], T]) -> Reading[T]:
         """`make` of the float64 array that a small real tensor is. The tensor is kept until `read`: no one may write into it."""
         if not self.waits(tensor):
             return Reading(make(tensor.detach().double().numpy()))
         reading: Reading[T] = Reading()
-        self._numbers.append((reading, tensor.detach() if tensor.requires_grad else tensor, make))
+        self._numbers.append((tensor.detach() if tensor.requires_grad else tensor, partial(_make_known, reading, make)))
         return reading
 
     def read(self) -> None:
@@ -271,22 +276,21 @@ class Readings:
         alike: dict[Any, list[tuple[Tensor, Callable[[np.ndarray], Any]]]] = defaultdict(list)
         for table, stats, counts in self._tables:
             alike[table.device, table.dtype].append((table, partial(_make_stats, stats, counts)))
-        for reading, tensor, make in self._numbers:
-            alike[tensor.device, tensor.dtype].append((tensor, partial(_make_known, reading, make)))
+        for tensor, receive in self._numbers:
+            alike[tensor.device, tensor.dtype].append((tensor, receive))
         for parts in alike.values():  # torch joins tensors of one type in one launch
-            flat = torch.cat([part.reshape(-1) for part, _ in parts]).cpu()
+            flat = torch.cat([part if part.dim() == 1 else part.reshape(-1) for part, _ in parts]).cpu()
             numbers = (flat.float() if flat.element_size() == 2 else flat).numpy().astype(np.float64)
             start = 0
             for part, receive in parts:
                 end = start + part.numel()
-                receive(numbers[start:end].reshape(part.shape))
+                receive(numbers[start:end] if part.dim() == 1 else numbers[start:end].reshape(part.shape))
                 start = end
         self._groups, self._tables, self._numbers, self._streams = {}, [], [], set()
 
     def waits(self, tensor: Tensor) -> bool:
         """Whether its numbers are not known before `read`."""
         return self.later or tensor.device.type != "cpu"
-
 
     def takes_units(self, tensor: Tensor) -> bool:
         return self.waits(tensor) and tensor.is_contiguous() and 0 < tensor.numel() < 2**31
@@ -415,11 +419,21 @@ def _make_stats(readings: list[Reading[TensorStats] | None], counts: list[int], 
     rows = zip(readings, counts, finite.tolist(), zip(*(column.tolist() for column in columns)), hists)
     for reading, number, any_finite, numbers, hist in rows:
         if reading is not None:
-            reading.value = TensorStats(number, *numbers, hist) if any_finite else nothing(number, hist)
+            reading.value = TensorStats(number, *numbers, hist) if any_finite else nothing(number, hist)  # type: ignore[call-arg]
 
 
 def _make_known(reading: Reading[T], make: Callable[[np.ndarray], T], array: np.ndarray) -> None:
     reading.value = make(array)
+
+
+def _make_units(wanted: list[tuple[int, _Item]], array: np.ndarray) -> None:
+    for begin, (_, _, _, _, units, found, make) in wanted:
+        found.value = make(array[begin : begin + units.size].reshape(units.shape))  # type: ignore[union-attr]
+
+
+def _make_roots(readings: list[Reading[float]], counts: list[int], found: np.ndarray) -> None:
+    for reading, root in zip(readings, (found / np.sqrt(np.maximum(counts, 1))).tolist()):
+        reading.value = root
 
 
 def _mean_root(count: int, norm: np.ndarray) -> float:

@@ -123,14 +123,14 @@ class Recorder(TorchFunctionMode):
         self.product: Product | None = None
         self.attentions: list[Measured] = []
 
-    def watch(self, model: nn.Module, parameters: list[nn.Parameter], stack: ExitStack) -> None:
+    def watch(self, modules: list[nn.Module], parameters: list[nn.Parameter], stack: ExitStack) -> None:
         self.parameters = parameters
         stack.callback(self.kept.restore)
         for module in self.layers:
             if isinstance(module, nn.RNNBase):
                 stack.callback(module.register_forward_pre_hook(self.before_recurrent).remove)
             stack.callback(module.register_forward_hook(self.after_layer).remove)
-        for module in model.modules():
+        for module in modules:
             if isinstance(module, ActivationModule):
                 stack.callback(module.register_forward_pre_hook(self.before_module, with_kwargs=True).remove)
                 stack.callback(module.register_forward_hook(self.after_module).remove)
