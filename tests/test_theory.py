@@ -210,7 +210,17 @@ def test_theory_and_measurement_agree_at_width_1024_over_50_layers(name):
         {"scheme": "orthogonal", "activation": "tanh"},
         {"scheme": "small_normal", "activation": "gelu"},
     ],
-    ids=["layer norm", "batch norm", "batch norm, biases", "batch norm, skip", "skip", "biases", "default", "orthogonal", "small"],
+    ids=[
+        "layer norm",
+        "batch norm",
+        "batch norm, biases",
+        "batch norm, skip",
+        "skip",
+        "biases",
+        "default",
+        "orthogonal",
+        "small",
+    ],
 )
 def test_theory_and_measurement_agree_in_other_networks(changes):
     shares = []
