@@ -12,8 +12,8 @@ from torch import nn
 import initviz as iv
 from initviz._core.statistics import TensorStats
 from initviz.diagnosis import KINDS, Verdict, verdict
-from initviz.diagnosis._words import spans
 from initviz.diagnosis._verdict import DEAD, RATIO
+from initviz.diagnosis._words import spans
 from initviz.inspection import LayerStats, Report
 
 # Illnesses ---------------------------------------------------------------------------------------------------------------
@@ -282,7 +282,10 @@ def test_a_verdict_is_frozen_and_prints_its_parts():
 @pytest.mark.parametrize(
     ("network", "layers"),
     [
-        ({"activation": "relu", "scheme": "xavier_normal", "depth": 15}, "layers 1 to 15"),  # each weight gradient is 2^-7.5
+        (
+            {"activation": "relu", "scheme": "xavier_normal", "depth": 15},
+            "layers 1 to 15",
+        ),  # each weight gradient is 2^-7.5
         ({"activation": "sigmoid", "scheme": "xavier_normal", "depth": 5}, "layers 1 to 2"),
     ],
 )
@@ -292,7 +295,11 @@ def test_what_adam_moves_and_plain_sgd_does_not_is_said(network, layers):
 
 
 def test_sound_layers_are_moved_by_plain_sgd():
-    for network in ({"activation": "relu", "scheme": "he_normal"}, {"activation": "tanh"}, {"activation": "tanh", "scale": 2.0}):
+    for network in (
+        {"activation": "relu", "scheme": "he_normal"},
+        {"activation": "tanh"},
+        {"activation": "tanh", "scale": 2.0},
+    ):
         assert "SGD" not in iv.measure(**({"width": 256, "batch": 128, "depth": 20} | network)).verdict.why
 
 
