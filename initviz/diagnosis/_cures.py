@@ -139,8 +139,8 @@ def _smaller(where: _Where, report: Report, found: Verdict, x: Any) -> Iterator[
         )
     for n in found.layers:
         layer = report.reached[n - 1]
-        if layer is last and last.tied:
-            yield Cure(f"torch.nn.init.normal_({where.module(last.name)}.weight, std=0.02)")
+        if layer.kind == "Embedding" or (layer is last and last.tied):
+            yield Cure(f"torch.nn.init.normal_({where.module(layer.name)}.weight, std=0.02)")
         yield from where.with_biases(f'iv.init_({where.module(layer.name)}, "lecun_normal")', False)
     if (
         not found.layers
