@@ -65,13 +65,13 @@ def _too_large(report: Report) -> tuple[tuple[int, ...], str, str]:
     n, table = _table_of_logits(report)
     if table is not None:
         words = f"its logits are products with the weight of {table.name}, whose std is {table.weight_rms:.2g}"
-        return (n,), words, _shared(table.weight_shape[1])
+        return (n,), words, _shared(int(table.weight_shape[1]))
     if own >= max(body, OFF_GAIN) or not math.isfinite(body):
         if last.tied:
             words = (
                 f"the output layer {last.name} shares the weight of {last.tied[0]}, whose std is {last.weight_rms:.2g}"
             )
-            return (number,), words, _shared(last.fan_in)
+            return (number,), words, _shared(int(last.fan_in))
         words = f"the weights of the output layer {last.name} multiply an rms of {body:.2g} by {own:.3g}"
         return (number,), words, "Draw the output layer's weights anew, with variance 1/fan_in or less."
     if inputs >= OFF_GAIN and inputs >= body / OFF_GAIN:
