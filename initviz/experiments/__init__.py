@@ -11,6 +11,7 @@ from initviz.experiments._compare import (
     remake,
     shipped_runs,
 )
+from initviz.experiments._coord_check import CoordCheck, coord_check
 from initviz.experiments._finite_width import FiniteWidth, finite_width
 from initviz.experiments._growth import Growth, growth
 from initviz.experiments._lsuv_steps import LSUV_CHOICES, STARTS, LsuvSettings, LsuvStep, lsuv_step
@@ -38,6 +39,7 @@ __all__ = [
     "STARTS",
     "WAYS",
     "WIDTHS",
+    "CoordCheck",
     "FactorCurve",
     "FiniteWidth",
     "Growth",
@@ -55,6 +57,7 @@ __all__ = [
     "cells",
     "changed",
     "compare",
+    "coord_check",
     "distinct_neurons",
     "factor_curve",
     "finite_width",

@@ -1,6 +1,7 @@
 """Pictures. `flow_figure` and its like describe one as data, a `Figure`; `draw` and `png` paint that by matplotlib. `flow` does both."""
 
 from initviz.plots._anatomy import anatomy
+from initviz.plots._coord_check import coord_check, coord_check_figure
 from initviz.plots._curves import curves
 from initviz.plots._fans import fans, fans_figure
 from initviz.plots._figure import Figure, defaults, packed
@@ -33,6 +34,8 @@ __all__ = [
     "ROLES",
     "Figure",
     "anatomy",
+    "coord_check",
+    "coord_check_figure",
     "curves",
     "defaults",
     "draw",

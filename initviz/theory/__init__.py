@@ -7,12 +7,15 @@ from initviz.theory._finite_width import Band, Fluctuations
 from initviz.theory._network import predict_network
 from initviz.theory._phase import Phase, critical_sigma_w, phase_diagram
 from initviz.theory._streams import predict_stream
+from initviz.theory._width import PARAMETRIZATIONS, WidthExponents, spectral_scale, width_exponents
 
 __all__ = [
+    "PARAMETRIZATIONS",
     "Band",
     "Fluctuations",
     "Phase",
     "Prediction",
+    "WidthExponents",
     "chi",
     "critical_sigma_w",
     "depth_scale",
@@ -25,5 +28,7 @@ __all__ = [
     "predict_stream",
     "second_moment",
     "slope_second_moment",
+    "spectral_scale",
     "variance_map",
+    "width_exponents",
 ]
