@@ -139,6 +139,7 @@ class Line:
         alpha: how much of the ground it hides.
         edge: role of a line around its markers; none if empty.
         lane: `y` is a share of the panel's height.
+        free: it may leave its panel.
         percent, name: as of a `Heat`.
     """
 
@@ -154,6 +155,7 @@ class Line:
     alpha: float = 1.0
     edge: str = ""
     lane: bool = False
+    free: bool = False
     percent: bool = False
     name: str = ""
 
@@ -177,6 +179,7 @@ class Bars:
         left, right, bottom, top: shape (n,), in data coordinates; infinite ends are at the panel's edge, NaN is not drawn.
         roles: the colour of each, or one for all.
         hollow: the edge alone, `width` wide and dashed by `dash`.
+        hatch: lines of the page's colour across: "/" rising ones, "x" both ways.
         name: for the words beside the pointer, which tell `top`.
     """
 
@@ -189,6 +192,7 @@ class Bars:
     hollow: bool = False
     width: float = 1.8
     dash: tuple[float, ...] = ()
+    hatch: str = ""
     name: str = ""
 
 
