@@ -15,7 +15,7 @@ const ROWS = 160;       // cells of a density column
 function unpack(bytes) {  // a DataView or typed array -> the figure; see initviz.plots.packed
     const buffer = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);  // it may begin anywhere
     const size = new DataView(buffer).getUint32(0, true), first = Math.ceil((4 + size) / 8) * 8;
-    const types = {1: Uint8Array, 4: Float32Array, 8: Float64Array};
+    const types = {1: Uint8Array, 4: Float32Array, 8: Float64Array}, seen = [];
     const visit = thing => {
         if (Array.isArray(thing)) return thing.map(visit);
         if (thing === null || typeof thing !== 'object') return thing;
@@ -23,7 +23,10 @@ function unpack(bytes) {  // a DataView or typed array -> the figure; see initvi
             const [width, start, count, row = count] = thing.at;
             return Object.assign(new types[width](buffer, first + start, count), {row});
         }
-        const found = {...LOOK.defaults[thing.kind]};
+        if ('as' in thing) return seen[thing.as];
+        const kind = thing.kind || (thing.blocks ? 'Figure' : thing.panels ? 'Block' : thing.marks ? 'Panel' : 'Axis');
+        const found = {...LOOK.defaults[kind]};
+        seen.push(found);
         for (const name in thing) found[name] = visit(thing[name]);
         return found;
     };
