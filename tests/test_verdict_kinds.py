@@ -339,6 +339,14 @@ def test_weights_stay_where_they_are_if_a_recurrent_layer_puts_its_own_together(
     judged(model, STEPS[:, :20])
 
 
+@pytest.mark.parametrize("kind", [nn.RNN, nn.LSTM, nn.GRU])
+def test_a_recurrent_network_whose_output_starts_at_zero_is_sound(kind):
+    model = Last(kind)
+    nn.init.zeros_(model.o.weight)
+    found, _ = judged(model, STEPS[:, :8])
+    assert found.kind == "stable" and "the output layer's weights are, until its first step" in found.why
+
+
 def _remembering(model):
     nn.init.constant_(model.r.bias_hh_l0.data[32:64], math.log(200))
     return model
