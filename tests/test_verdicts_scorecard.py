@@ -57,7 +57,7 @@ def test_what_is_in_the_file_is_not_trained_again(run, monkeypatch):
 
 
 def test_an_executor_gives_the_same_rows(run, tmp_path):
-    with ThreadPoolExecutor(1) as executor:
+    with ThreadPoolExecutor(1, "", torch.set_default_device, [torch.get_default_device()]) as executor:
         assert results(THREE[:1], tmp_path / "verdicts.csv", executor, steps=20) == run[1][:1]
 
 
