@@ -5,7 +5,7 @@ from initviz.tools._site import MATHJAX, linked, repository, schemes_table
 
 project, author, version = "initviz", "the initviz contributors", initviz.__version__
 copyright = author
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "sphinx.ext.napoleon"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.githubpages", "sphinx.ext.mathjax", "sphinx.ext.napoleon"]
 exclude_patterns = ["_files"]
 
 # Notebooks as they are stored

@@ -34,6 +34,9 @@ with from_extra("site"):
     from sphinx.pycode import ModuleAnalyzer
 
 ROOT = CHECKOUT.parent
+GITHUB = "https://github.com/"
+BRANCH = "gh-pages"
+"""Where a workflow puts the site (.github/workflows/site.yml): Colab opens its notebooks, which install initviz themselves."""
 DOCS = ROOT / "docs"
 MATHJAX = "tex-svg-full.js"
 """One file with its fonts inside, which works from a disk."""
@@ -89,7 +92,7 @@ def _write_course(source: Path, record: Collection[str] | None) -> None:
         notebook = nbformat.read(path, as_version=4)
         _as_page(notebook, path.name, record is None or path.name[:2] in record)
         nbformat.write(notebook, course / path.name)
-        (files / path.name).write_text(without_outputs(path.read_text(encoding="utf-8")), encoding="utf-8")
+        (files / path.name).write_text(to_download(path.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def _write_front(source: Path, record: bool) -> None:
@@ -131,16 +134,30 @@ def _as_page(notebook: nbformat.NotebookNode, name: str, record: bool) -> None:
 def _ways_to_open(name: str) -> str:
     """A line of links: the notebook as a file and, once the repository has an address, where it runs without an installation."""
     links = [f'<a href="../notebooks/{name}" download>Download this notebook</a> to run it and to check your answers']
-    if address := repository():
-        place = address.removeprefix("https://github.com/")
-        if place != address:
-            links.append(
-                f'<a href="https://colab.research.google.com/github/{place}/blob/HEAD/notebooks/{name}">open it in Colab</a>'
-            )
-            links.append(
-                f'<a href="https://mybinder.org/v2/gh/{place}/HEAD?urlpath=lab/tree/notebooks/{name}">or in Binder</a>'
-            )
+    address = repository()
+    if address and address.startswith(GITHUB):
+        place = address.removeprefix(GITHUB)
+        colab = f"https://colab.research.google.com/github/{place}/blob/{BRANCH}/notebooks/{name}"
+        links.append(f'<a href="{colab}">open it in Colab</a>')
+        links.append(
+            f'<a href="https://mybinder.org/v2/gh/{place}/HEAD?urlpath=lab/tree/notebooks/{name}">or in Binder</a>'
+        )
     return f'<p class="initviz-open">{", ".join(links)}.</p>'
+
+
+def to_download(text: str) -> str:
+    """A notebook's JSON without outputs and, once the repository has an address, with a first cell that installs initviz."""
+    notebook = nbformat.reads(without_outputs(text), as_version=4)
+    if address := repository():
+        code = (
+            "# Where initviz is missing (on Colab) this installs it. torch and what else is there stays as it is.\n"
+            "import importlib.util\n\n"
+            'if importlib.util.find_spec("initviz") is None:\n'
+            f'    %pip install -q "initviz[widgets] @ git+{address}"'
+        )
+        skipped = {"slideshow": {"slide_type": "skip"}}
+        notebook.cells.insert(1, nbformat.v4.new_code_cell(code, id="install", metadata=skipped))
+    return nbformat.writes(notebook) + "\n"
 
 
 # The reference -------------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import nbformat
 import pytest
 from browser.pages import PICTURE, ROOT, changed, key
 from bs4 import BeautifulSoup
+from IPython.core.inputtransformer2 import TransformerManager
 
 import initviz as iv
 from initviz.tools import _site as site
@@ -109,15 +110,28 @@ def test_sources_are_linked(built, soups):
     assert len(papers.select("table tbody tr")) == len(iv.SCHEMES)
 
 
-def test_the_links_to_run_a_notebook_follow_the_repositorys_address(monkeypatch):
+def test_ways_to_run_a_notebook_follow_the_repositorys_address(built, monkeypatch):
+    path = ROOT / "notebooks" / "05_xavier_glorot.ipynb"
     assert site.repository() is None, "a placeholder is no address"
-    assert "Colab" not in site._ways_to_open("05_xavier_glorot.ipynb")
+    assert "Colab" not in site._ways_to_open(path.name) and (built / ".nojekyll").exists()
+    assert "pip install" not in (built / "notebooks" / path.name).read_text(encoding="utf-8")
     monkeypatch.setattr(site, "repository", lambda: "https://github.com/someone/initviz")
-    words = site._ways_to_open("05_xavier_glorot.ipynb")
+    words = site._ways_to_open(path.name)
     assert (
-        "https://colab.research.google.com/github/someone/initviz/blob/HEAD/notebooks/05_xavier_glorot.ipynb" in words
+        "https://colab.research.google.com/github/someone/initviz/blob/gh-pages/notebooks/05_xavier_glorot.ipynb"
+        in words
     )
     assert "https://mybinder.org/v2/gh/someone/initviz/HEAD?urlpath=lab/tree/notebooks/05_xavier_glorot.ipynb" in words
+    notebook = nbformat.reads(site.to_download(path.read_text(encoding="utf-8")), as_version=4)
+    nbformat.validate(notebook)
+    code = TransformerManager().transform_cell(notebook.cells[1].source)
+    ran = []
+    shell = type("Shell", (), {"run_line_magic": lambda self, *line: ran.append(line)})()
+    exec(code, {"get_ipython": lambda: shell})
+    assert not ran, "initviz is here"
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    exec(code, {"get_ipython": lambda: shell})
+    assert ran == [("pip", 'install -q "initviz[widgets] @ git+https://github.com/someone/initviz"')]
 
 
 def test_the_practitioners_page_says_what_happens(capsys):
