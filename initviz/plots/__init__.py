@@ -1,6 +1,7 @@
 """Pictures. `flow_figure` and its like describe one as data, a `Figure`; `draw` and `png` paint that by matplotlib. `flow` does both."""
 
 from initviz.plots._anatomy import anatomy
+from initviz.plots._attention import attention, attention_figure
 from initviz.plots._curves import curves
 from initviz.plots._fans import fans, fans_figure
 from initviz.plots._figure import Figure, defaults, packed
@@ -21,6 +22,7 @@ from initviz.plots._rectifier import rectifier, rectifier_figure
 from initviz.plots._scale import power
 from initviz.plots._signals import signals
 from initviz.plots._singular_values import singular_values
+from initviz.plots._start_rules import start_rules, start_rules_figure
 from initviz.plots._streams import streams
 from initviz.plots._symmetry import symmetry, symmetry_figure
 from initviz.plots._transfer import transfer, transfer_figure
@@ -33,6 +35,8 @@ __all__ = [
     "ROLES",
     "Figure",
     "anatomy",
+    "attention",
+    "attention_figure",
     "curves",
     "defaults",
     "draw",
@@ -61,6 +65,8 @@ __all__ = [
     "rectifier_figure",
     "signals",
     "singular_values",
+    "start_rules",
+    "start_rules_figure",
     "streams",
     "symmetry",
     "symmetry_figure",
