@@ -1,6 +1,7 @@
 """Pictures. `flow_figure` and its like describe one as data, a `Figure`; `draw` and `png` paint that by matplotlib. `flow` does both."""
 
 from initviz.plots._anatomy import anatomy, anatomy_figure
+from initviz.plots._attention import attention, attention_figure
 from initviz.plots._coord_check import coord_check, coord_check_figure
 from initviz.plots._curves import curves, curves_figure
 from initviz.plots._fans import fans, fans_figure
@@ -22,6 +23,7 @@ from initviz.plots._rectifier import rectifier, rectifier_figure
 from initviz.plots._scale import power
 from initviz.plots._signals import signals, signals_figure
 from initviz.plots._singular_values import singular_values, singular_values_figure
+from initviz.plots._start_rules import start_rules, start_rules_figure
 from initviz.plots._streams import streams, streams_figure
 from initviz.plots._symmetry import symmetry, symmetry_figure
 from initviz.plots._transfer import transfer, transfer_figure
@@ -35,6 +37,8 @@ __all__ = [
     "Figure",
     "anatomy",
     "anatomy_figure",
+    "attention",
+    "attention_figure",
     "coord_check",
     "coord_check_figure",
     "curves",
@@ -74,6 +78,8 @@ __all__ = [
     "signals_figure",
     "singular_values",
     "singular_values_figure",
+    "start_rules",
+    "start_rules_figure",
     "streams",
     "streams_figure",
     "symmetry",
