@@ -148,12 +148,19 @@ class InTorch:
             row[8:] = torch.bincount(cells, minlength=bins)
 
 
+def kernels():
+    """The fused kernels: on a GPU, or under Triton's interpreter, where TRITON_INTERPRET=1 is set before it is loaded; else in torch's
+    words."""
+    if torch.get_default_device().type == "cuda" or os.environ.get("TRITON_INTERPRET") == "1":
+        from initviz._core import fused
+
+        return fused
+    return InTorch
+
+
 @pytest.fixture
 def fused(later, monkeypatch):
-    """The way of the fused kernel: under Triton's interpreter, where TRITON_INTERPRET=1 is set before it is loaded, or in torch's words."""
-    module = InTorch
-    if os.environ.get("TRITON_INTERPRET") == "1":
-        from initviz._core import fused as module
+    module = kernels()
     monkeypatch.setattr(readings, "fused_kernel", lambda device: module)
     monkeypatch.setattr(readings, "_give_up", refuse)
 
@@ -279,7 +286,7 @@ class Unguarded:
         with _disable_current_modes(), pytest.MonkeyPatch.context() as patch:
             for name, kept in READS.items():
                 patch.setattr(torch.Tensor, name, kept)
-            InTorch.launch(*arguments)
+            kernels().launch(*arguments)
 
 
 READS = {
@@ -387,8 +394,8 @@ class Overwrites(nn.Module):
 @pytest.mark.parametrize("way", ["fused", "later"])
 @pytest.mark.parametrize("how", ["mul_", "+=", "out", "data", "view", "foreach", "unseen"])
 def test_what_is_written_into_is_measured_before(how, way, later, monkeypatch):
-    if way == "fused":
-        monkeypatch.setattr(readings, "fused_kernel", lambda device: InTorch)
+    module = kernels() if way == "fused" else None
+    monkeypatch.setattr(readings, "fused_kernel", lambda device: module)
     monkeypatch.setattr(Halved, "how", how)
     torch.manual_seed(0)
     model, x = Overwrites(how), normal(5, 8)
@@ -397,6 +404,7 @@ def test_what_is_written_into_is_measured_before(how, way, later, monkeypatch):
     report = iv.probe(model, x)
     assert len(passes) == (2 if (how, way) == ("unseen", "fused") else 1)
     monkeypatch.setattr(Readings, "later", False)
+    monkeypatch.setattr(readings, "fused_kernel", lambda device: None)
     now = iv.probe(model, x)
     assert model.calls == 0
     for layer, other in zip(report.layers, now.layers, strict=True):

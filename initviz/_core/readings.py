@@ -306,11 +306,8 @@ def _shares(count: int, sample: int) -> tuple[int, int, int, int]:
 
 def _sent(table: np.ndarray, device: torch.device) -> Tensor:
     """The table on the device. Nobody waits for it: memory that can't be paged out is read by the device itself."""
-    if device.type == "cpu":
-        return torch.from_numpy(table)
-    pinned = torch.empty(table.shape, dtype=torch.int64, device="cpu", pin_memory=True)
-    pinned.numpy()[:] = table
-    return pinned.to(device, non_blocking=True)
+    sent = torch.from_numpy(table)
+    return sent if device.type == "cpu" else sent.pin_memory().to(device, non_blocking=True)
 
 
 class _Group:
