@@ -62,7 +62,7 @@ QUESTIONS = {
         ),
     ),
     "relu": Question(
-        "Now ReLU under Xavier, all layers of one width. By what factor does the second moment of the pre-activations change a layer?",
+        "Now ReLU under Xavier, all layers of one width. By what factor does the second moment of the pre-activations change per layer?",
         (
             Choice("1", "ReLU sets half of the values to zero, and the weights do not know of it."),
             Choice(

@@ -12,6 +12,7 @@ from initviz.plots._growth import growth
 from initviz.plots._heatmap import heat_map, heat_map_figure
 from initviz.plots._lsuv import lsuv, lsuv_figure
 from initviz.plots._matplotlib import draw, png
+from initviz.plots._one_layer import one_layer_figure
 from initviz.plots._overlay import overlay
 from initviz.plots._palette import RAMPS, ROLES
 from initviz.plots._parting import parting
@@ -48,6 +49,7 @@ __all__ = [
     "heat_map_figure",
     "lsuv",
     "lsuv_figure",
+    "one_layer_figure",
     "overlay",
     "packed",
     "parting",
