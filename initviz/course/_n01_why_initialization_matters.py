@@ -17,7 +17,7 @@ QUESTIONS = {
         (
             Choice(
                 "all five: training sorts it out",
-                "Two of them it can't: one gives it no gradient, the other no finite one.",
+                "Not these two: the smallest start gives no gradient to speak of, and the largest one that is not finite.",
             ),
             Choice(
                 "three: the smallest and the largest fail",

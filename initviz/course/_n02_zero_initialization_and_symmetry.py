@@ -64,7 +64,7 @@ QUESTIONS = {
             Choice(
                 "they part after some hundred steps",
                 "The symmetric network is like a pencil on its tip: a difference grows by a constant "
-                "factor a step, so even $10^{-8}$ needs only a few hundred.",
+                "factor per step, so even $10^{-8}$ needs only a few hundred.",
                 right=True,
             ),
             Choice(
