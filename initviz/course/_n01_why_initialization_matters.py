@@ -59,7 +59,7 @@ QUESTIONS = {
     ),
     "rate": Question(
         "Xavier needed five times as long as He, and He × 1.5 diverged. Now the learning rate is 0.05 instead of 0.02. "
-        " Which starts have over 90 % of the test digits right after 600 steps?",
+        "Which starts have over 90 % of the test digits right after 600 steps?",
         (
             Choice("He alone", "Xavier's gradients are 32 times smaller than He's. What does a larger rate do for it?"),
             Choice(
