@@ -27,3 +27,13 @@ def test_every_notebook_has_its_row_in_order():
 def test_the_minutes_are_what_the_notebooks_say():
     said = {name: sum(map(int, re.findall(r"(\d+) minutes", cells(name)[0]))) for name, _ in rows()}
     assert dict(rows()) == said
+
+
+def test_the_pages_that_notebooks_link_to_are_there():
+    for path in NOTEBOOKS.glob("*.ipynb"):
+        for source in cells(path.name):
+            for target in re.findall(r"\]\(([\w-]+\.(?:md|ipynb))", source):
+                assert (NOTEBOOKS / target).exists(), f"{path.name}: {target}"
+    for page in NOTEBOOKS.glob("*.md"):
+        for target in re.findall(r"\]\(([\w-]+\.(?:md|ipynb))", page.read_text(encoding="utf-8")):
+            assert (NOTEBOOKS / target).exists(), f"{page.name}: {target}"
