@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 
 LOOKS = {
     "random": ("ink", "o", "●"),
+    "frozen_random": ("grey", "P", "✚"),
     "frozen": ("blue", "s", "■"),
     "fine_tuned": ("orange", "^", "▲"),
+    "fine_tuned_default": ("olive", "v", "▼"),
+    "fine_tuned_he": ("green", "X", "✖"),
     "head_first": ("purple", "D", "◆"),
 }
 """Role, marker and its character for each strategy."""
