@@ -95,14 +95,25 @@ QUESTIONS = {
         "The body is pretrained, all weights train, and there are 5 labels a class. Which start of the new head ends with the best test "
         "accuracy?",
         (
-            Choice("He's: its variance suits a layer that follows a ReLU", "It keeps a signal's size in a deep network. In a last layer it "
-                   "makes large logits of random signs, and the body is trained to mend them."),
-            Choice("PyTorch's default: it is what everybody uses", "A sixth of He's variance, and no better here: it is still large against "
-                   "zero, on features of this size."),
-            Choice("zeros", "The first step moves the head alone, towards what the labels say; the body gets only errors that the head "
-                   "makes sense of.", right=True),
-            Choice("it makes no difference: the head is learned anyway", "In the end it fits the labels in every case. The body that it "
-                   "leaves behind is another."),
+            Choice(
+                "He's: its variance suits a layer that follows a ReLU",
+                "It keeps a signal's size in a deep network. In a last layer it makes large logits of random signs, and the body is "
+                "trained to mend them.",
+            ),
+            Choice(
+                "PyTorch's default: it is what everybody uses",
+                "It has a sixth of He's variance. On features of this size the first loss is still twice that of a guess.",
+            ),
+            Choice(
+                "zeros",
+                "The first step moves the head alone, towards what the labels say. From the second on the body gets errors through a head "
+                "that means something.",
+                right=True,
+            ),
+            Choice(
+                "it makes no difference: the head is learned anyway",
+                "In the end it fits the labels in every case. The body behind it is another one.",
+            ),
         ),
     ),
 }
@@ -213,7 +224,9 @@ def _choose(function: Any) -> None:
                 "the standard error."
             )
         reversed_ = min(pilot.strategies, key=lambda s: pilot.final(s, 50).mean())
-        hint = " Look at the end of training, and at the number of labels that is asked for." if name == reversed_ else ""
+        hint = (
+            " Look at the end of training, and at the number of labels that is asked for." if name == reversed_ else ""
+        )
         raise Wrong(f"{where}, which is behind {best} by {behind.mean():.0f} ± {error:.1f} points.{hint}")
 
 

@@ -3,6 +3,7 @@
 from initviz.experiments._compare import (
     GRID,
     QUANTITIES,
+    RATES,
     Map,
     cells,
     compare,
@@ -34,6 +35,7 @@ __all__ = [
     "LSUV_CHOICES",
     "PATIENTS",
     "QUANTITIES",
+    "RATES",
     "RECIPES",
     "RULES",
     "STARTS",

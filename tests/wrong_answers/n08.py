@@ -70,10 +70,16 @@ WRONG = {
     ],
     "choose": [
         (lambda pilot, labels: "random", "in pilot 1 it chose random, which is behind fine_tuned by 25"),
-        (lambda pilot, labels: max(pilot.strategies, key=lambda s: pilot.final(s, labels).mean()), "in pilot 2 .* costs less"),
+        (
+            lambda pilot, labels: max(pilot.strategies, key=lambda s: pilot.final(s, labels).mean()),
+            "in pilot 2 .* costs less",
+        ),
         (lambda pilot, labels: within(pilot, labels, paired=False), "in pilot 3 .* pair the accuracies by seed"),
         (lambda pilot, labels: within(pilot, pilot.labels[0]), "number of labels that is asked for"),
-        (lambda pilot, labels: max(pilot.strategies, key=lambda s: pilot.curve(s, labels)[:, 1].mean()), "the end of training"),
+        (
+            lambda pilot, labels: max(pilot.strategies, key=lambda s: pilot.curve(s, labels)[:, 1].mean()),
+            "the end of training",
+        ),
         (lambda pilot, labels: "fine-tuned", "a strategy of the pilot is one of frozen"),
         (lambda labels, related: "fine_tuned", "pilot 2 it chose fine_tuned"),
     ],
