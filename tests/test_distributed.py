@@ -170,6 +170,12 @@ def test_a_sharded_model_of_one_process_is_measured_and_usable(world_of_one, alo
     assert all(p.grad is not None for p in model.parameters())
 
 
+@pytest.mark.parametrize("kind", ["fsdp", "fsdp by layer", "fsdp of a part"])
+def test_a_sharded_model_is_usable_after_an_error_where_torch_cannot_end_a_pass(world_of_one, alone, kind, monkeypatch):
+    monkeypatch.delattr("torch.distributed.fsdp.FSDPModule.reset_iter_state", raising=False)  # as before torch 2.12
+    test_a_sharded_model_of_one_process_is_measured_and_usable(None, alone, kind, "after an error")
+
+
 def test_a_diagnosis_of_a_sharded_model(world_of_one):
     x, y = spread_models.batch()
     model = spread_models.spread("fsdp", iv.init_(perceptron(), "zeros"))

@@ -123,7 +123,35 @@ def test_skips_and_normalization():
     np.testing.assert_allclose(normed.preactivation.mid[:5], 1, rtol=0.01)
     tiny = theory.predict([50] * 7, "relu", 1e-5, normalization="layer")  # where epsilon is no longer small
     assert tiny.preactivation.mid[0] < 0.1
-    assert theory.predict([50] * 7, "relu", 0.2, normalization="batch") is None
+
+
+@pytest.mark.parametrize("name", iv.ACTIVATIONS)
+def test_batch_normalization_makes_gradients_grow_by_the_slope_over_the_variance(name):
+    """E[phi'^2] / Var(phi) a layer, whatever the scale and the biases: pi/(pi - 1) for ReLU (Yang et al. 2019), 1 for linear alone."""
+    z = np.random.default_rng(0).standard_normal(400_000)
+    phi = iv.ACTIVATIONS[name]
+    value, slope = (f(torch.from_numpy(z)).numpy() for f in (phi.function, phi.derivative))
+    expected = {"relu": math.pi / (math.pi - 1), "linear": 1.0}.get(name, (slope**2).mean() / value.var())
+    for std, bias in ((0.2, 0.0), (3.0, 0.7)):
+        p = theory.predict([50] * 9, name, std, bias, 0.6, normalization="batch")
+        np.testing.assert_allclose(p.preactivation.mid[:7], 1, rtol=1e-3)
+        np.testing.assert_allclose(p.chi[:6], expected, rtol=0.01)
+        logits = 50 * std**2 * (value**2).mean() + bias**2  # not normalized: the mean and the bias stay
+        assert p.preactivation.mid[7] ** 2 == pytest.approx(logits, rel=0.01)
+    assert expected >= 1 and (expected > 1.02) == (name != "linear")
+
+
+def test_batch_normalization_keeps_a_relus_samples_apart_and_a_skip_holds_its_gradient():
+    sizes = np.array([0.25, 0.5, 1.0, 2.25])
+    p = theory.predict([50] * 9, "relu", 0.2, 0.0, sizes, normalization="batch")
+    v = sizes / sizes.mean()  # a sample keeps its size relative to the others: nothing divides it by its own
+    variance = v.mean() / 2 - np.sqrt(v).mean() ** 2 / (2 * math.pi)
+    np.testing.assert_allclose(p.chi[5], v.mean() / 2 / variance, rtol=0.01)
+    skip = theory.predict([64] * 42, "relu", math.sqrt(2 / 64), normalization="batch", skip=True)
+    growth = skip.preactivation_gradient.mid[0] / skip.preactivation_gradient.mid[39]
+    assert growth < 10 < 1000 < (math.pi / (math.pi - 1)) ** (39 / 2)
+    dead = theory.predict([50] * 7, "relu", 0.0, normalization="batch")
+    assert dead.preactivation.mid[0] == 0 and np.isfinite(dead.preactivation_gradient.mid[0])
 
 
 @pytest.mark.parametrize("name", iv.ACTIVATIONS)
@@ -173,18 +201,31 @@ def test_theory_and_measurement_agree_at_width_1024_over_50_layers(name):
     "changes",
     [
         {"normalization": "layer", "scheme": "small_normal", "activation": "relu"},
+        {"normalization": "batch", "scheme": "small_normal", "activation": "relu", "batch": 256},
+        {"normalization": "batch", "bias_std": 0.5, "activation": "tanh", "batch": 256},
+        {"normalization": "batch", "skip": True, "activation": "gelu", "batch": 256},
         {"skip": True, "activation": "relu", "scheme": "lecun_normal"},
         {"bias_std": 0.3, "activation": "tanh", "scale": 1.5},
         {"scheme": "pytorch_default", "activation": "relu"},
         {"scheme": "orthogonal", "activation": "tanh"},
         {"scheme": "small_normal", "activation": "gelu"},
     ],
-    ids=["layer norm", "skip", "biases", "default", "orthogonal", "small"],
+    ids=[
+        "layer norm",
+        "batch norm",
+        "batch norm, biases",
+        "batch norm, skip",
+        "skip",
+        "biases",
+        "default",
+        "orthogonal",
+        "small",
+    ],
 )
 def test_theory_and_measurement_agree_in_other_networks(changes):
     shares = []
     for seed in (0, 1, 2):
-        m = iv.measure(depth=20, width=512, batch=32, seed=seed, quantities=BESIDE, **changes)
+        m = iv.measure(depth=20, width=512, seed=seed, quantities=BESIDE, **({"batch": 32} | changes))
         shares.append(list(outside(m.report, m.prediction).values()))
     assert np.mean(shares) <= 0.1, shares
 

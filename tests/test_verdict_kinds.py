@@ -326,6 +326,27 @@ def test_recurrent_networks_that_are_sound(make):
     assert judged(make(), STEPS)[0].kind == "stable"
 
 
+@pytest.mark.parametrize("kind", [nn.RNN, nn.LSTM, nn.GRU])
+def test_weights_stay_where_they_are_if_a_recurrent_layer_puts_its_own_together(kind, monkeypatch):
+    """As on a GPU, where cuDNN moves the weights of a layer that finds new ones into one piece of memory."""
+
+    def moved(module):
+        for weight in module._flat_weights:
+            weight.data = weight.data.clone()
+
+    model = Last(kind, num_layers=2)
+    monkeypatch.setattr(nn.RNNBase, "flatten_parameters", moved)
+    judged(model, STEPS[:, :20])
+
+
+@pytest.mark.parametrize("kind", [nn.RNN, nn.LSTM, nn.GRU])
+def test_a_recurrent_network_whose_output_starts_at_zero_is_sound(kind):
+    model = Last(kind)
+    nn.init.zeros_(model.o.weight)
+    found, _ = judged(model, STEPS[:, :8])
+    assert found.kind == "stable" and "the output layer's weights are, until its first step" in found.why
+
+
 def _remembering(model):
     nn.init.constant_(model.r.bias_hh_l0.data[32:64], math.log(200))
     return model

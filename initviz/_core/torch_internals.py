@@ -9,7 +9,7 @@ import itertools
 import sys
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from importlib.util import find_spec
 from typing import Any
@@ -46,6 +46,28 @@ def compiled_from(model: nn.Module) -> nn.Module | None:
     if found is None and type(model).__name__ == "OptimizedModule":
         return next(model.children(), None)
     return found
+
+
+# What FSDP2 knows of a pass --------------------------------------------------------------------------------------------------
+
+
+def end_sharded_pass(module: Any) -> None:
+    """A module that `fully_shard` was called on forgets the pass that an error ended: else the next one does not gather its parameters.
+
+    `FSDPModule.reset_iter_state`, of which torch 2.11 has only the parts.
+    """
+    if hasattr(module, "reset_iter_state"):
+        with suppress(RuntimeError):  # only the outermost module takes it, for all within it
+            module.reset_iter_state()
+        return
+    with suppress(AttributeError):
+        state = module._get_fsdp_state()
+        groups = getattr(state, "_fsdp_param_groups", None) or [getattr(state, "_fsdp_param_group", None)]
+        for part in [state, *filter(None, groups)]:
+            part._training_state = type(part._training_state).IDLE
+        state._state_ctx.iter_forward_root = None
+        state._modules_to_run_forward.clear()
+        state._comm_ctx.post_forward_order.clear()
 
 
 # Trees of tuples, lists and dicts -----------------------------------------------------------------------------------------

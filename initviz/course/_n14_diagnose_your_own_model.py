@@ -1,4 +1,4 @@
-"""Notebook 11: questions, and the cures of seven patients."""
+"""Notebook 14: questions, and the cures of seven patients."""
 
 from __future__ import annotations
 

@@ -10,9 +10,10 @@ from initviz.diagnosis._kinds import Verdict
 from initviz.diagnosis._signals import forward_signal
 from initviz.inspection import Report
 
-OFF_CHANCE = 3.0
+OFF_CHANCE = 5.0
 """First loss over that of a uniform guess that counts as off-scale (1 more is allowed, for two classes). Logits of variance v over C
-classes give ln C + v/2 while v < 2 ln C and sqrt(2 v ln C) beyond: under He's scheme v is about 2, so a sound loss is ln C + 1."""
+classes give ln C + v/2 while v < 2 ln C and sqrt(2 v ln C) beyond: under He's scheme v is about 2, so a sound loss is ln C + 1. Up to
+ten times chance most networks train (docs/verdicts.md); a tied embedding of std 1, which is sick, starts at six to ten times."""
 OFF_TARGET = 30.0
 """rms of the output over that of a real target, or target over output, that counts as off-scale."""
 LARGEST = 1e6
@@ -44,7 +45,8 @@ def off_scale(report: Report) -> Verdict | None:
     else:
         return None
     at, cause, remedy = _too_large(report)
-    return Verdict("off-scale", at, f"{why}: {cause}.", remedy)
+    adam = "" if found.classes is None else "; Adam mostly gets over it, plain SGD mostly does not"
+    return Verdict("off-scale", at, f"{why}: {cause}{adam}.", remedy)
 
 
 def _too_large(report: Report) -> tuple[tuple[int, ...], str, str]:

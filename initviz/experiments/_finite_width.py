@@ -180,7 +180,7 @@ def _predicted(
     """Mean and variance of a log."""
     sizes = np.full(depth + 3, float(n))  # h_0 to h_L are hidden layers 1 to depth + 1
     variances, biases = np.full(depth + 2, sigma_w**2 / n), np.full(depth + 2, sigma_b**2)
-    at = moment_maps(np.ones(1), sizes, phi, variances, biases, norm=False, skip=False, last=1.0)
+    at = moment_maps(np.ones(1), sizes, phi, variances, biases, normalization=None, skip=False, last=1.0)
     log_chi = float(np.log(at.branch[:depth, 0]).sum())
     if weights == "gaussian":
         fluctuations = Fluctuations(sizes, at.q, at.m, phi, sizes[:-1] * variances, at.branch, False, False, at.along)

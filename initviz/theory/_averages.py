@@ -59,6 +59,15 @@ def second_moment(activation: Activation, q: np.ndarray) -> np.ndarray:
     return _values(activation.function, q, z) ** 2 @ w
 
 
+def mean(activation: Activation, q: np.ndarray) -> np.ndarray:
+    """E[phi(sqrt(q) z)], of the shape of `q`: mean of the activations when the second moment of the pre-activations is q."""
+    q = np.asarray(q, dtype=float)
+    if activation.slope is not None:  # E[max(z, 0)] = 1/sqrt(2 pi)
+        return (1 - activation.slope) * np.sqrt(q / (2 * np.pi))
+    z, w = nodes()
+    return _values(activation.function, q, z) @ w
+
+
 def slope_second_moment(activation: Activation, q: np.ndarray) -> np.ndarray:
     """E[phi'(sqrt(q) z)^2], of the shape of `q`: the share of a gradient's second moment that passes through."""
     q = np.asarray(q, dtype=float)

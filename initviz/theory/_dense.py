@@ -10,6 +10,15 @@ where g is the second moment of the loss's gradient with respect to a pre-activa
 
 A layer of n units is not infinitely wide. One draw of the weights differs from the map by a factor whose logarithm is near normal;
 for a ReLU its variance is 5/n a layer (Hanin & Nica 2018, theorem 1). `predict` gives that band for every activation.
+
+Behind a normalization q is 1, and a gradient is divided by what the signal was divided by. Layer normalization divides by the second
+moment of the pre-activations, batch normalization by their variance over the batch. There two samples are uncorrelated, in a large
+batch, so the next layer's variance is sigma_w^2 (E[phi^2] - E[phi]^2), and a gradient's second moment grows on its way back by
+
+    E[phi'(z)^2] / (E[phi(z)^2] - E[phi(z)]^2)        ReLU: pi/(pi - 1)             Yang et al. 2019, a mean field theory of batch norm
+
+a layer, which is 1 for a linear function and more for every other (Poincare's inequality). Samples that are alike in more than their
+mean, and small batches, make it a little more: a unit's variance over the batch then strays, and the mean of 1/variance is above 1/mean.
 """
 
 from __future__ import annotations
@@ -24,13 +33,13 @@ import numpy as np
 from initviz._core.arguments import look_up, real_number, whole_number
 from initviz._core.extras import from_extra
 from initviz.initializers import Activation, get_activation
-from initviz.theory._averages import Moments, moments, second_moment, slope_second_moment
+from initviz.theory._averages import Moments, mean, moments, second_moment, slope_second_moment
 from initviz.theory._finite_width import REACH, Band, Fluctuations, amplified_band, band, radial, ratio
 
 SAMPLE_BINS = 4
 """Groups of equal size into which samples of different norm are put: each has a q of its own."""
 EPSILON = 1e-5
-"""What torch's layer normalization adds to a variance."""
+"""What torch's normalizations add to a variance."""
 QUANTITIES = ("preactivation", "activation", "preactivation_gradient", "activation_gradient")
 """What is predicted: these of the quantities of a `Report`."""
 
@@ -124,7 +133,7 @@ def predict(
     normalization: str | None = None,
     skip: bool = False,
     gradient_rms: float = 1.0,
-) -> Prediction | None:
+) -> Prediction:
     """Predict every layer of the network that `initviz.mlp` builds.
 
     Args:
@@ -132,8 +141,8 @@ def predict(
         activation: a name or an Activation.
         weight_std, bias_std: standard deviation of an entry, one number or one a weight matrix (depth + 1).
         input_second_moment: mean square of an input's features, one number or one a sample.
-        normalization: None or "layer". For "batch" there is no prediction here (None comes back): what a batch normalization
-            takes out depends on the correlation of the samples, which has a map of its own (Yang et al. 2019).
+        normalization: None, "layer" or "batch". For "batch", `input_second_moment` is that of the samples' differences from their
+            mean, and the batch is taken to be large.
         skip: pre-activations are added up: q' = q + sigma_w^2 E[phi^2] + sigma_b^2.
         gradient_rms: of the last hidden layer's pre-activations, where the way back begins.
     Raises:
@@ -150,9 +159,8 @@ def predict(
     if not len(inputs):
         raise ValueError("input_second_moment: is empty; it takes one number, or one a sample")
     gradient_rms = real_number("gradient_rms", gradient_rms)
-    if normalization == "batch":
-        return None
-    return predict_dense(n, phi, weights, biases, inputs, normalization == "layer", skip, gradient_rms)
+    kind = None if normalization == "none" else normalization
+    return predict_dense(n, phi, weights, biases, inputs, kind, skip, gradient_rms)
 
 
 def predict_dense(
@@ -161,7 +169,7 @@ def predict_dense(
     weights: np.ndarray,
     biases: np.ndarray,
     inputs: np.ndarray,
-    norm: bool,
+    normalization: str | None,
     skip: bool,
     gradient_rms: float,
 ) -> Prediction:
@@ -171,14 +179,17 @@ def predict_dense(
         n: shape (depth + 2,), the widths.
         weights, biases: shape (depth + 1,), variances of an entry.
         inputs: from `sample_bins`.
-        norm: whether layer normalization stands before each activation.
+        normalization: None, "layer" or "batch": what stands before each activation. For "batch", `inputs` are of the samples'
+            differences from the batch's mean.
     """
-    first = n[0] * weights[0] * inputs + biases[0]
+    first = n[0] * weights[0] * inputs + (0 if normalization == "batch" else biases[0])
     maps = partial(
-        moment_maps, n=n, phi=phi, weights=weights, biases=biases, norm=norm, skip=skip, last=gradient_rms**2
-    )
+        moment_maps, n=n, phi=phi, weights=weights, biases=biases, normalization=normalization, skip=skip, last=gradient_rms**2
+    )  # fmt: skip
     at = maps(first)
-    fluctuations = Fluctuations(n, at.q, at.m, phi, n[:-1] * weights, at.branch, norm, skip, at.along)
+    fluctuations = Fluctuations(
+        n, at.q, at.m, phi, n[:-1] * weights, at.branch, normalization is not None, skip, at.along
+    )
     if fluctuations.amplifies:
         factor = math.exp(REACH * fluctuations.start[-1])
         low, high = maps(first / factor), maps(first * factor)
@@ -212,7 +223,7 @@ def moment_maps(
     phi: Activation,
     weights: np.ndarray,
     biases: np.ndarray,
-    norm: bool,
+    normalization: str | None,
     skip: bool,
     last: float,
 ) -> _Maps:
@@ -220,32 +231,48 @@ def moment_maps(
     depth = len(n) - 2
     sigma_w2 = n[:-1] * weights
     nothing = np.full((1, len(first)), np.nan)
+    norm = normalization is not None
 
-    # Forward: q[l] of the stream; behind a layer normalization the activation sees 1 (less if q is as small as its epsilon).
-    see = lambda q: q / (q + EPSILON) if norm else q  # noqa: E731
+    def divisor(q: np.ndarray) -> np.ndarray:
+        """What a normalization divides a square by: the variance over a sample's units, or that over the batch, and its epsilon."""
+        return EPSILON + (q.mean(axis=-1, keepdims=True) if normalization == "batch" else q)
+
+    def passed_on(q: np.ndarray) -> np.ndarray:
+        """What the next hidden layer sums: the activations' second moment or, before batch normalization, their variance.
+
+        That is E[(a - m)^2] with the batch's mean m. Two samples of a large batch are uncorrelated behind batch normalization, so
+        E[a m] is the product of their means (Yang et al. 2019; there for samples that have all the same q).
+        """
+        if normalization != "batch":
+            return second_moment(phi, q)
+        a = mean(phi, q)
+        return second_moment(phi, q) - a**2 + (a - a.mean()) ** 2
+
+    # Forward: q[l] of the stream; behind a normalization the activation sees 1 (less if q is as small as its epsilon).
+    see = lambda q: q / divisor(q) if norm else q  # noqa: E731
     q = np.empty((depth + 1, len(first)))
     q[0] = first
-    for l in range(depth):
-        added = sigma_w2[l + 1] * second_moment(phi, see(q[l])) + biases[l + 1]
-        q[l + 1] = added + (q[l] if skip and l + 1 < depth else 0)
+    for l in range(depth - 1):
+        added = sigma_w2[l + 1] * passed_on(see(q[l])) + (0 if normalization == "batch" else biases[l + 1])
+        q[l + 1] = added + (q[l] if skip else 0)
         settled = (
             l and not skip and (np.abs(q[l + 1] - q[l]) <= 1e-12 * q[l]).all()
         )  # np.allclose takes five times as long
         if settled and _same_from(l, n, weights, biases):
             q[l + 1 : depth] = q[l + 1]  # at the fixed point: the rest is the same
-            q[depth] = sigma_w2[depth] * second_moment(phi, see(q[l])) + biases[depth]
             break
+    q[depth] = sigma_w2[depth] * second_moment(phi, see(q[depth - 1])) + biases[depth]
     m = moments(phi, see(q[:depth]))
 
     # Backward: to z, the activation's input, and to h, the stream.
     branch = (n[1:] * weights)[1:, None] * m.slope2  # from dL/dh of the next layer to dL/dz of this one
     to_z, to_h = np.full_like(q, np.nan), np.full_like(q, np.nan)
     to_z[depth - 1] = last
-    to_h[depth - 1] = last / (q[depth - 1] + EPSILON) if norm else last
+    to_h[depth - 1] = last / divisor(q[depth - 1]) if norm else last
     to_h[depth] = ratio(to_z[depth - 1], branch[depth - 1])
     for l in range(depth - 2, -1, -1):
         to_z[l] = branch[l] * to_h[l + 1]
-        to_h[l] = to_z[l] / (q[l] + EPSILON) if norm else to_z[l]
+        to_h[l] = to_z[l] / divisor(q[l]) if norm else to_z[l]
         if skip:
             to_h[l] += to_h[l + 1]
     gradient = to_z if norm else to_h.copy()  # without normalization z and h are one

@@ -36,11 +36,11 @@ def predict_network(
         report: what `probe` measured of them.
         scheme, scale, bias_std, gain, mode: how `net` was initialized, see `initviz.init_`.
     Returns:
-        A `Prediction`, or None where there is no theory here: constant weights, weights scaled by a batch,
-        batch normalization.
+        A `Prediction`, or None where there is no theory here: constant weights, weights scaled by a batch, batch normalization
+        of a `cnn`.
     """
     rule, phi, normalization = get_scheme(scheme), net.activation.activation, _normalization(net)
-    if rule.data_driven or normalization == "batch" or (rule.distribution == "constant" and rule.std_rule(1, 1) != 0):
+    if rule.data_driven or (rule.distribution == "constant" and rule.std_rule(1, 1) != 0):
         return None
     scale, bias_std = real_number("scale", scale), real_number("bias_std", bias_std)
     layers: list[Linear | Conv2d] = [*net.hidden, net.output]  # type: ignore[list-item]
@@ -56,9 +56,13 @@ def predict_network(
     images = x.double().cpu().numpy()
     with np.errstate(over="ignore", invalid="ignore"):  # an explosion may leave float64's range; the line then ends
         if not isinstance(net, CNN):
-            inputs = sample_bins(np.square(images.reshape(len(x), -1)).mean(axis=1))
-            norm = normalization == "layer"
-            return predict_dense(widths, phi, weight_std**2, bias_std_by_layer**2, inputs, norm, net.skip, gradient)
+            features = images.reshape(len(x), -1)
+            if normalization == "batch":
+                features = features - features.mean(axis=0)
+            return predict_dense(
+                widths, phi, weight_std**2, bias_std_by_layer**2, sample_bins(np.square(features).mean(axis=1)),
+                normalization, net.skip, gradient,
+            )  # fmt: skip
         kernel = net.kernel
         if (
             rule.distribution == "delta_orthogonal"

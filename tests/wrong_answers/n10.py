@@ -40,18 +40,4 @@ WRONG = {
         (lambda L, f: 10 * L, "of 100 draws"),
         (lambda L, f: -1, "of 100 draws"),
     ],
-    "branch_factor": [
-        (lambda N, G: G ** (1 / N) - 1, "take the root"),
-        (lambda N, G: math.sqrt(math.log(G) / N), "many blocks only"),
-        (lambda N, G: 1 / math.sqrt(N), "G is left out"),
-        (lambda N, G: math.sqrt((G - 1) / N), "not 1 . N s²"),
-        (lambda N, G: math.sqrt(G / N), "not added"),
-        (lambda N, G: G ** (1 / (2 * N)), "a factor of 1"),
-        (lambda N, G: G ** (1 / N), "solve it for s"),
-        (lambda N, G: G ** (1 / (2 * N)) - 1, "not as 1 . s"),
-        (lambda N, G: math.sqrt(G ** (1 / (2 * N)) - 1), "no root to take"),
-        (lambda N, G: 0.5, "grows by 1.95"),
-        (lambda N, G: "small", "one number"),
-        (0.1, "the answer is a function"),
-    ],
 }

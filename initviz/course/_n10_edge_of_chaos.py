@@ -1,4 +1,4 @@
-"""Notebook 10: questions and exercises on the edge of chaos, isometry, finite width, residual networks and transformers."""
+"""Notebook 10: questions and exercises on the edge of chaos, isometry and finite width."""
 
 from __future__ import annotations
 
@@ -72,43 +72,6 @@ QUESTIONS = {
             Choice("1, 1.05 and 1.3", "Six depth scales of 16 layers are 96, and gradients explode beyond."),
         ),
     ),
-    "doubling": Question(
-        "Unscaled, $x + F(x)$ in each of a hundred ReLU blocks. By how much does the root mean square of the stream grow?",
-        (
-            Choice(
-                "not at all: every branch keeps the second moment",
-                "Each branch does, but the stream is a sum: what passes by and what the branch adds.",
-            ),
-            Choice(
-                "about 10-fold: a hundred branches of equal size add up",
-                "They would, if they were of equal size. Each reads a stream that has already grown.",
-            ),
-            Choice(
-                "about $10^{15}$-fold",
-                "Each block doubles the second moment: $2^{100} = 10^{30}$, and the root of that.",
-                right=True,
-            ),
-        ),
-    ),
-    "prenorm": Question(
-        "In a pre-norm transformer every branch reads a normalized copy of the stream. How does the stream's second moment depend on "
-        "the number $l$ of blocks that it has passed?",
-        (
-            Choice(
-                "it stays: normalization holds it",
-                "The copy that a branch reads is normalized. The stream itself never is, until the output.",
-            ),
-            Choice(
-                "it grows in proportion to $l$",
-                "Each branch reads a signal of size 1, so it adds an amount that does not depend on the stream's size.",
-                right=True,
-            ),
-            Choice(
-                "it doubles a block, as $2^l$",
-                "That took branches that grow with the stream. These read a signal of size 1, always.",
-            ),
-        ),
-    ),
 }  # fmt: skip
 
 
@@ -176,49 +139,6 @@ def _judge_width(answer: Any) -> None:
         raise Wrong(words + f"at that width {100 * inside:.1f} of 100 draws would be within it.")
 
 
-BRANCH_MISTAKES: list[tuple[Callable[[int, float], float], str]] = [
-    (
-        lambda n, g: g ** (1 / n) - 1,
-        "that is s squared: the branch's second moment is multiplied by s²; take the root.",
-    ),
-    (lambda n, g: math.sqrt(math.log(g) / n), "that is right for many blocks only; G^(1/N) - 1 is not quite log(G)/N."),
-    (lambda n, g: 1 / math.sqrt(n), "that is right for (1 + 1/N)^N alone, near e; G is left out."),
-    (
-        lambda n, g: math.sqrt((g - 1) / n),
-        "growth is multiplied from block to block, not added: (1 + s²)^N is not 1 + N s².",
-    ),
-    (lambda n, g: math.sqrt(g / n), "growth is multiplied from block to block, not added."),
-    (
-        lambda n, g: g ** (1 / (2 * n)),
-        "that factor on the whole stream gives G; what passes by the branch has a factor of 1.",
-    ),
-    (lambda n, g: g ** (1 / n), "that is a block's factor on the second moment, 1 + s²; solve it for s."),
-    (lambda n, g: g ** (1 / n) / 2, "in 1 + s² the 1 is what passes by: subtract it."),
-    (
-        lambda n, g: g ** (1 / (2 * n)) - 1,
-        "stream and branch add as squares, 1 + s², since they are uncorrelated, not as 1 + s.",
-    ),
-    (
-        lambda n, g: math.sqrt(g ** (1 / (2 * n)) - 1),
-        "G is the second moment's growth already; there is no root to take of it.",
-    ),
-    (lambda n, g: math.sqrt(g ** (2 / n) - 1), "G is the second moment's growth already; it need not be squared."),
-]
-
-
-def _judge_branch_factor(answer: Any) -> None:
-    for blocks, growth in ((3, 8.0), (10, 4.0), (100, math.e)):
-        given = number(call(answer, blocks, growth))
-        expected = math.sqrt(growth ** (1 / blocks) - 1)
-        if close(given, expected, rel=1e-4):
-            continue
-        words = f"for N = {blocks} and G = {growth:.3g} it gives {given:.4g}: "
-        for mistake, why in BRANCH_MISTAKES:
-            if close(given, mistake(blocks, growth), rel=1e-6):
-                raise Wrong(words + why)
-        raise Wrong(words + f"with that factor the second moment grows by {(1 + given**2) ** blocks:.3g}.")
-
-
 EXERCISES = {
     "edge": Exercise(
         _judge_edge,
@@ -227,9 +147,5 @@ EXERCISES = {
     "width": Exercise(
         _judge_width,
         "right. Width must grow in proportion to depth: a network twice as deep needs twice the width for the same luck.",
-    ),
-    "branch_factor": Exercise(
-        _judge_branch_factor,
-        "each block multiplies by 1 + s², and N of them by G. For G = e and many blocks that is 1/√N.",
     ),
 }
