@@ -37,7 +37,8 @@ class Comparison(Frame):
         table = cells(runs)
         optimizers = list(table.optimizer.unique())
         self._recommendations = {name: recommendations(runs, name) for name in optimizers}
-        depths = [int(d) for d in sorted(table.depth.unique())]
+        self._depths = {name: sorted(set(table.depth[table.optimizer == name].tolist())) for name in optimizers}
+        depths = sorted(set().union(*self._depths.values()))
         names = list(table.activation.unique())
         self.controls = {
             "quantity": control(
@@ -72,7 +73,13 @@ class Comparison(Frame):
     def measure(self) -> None:
         """Look up what the controls say."""
         c = self.controls
-        shown = heat_map(self._runs, c["quantity"].value, c["depth"].value, c["optimizer"].value)
+        asked, optimizer = c["depth"].value, c["optimizer"].value
+        there = self._depths[optimizer]
+        depth = max((d for d in there if d <= asked), default=there[0])
+        self.message.value = (
+            "" if depth == asked else f"Not run at {asked} layers under {OPTIMIZERS[optimizer]}; shown is {depth}."
+        )
+        shown = heat_map(self._runs, c["quantity"].value, depth, optimizer)
         self.map = _sorted(shown, c["sort"].value)
         self.table.value = _table(self._recommendations[shown.optimizer], shown.depth, c["sort_table"].value)
 
