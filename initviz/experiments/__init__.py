@@ -12,6 +12,7 @@ from initviz.experiments._compare import (
     remake,
     shipped_runs,
 )
+from initviz.experiments._coord_check import CoordCheck, coord_check
 from initviz.experiments._finite_width import FiniteWidth, finite_width
 from initviz.experiments._growth import Growth, growth
 from initviz.experiments._language_models import (
@@ -50,6 +51,7 @@ __all__ = [
     "WAYS",
     "WIDTHS",
     "AttentionRun",
+    "CoordCheck",
     "FactorCurve",
     "FiniteWidth",
     "FirstLosses",
@@ -71,6 +73,7 @@ __all__ = [
     "cells",
     "changed",
     "compare",
+    "coord_check",
     "distinct_neurons",
     "factor_curve",
     "finite_width",

@@ -9,8 +9,10 @@ from initviz.theory._network import predict_network
 from initviz.theory._phase import Phase, critical_sigma_w, phase_diagram
 from initviz.theory._softmax import NormalSoftmax, normal_softmax, predict_first_loss
 from initviz.theory._streams import predict_stream
+from initviz.theory._width import PARAMETRIZATIONS, WidthExponents, spectral_scale, width_exponents
 
 __all__ = [
+    "PARAMETRIZATIONS",
     "STACK_NORMS",
     "AttentionPlane",
     "Band",
@@ -18,6 +20,7 @@ __all__ = [
     "NormalSoftmax",
     "Phase",
     "Prediction",
+    "WidthExponents",
     "attention_plane",
     "chi",
     "critical_sigma_w",
@@ -34,5 +37,7 @@ __all__ = [
     "predict_stream",
     "second_moment",
     "slope_second_moment",
+    "spectral_scale",
     "variance_map",
+    "width_exponents",
 ]
