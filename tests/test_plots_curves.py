@@ -58,3 +58,10 @@ def test_groups_are_means_and_spreads_of_seeds():
     assert [text.get_text() for text in ax.texts] == ["60", "90", "10", "0"]
     assert [label.get_text() for label in ax.get_xticklabels()] == ["one", "two"]
     assert len({bar.get_hatch() for bars in ax.containers if hasattr(bars, "patches") for bar in bars.patches}) == 2
+
+
+def test_lines_that_lie_upon_one_another_show_their_markers_in_turn():
+    x = np.arange(13)
+    lines = iv.plots.curves(x, {"a": 0 * x, "b": 0 * x}, title="", xlabel="").axes[0].lines
+    shown = [set(x[line.get_markevery()[0] :: line.get_markevery()[1]]) for line in lines]
+    assert not shown[0] & shown[1] and shown[0] | shown[1] == set(x)

@@ -42,13 +42,15 @@ def curves(
     ax.grid(axis="y", color=GRID, lw=0.8)
     ax.set_axisbelow(True)
     ends = []
-    for (label, values), (color, marker) in zip(lines.items(), LINES):
+    for number, ((label, values), (color, marker)) in enumerate(zip(lines.items(), LINES)):
         low, mean, high = _spread(np.atleast_2d(np.asarray(values, dtype=float)), log_y)
         ax.fill_between(x, low, high, color=color, alpha=0.18, lw=0)
         theory = (predicted or {}).get(label)
-        ax.plot(x, mean, color=color, marker=marker, mfc="white" if theory is not None else color, ms=8, mew=1.8,
-                lw=0 if theory is not None else 2)  # fmt: skip
-        if theory is not None:
+        if theory is None:
+            in_turn = 2 if len(x) > 8 else 1  # of lines that lie upon one another both show their markers
+            ax.plot(x, mean, color=color, marker=marker, ms=8, mew=1.8, lw=2, markevery=(number % in_turn, in_turn))
+        else:
+            ax.plot(x, mean, color=color, marker=marker, mfc="white", ms=8, mew=1.8, lw=0)
             ax.plot(x, theory, color=color, lw=2, ls=(0, (3, 1.5)))
         ends.append((np.nanmean(np.log(mean) if log_y else mean), label, color, marker))
     ax.set_xscale("log" if log_x else "linear")
