@@ -18,6 +18,7 @@ from initviz.experiments._lsuv_steps import LSUV_CHOICES, STARTS, LsuvSettings, 
 from initviz.experiments._measure import Measurement, Settings, changed, measure
 from initviz.experiments._one_layer import DISTRIBUTIONS, FAN_CHOICES, LayerFactors, layer_factors
 from initviz.experiments._patients import PATIENTS, is_patient, left_at_the_default
+from initviz.experiments._rate_sweep import SCHEMES_OF, RateSweep, rate_sweep, shipped_sweep
 from initviz.experiments._rectifier import LAYERS, RECIPES, RectifierRun, rectifier
 from initviz.experiments._streams import StreamGrowth, stream_growth
 from initviz.experiments._symmetry import SymmetryTrace, distinct_neurons, train_one_neuron, train_symmetric
@@ -36,6 +37,7 @@ __all__ = [
     "QUANTITIES",
     "RECIPES",
     "RULES",
+    "SCHEMES_OF",
     "STARTS",
     "WAYS",
     "WIDTHS",
@@ -48,6 +50,7 @@ __all__ = [
     "LsuvStep",
     "Map",
     "Measurement",
+    "RateSweep",
     "RectifierRun",
     "Settings",
     "SignalByWidth",
@@ -68,10 +71,12 @@ __all__ = [
     "left_at_the_default",
     "lsuv_step",
     "measure",
+    "rate_sweep",
     "recommendations",
     "rectifier",
     "remake",
     "shipped_runs",
+    "shipped_sweep",
     "signal_by_width",
     "stream_growth",
     "train_one_neuron",

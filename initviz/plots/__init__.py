@@ -18,6 +18,7 @@ from initviz.plots._palette import RAMPS, ROLES
 from initviz.plots._parting import parting
 from initviz.plots._phase import phase, phase_figure
 from initviz.plots._race import race, race_figure
+from initviz.plots._rates import rates, rates_figure
 from initviz.plots._rectifier import rectifier, rectifier_figure
 from initviz.plots._scale import power
 from initviz.plots._signals import signals
@@ -60,6 +61,8 @@ __all__ = [
     "power",
     "race",
     "race_figure",
+    "rates",
+    "rates_figure",
     "rectifier",
     "rectifier_figure",
     "signals",

@@ -52,7 +52,7 @@ def widths(spread: SignalByWidth, curve: FactorCurve, chosen_at: int, title: str
     return draw(widths_figure(spread, curve, chosen_at, title))
 
 
-def _colors(count: int) -> list[str]:
+def width_colors(count: int) -> list[str]:
     """From viridis: its darker part on a white page, its brighter part on a dark one."""
     parts = (np.linspace(0.72, 0.08, count), np.linspace(0.45, 1, count))
     tables = [ramp("viridis")[np.rint(part * 255).astype(int)].tolist() for part in parts]
@@ -67,7 +67,7 @@ def _spread(spread: SignalByWidth, chosen_at: int) -> Panel:
     ticks, labels = exponent_ticks(low, high)
     every = 1 if depth <= 8 else 2 if depth <= 16 else 5
     marks: list[Mark] = []
-    colors = _colors(len(spread.widths))
+    colors = width_colors(len(spread.widths))
     ends = []
     for row, (width, color, marker) in enumerate(zip(spread.widths, colors, MARKERS)):
         strong = width == chosen_at
@@ -114,7 +114,7 @@ def _map(spread: SignalByWidth, curve: FactorCurve, chosen_at: int) -> Panel:
     ]
     marks.append(Line(*_edge(curve, across), "ink", 2.8, dash=(11.0, 5.6)))
     marks.append(Line(at, std, "ink", 1.7))
-    for width, place, value, color, marker in zip(spread.widths, at, std, _colors(len(at)), MARKERS):
+    for width, place, value, color, marker in zip(spread.widths, at, std, width_colors(len(at)), MARKERS):
         size = 12.5 if width == chosen_at else 9.0
         marks.append(
             Line(

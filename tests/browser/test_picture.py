@@ -126,6 +126,7 @@ def apps():
         "symmetry": lambda: iv.explore_symmetry(noise=1e-2, steps=100, depth=2),
         "scale": lambda: iv.explore_scale(depth=4),
         "fans": iv.explore_fans,
+        "rates": iv.explore_rates,
         "relu": lambda: iv.explore_relu(width=32),
         "lsuv": lambda: iv.explore_lsuv(step=3),
         "transfer": iv.explore_transfer,
