@@ -30,7 +30,7 @@ WRONG = {
         (lambda n_in, n_out: 1 / math.sqrt(n_in * n_out), "is 1 for every shape"),
         (lambda n_in, n_out: math.sqrt(n_out / n_in), "that is the largest singular value to reach"),
         (lambda n_in, n_out: 1 / n_out, "the wrong way round"),
-        (lambda n_in, n_out: 1 / math.sqrt(n_in), "right for random signs"),
+        (lambda n_in, n_out: 1 / math.sqrt(n_in), "would do for random signs"),
         (lambda n_in, n_out: n_out / n_in, "SGD's power"),
         (lambda n_in, n_out: 0.5 / n_in, "largest singular value is then 1.41; it should be 2.83"),
         (0.01, "the answer is a function"),
