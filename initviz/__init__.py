@@ -28,8 +28,9 @@ from initviz.training import race, sweep, train, transfer
 __version__ = "0.1.0"
 __all__ = [
     "ACTIVATIONS", "SCHEMES", "Report", "Verdict", "assert_stable", "check", "clinic", "cnn", "compare", "coord_check", "datasets",
-    "diagnose", "digits", "experiments", "explore", "explore_comparison", "explore_fans", "explore_lsuv", "explore_phase", "explore_race",
-    "explore_rates", "explore_relu", "explore_scale", "explore_symmetry", "explore_transfer", "growth", "init_", "jacobian_singular_values",
+    "diagnose", "digits", "experiments", "explore", "explore_attention", "explore_comparison", "explore_fans", "explore_lsuv",
+    "explore_phase", "explore_race", "explore_rates", "explore_relu", "explore_scale", "explore_symmetry", "explore_transfer", "growth",
+    "init_", "jacobian_singular_values",
     "leaky_relu", "lsuv_", "measure", "mlp", "models", "plots", "probe", "quiz", "race", "record", "residual", "sweep", "theory", "train",
     "training", "transfer", "transformer", "verdict",
 ]  # fmt: skip
@@ -40,6 +41,7 @@ if TYPE_CHECKING:  # what draws (matplotlib, ipywidgets) is loaded when it is as
     from initviz.widgets import (
         clinic,
         explore,
+        explore_attention,
         explore_comparison,
         explore_fans,
         explore_lsuv,

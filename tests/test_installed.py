@@ -17,8 +17,11 @@ from initviz.__main__ import main
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
-SOURCES = ["pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "CONTRIBUTING.md", "environment.yml", "initviz",
-           "notebooks", "tests", "benchmarks", "docs", ".ci", ".gitattributes", ".gitignore", ".pre-commit-config.yaml"]  # fmt: skip
+SOURCES = [
+    "pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "CONTRIBUTING.md", "CHANGELOG.md", "CITATION.cff",
+    "environment.yml", "initviz", "notebooks", "tests", "benchmarks", "docs", ".ci", ".github", ".gitattributes", ".gitignore",
+    ".pre-commit-config.yaml",
+]  # fmt: skip
 TOOLS = "Scripts" if os.name == "nt" else "bin"
 
 

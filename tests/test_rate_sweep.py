@@ -32,9 +32,13 @@ def test_best_drift_and_what_is_lost():
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_a_run_is_plain_training(parametrization, optimizer):
     rate, seed = {"sgd": 0.1, "adam": 0.01}[optimizer], 2
-    swept = rate_sweep(parametrization, optimizer, activation="tanh", widths=[32], rates=[rate], steps=12, seeds=[1, seed])
+    swept = rate_sweep(
+        parametrization, optimizer, activation="tanh", widths=[32], rates=[rate], steps=12, seeds=[1, seed]
+    )
     data, base = iv.digits(), iv.mlp(3, 64, "tanh")
-    net = iv.init_(iv.mlp(3, 32, "tanh"), "xavier_normal", seed=seed, mup_base=base if parametrization == "mup" else None)
+    net = iv.init_(
+        iv.mlp(3, 32, "tanh"), "xavier_normal", seed=seed, mup_base=base if parametrization == "mup" else None
+    )
     groups = mup_groups(net, base, rate, optimizer) if parametrization == "mup" else net.parameters()
     updates = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[optimizer](groups, lr=rate)
     losses = []
@@ -58,7 +62,7 @@ def test_the_shipped_study():
         sweep = shipped_sweep(*key)
         assert sweep.widths.tolist() == [32, 64, 128, 256, 512] and sweep.loss.shape == (5, 11, 5)
         at = sweep.loss.mean(axis=2).argmin(axis=1)
-        assert (0 < at).all() and (at < 10).all(), "the best rate is at an end of those that were tried"
+        assert (at > 0).all() and (at < 10).all(), "the best rate is at an end of those that were tried"
     for optimizer in ("adam", "sgd"):
         plain, mup = (shipped_sweep(p, optimizer, "tanh") for p in ("standard", "mup"))
         np.testing.assert_array_equal(plain.loss[1], mup.loss[1])  # the base's width: the same networks
@@ -82,7 +86,10 @@ def test_the_command_writes_what_is_read(tmp_path, monkeypatch, capsys):
     assert main(["rate-study", "--output", str(file), "--widths", "4", "8", "--steps", "3", "--seeds", "2"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 8
     rows = list(csv.reader(file.open()))
-    assert rows[0] == ["parametrization", "optimizer", "activation", "width", "log2_rate", "loss_0", "loss_1"] and len(rows) == 33
+    assert (
+        rows[0] == ["parametrization", "optimizer", "activation", "width", "log2_rate", "loss_0", "loss_1"]
+        and len(rows) == 33
+    )
     monkeypatch.setattr(study, "FILE", file)
     study._read.cache_clear()
     try:
@@ -129,6 +136,8 @@ def test_the_app_looks_up_what_its_controls_say():
         picture, words = app.picture.value, app.words.value
         app.set(**change)
         assert app.picture.value != picture and app.words.value != words
-    assert app.summary().startswith("Learning rate x width: SGD, tanh. Per doubling of the width, log2 of the best rate moves by")
+    assert app.summary().startswith(
+        "Learning rate x width: SGD, tanh. Per doubling of the width, log2 of the best rate moves by"
+    )
     with pytest.raises(ValueError, match="^activation: 'gelu' is not a value of this control"):
         iv.explore_rates(activation="gelu")

@@ -5,6 +5,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from initviz.tools import _slides as slides
+from initviz.tools import _stored as stored
 
 VIEW = {"model_id": "0" * 32, "version_major": 2, "version_minor": 0}
 
@@ -12,9 +13,9 @@ VIEW = {"model_id": "0" * 32, "version_major": 2, "version_minor": 0}
 @pytest.fixture
 def path(tmp_path):
     cells = [new_markdown_cell("# A title\n\n$x^2$"), new_code_cell("app()"), new_code_cell('iv.quiz("00.why")')]
-    cells[1].outputs = [new_output("display_data", {slides.VIEW: VIEW, "image/png": "aWNvbg==", "text/plain": "App"})]
+    cells[1].outputs = [new_output("display_data", {stored.VIEW: VIEW, "image/png": "aWNvbg==", "text/plain": "App"})]
     cells[2].outputs = [
-        new_output("display_data", {slides.VIEW: VIEW, "text/html": "<b>Why?</b>", "text/plain": "Quiz"})
+        new_output("display_data", {stored.VIEW: VIEW, "text/html": "<b>Why?</b>", "text/plain": "Quiz"})
     ]
     for cell in cells:
         cell.metadata["slideshow"] = {"slide_type": "slide"}
@@ -41,6 +42,6 @@ def test_what_cannot_be_read_is_said_in_a_line(tmp_path, capsys):
 
 
 def test_a_missing_extra_is_named(path, capsys, monkeypatch):
-    monkeypatch.setattr(slides, "find_spec", lambda package: None)
+    monkeypatch.setattr(stored, "find_spec", lambda package: None)
     assert slides.main([str(path)]) == 2
-    assert "pip install 'initviz[slides]'" in capsys.readouterr().err
+    assert 'pip install "initviz[slides]"' in capsys.readouterr().err

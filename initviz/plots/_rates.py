@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import matplotlib.figure
 import numpy as np
 
 from initviz.plots._figure import Axis, Band, Block, Figure, Line, Mark, Panel
-from initviz.plots._matplotlib import draw
-from initviz.plots._panels import SIGNS
-from initviz.plots._widths import MARKERS, width_colors
+from initviz.plots._matplotlib import painted
+from initviz.plots._palette import LOOKS, shades
 
 if TYPE_CHECKING:
     from initviz.experiments import RateSweep
@@ -25,7 +23,7 @@ def rates_figure(sweeps: Mapping[str, RateSweep], title: str = "") -> Figure:
     """The picture as data.
 
     Args:
-        sweeps: "standard" and "mup", or one of them -> from `initviz.experiments.rate_sweep`; up to eight widths.
+        sweeps: "standard" and "mup", or one of them -> from `initviz.experiments.rate_sweep`; up to six widths.
         title: words above.
     """
     least = min(_middle(sweep)[0].min() for sweep in sweeps.values())
@@ -37,9 +35,7 @@ def rates_figure(sweeps: Mapping[str, RateSweep], title: str = "") -> Figure:
     return Figure(blocks, height=480, label="Loss over learning rate, a line a width", reason=title)
 
 
-def rates(sweeps: Mapping[str, RateSweep], title: str = "") -> matplotlib.figure.Figure:
-    """The picture as a matplotlib Figure. Arguments as `rates_figure`."""
-    return draw(rates_figure(sweeps, title))
+rates = painted(rates_figure)
 
 
 def _middle(sweep: RateSweep) -> tuple[np.ndarray, np.ndarray]:
@@ -55,13 +51,13 @@ def _panel(name: str, sweep: RateSweep, bottom: float) -> Panel:
     mean = np.where(mean <= TOP, mean, np.nan)
     marks: list[Mark] = []
     key = []
-    for width, color, marker, line, own in zip(sweep.widths, width_colors(len(sweep.widths)), MARKERS, mean, spread):
+    for width, color, (_, marker, sign), line, own in zip(sweep.widths, shades(len(sweep.widths)), LOOKS, mean, spread):
         marks.append(Band(x, line * np.exp(-own), line * np.exp(own), color, 0.15))
         marks.append(Line(x, line, color, 2.2, marker=marker, size=7, name=f"width {width}: loss"))
         if np.isfinite(line).any():
             best = np.nanargmin(line)
             marks.append(Line(x[[best]], line[[best]], color, 0, marker="ring", size=26))
-        key.append((f"{SIGNS.get(marker, marker)} {width}", color))
+        key.append((f"{sign} {width}", color))
     ticks = tuple(value for value in (0.03, 0.1, 0.3, 1.0, 3.0) if bottom <= value)
     y = Axis(
         float(np.log10(bottom)), float(np.log10(TOP * 1.1)), "log", ticks=tuple(float(np.log10(t)) for t in ticks),

@@ -11,20 +11,15 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import nbformat
 from nbconvert import SlidesExporter
 
-import initviz
-from initviz.widgets import recording
+from initviz.tools._stored import is_app, is_question, package_folder, record_app, show_pictures
 
 SIZE = (1244, 700)
 """Of a slide, in its own pixels: as high as nbconvert's, and as wide as a screen of 16:9. reveal.js enlarges it to the screen."""
-VIEW = "application/vnd.jupyter.widget-view+json"
-PICTURES = ("image/png", "text/html")
-"""What a widget's output holds beside the widget, for readers without a kernel."""
 
 LAYOUT = """\
 :root { --jp-code-font-size: 16px; }
@@ -107,17 +102,16 @@ def deck(notebook: nbformat.NotebookNode, name: str = "slides", record: bool = F
     Raises:
         ModuleNotFoundError: the packages of the extra "slides" are missing.
     """
-    files = [_folder("sphinx_revealjs") / "_static" / "revealjs", _folder("sphinx-mathjax-offline") / "static"]
+    files = [
+        package_folder("sphinx_revealjs") / "_static" / "revealjs",
+        package_folder("sphinx-mathjax-offline") / "static",
+    ]
     for cell in notebook.cells:
-        if cell.source.startswith(("iv.quiz(", "iv.explore")):
+        if is_app(cell) or is_question(cell):
             cell.metadata["transient"] = {"remove_source": True}  # what the line shows is enough, and needs the room
-        if record and cell.cell_type == "code" and cell.source.startswith("iv.explore"):
-            app = eval(cell.source, {"iv": initviz})
-            words = {"text/html": recording(app, **app.grid()), "text/plain": app.summary()}
-            cell.outputs = [nbformat.v4.new_output("display_data", words)]
-        for output in cell.get("outputs", []):
-            if any(kind in output.get("data", {}) for kind in PICTURES):
-                output.data.pop(VIEW, None)
+        if record and is_app(cell):
+            record_app(cell)
+    show_pictures(notebook)
     exporter = SlidesExporter(raw_template=_TEMPLATE, reveal_url_prefix="FILES")
     exporter.reveal_width, exporter.reveal_height = map(str, SIZE)
     exporter.exclude_input_prompt = exporter.exclude_output_prompt = True
@@ -125,14 +119,6 @@ def deck(notebook: nbformat.NotebookNode, name: str = "slides", record: bool = F
     page, _ = exporter.from_notebook_node(notebook, resources=resources)
     page = _STYLE.sub(lambda link: f"<style>\n{_css(_read(link[1], files))}\n</style>", page)
     return _SCRIPT.sub(lambda link: f"<script>\n{_script(_read(link[1], files))}\n</script>", page)
-
-
-def _folder(package: str) -> Path:
-    """Where an installed package lies. (One is named with hyphens: it can be found, not imported.)"""
-    spec = find_spec(package)
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError(f"{package} is missing; run pip install 'initviz[slides]'", name=package)
-    return Path(spec.origin).parent
 
 
 def _read(name: str, folders: list[Path]) -> str:
