@@ -128,6 +128,7 @@ def apps():
         "fans": iv.explore_fans,
         "attention": lambda: iv.explore_attention(seeds=1, norm="pre"),
         "layer": iv.explore_layer,
+        "rates": iv.explore_rates,
         "relu": lambda: iv.explore_relu(width=32),
         "lsuv": lambda: iv.explore_lsuv(step=3),
         "transfer": iv.explore_transfer,
