@@ -34,7 +34,7 @@ function fitWidth(block) {
         letters(block, room / (0.605 * longest + 1));
     }
     for (const table of block.querySelectorAll('table')) {
-        if (table.offsetWidth > room) letters(block, BODY * room / table.offsetWidth);
+        for (let size = BODY; table.offsetWidth > room && size > LEAST; size--) letters(block, size - 1);
     }
     for (const formula of block.querySelectorAll('mjx-container[display="true"]')) {
         const wide = formula.firstElementChild?.getBoundingClientRect().width ?? 0;
