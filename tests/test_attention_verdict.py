@@ -190,7 +190,7 @@ def test_the_numbers_are_those_of_the_weights(causal):
     logits = q @ k.mT / 4
     assert measured.entropy == pytest.approx(masked_entropy(logits, allowed), rel=1e-4)
     if not causal:
-        assert measured.spread == pytest.approx(logits.std(-1, correction=0).mean().item(), rel=1e-4)
+        assert measured.logit_std == pytest.approx(logits.std(-1, correction=0).mean().item(), rel=1e-4)
     unit = F.normalize(x, dim=-1)
     cosines = (unit @ unit.mT)[:, ~torch.eye(8, dtype=torch.bool)]
     assert measured.similarity == pytest.approx(cosines.mean().item(), abs=1e-5)

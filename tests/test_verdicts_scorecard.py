@@ -62,7 +62,7 @@ def test_an_executor_gives_the_same_rows(run, tmp_path):
 
 
 def test_hits_misses_and_false_alarms_are_counted_and_named():
-    base = {**SOUND.__dict__, "forward": 0.0, "backward": 2.4, "saturated": 0.0, "dead": 0.0, "loss": 2.3}
+    base = {**SOUND.__dict__, "forward": 0.0, "backward": 2.4, "saturated": 0.0, "dead": 0.0, "loss": 2.3, "slow": 0.0}
 
     def row(verdict, sgd, adam, depth):
         rates = {

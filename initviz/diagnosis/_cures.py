@@ -139,8 +139,8 @@ def _smaller(where: _Where, report: Report, found: Verdict, x: Any) -> Iterator[
         )
     for n in found.layers:
         layer = report.reached[n - 1]
-        if layer is last and last.tied:
-            yield Cure(f"torch.nn.init.normal_({where.module(last.name)}.weight, std=0.02)")
+        if layer.kind == "Embedding" or (layer is last and last.tied):
+            yield Cure(f"torch.nn.init.normal_({where.module(layer.name)}.weight, std=0.02)")
         yield from where.with_biases(f'iv.init_({where.module(layer.name)}, "lecun_normal")', False)
     if (
         not found.layers
@@ -187,7 +187,7 @@ def _softer(where: _Where, report: Report) -> Iterator[Cure]:
                 names, rows = ["weight"], f"[:{2 * len(module.weight) // 3}]" if one else ""
             if all(getattr(module, each).requires_grad for each in names):
                 weights |= dict.fromkeys(f"{code}.{each}.data{rows}" for each in names)
-    factor = max(attention.spread for attention in attentions) ** -0.5
+    factor = max(attention.logit_std for attention in attentions) ** -0.5
     if weights:
         yield Cure(f"[w.mul_({factor:.2g}) for w in [{', '.join(weights)}]]")
 

@@ -1,5 +1,6 @@
 """What a notebook measures, and no one else needs."""
 
+from initviz.experiments._attention import AttentionRun, attention_run
 from initviz.experiments._compare import (
     GRID,
     QUANTITIES,
@@ -11,8 +12,18 @@ from initviz.experiments._compare import (
     remake,
     shipped_runs,
 )
+from initviz.experiments._coord_check import CoordCheck, coord_check
 from initviz.experiments._finite_width import FiniteWidth, finite_width
 from initviz.experiments._growth import Growth, growth
+from initviz.experiments._language_models import (
+    START_RULES,
+    FirstLosses,
+    LanguageModelStart,
+    StartRule,
+    first_losses,
+    language_model,
+    language_model_start,
+)
 from initviz.experiments._lsuv_steps import LSUV_CHOICES, STARTS, LsuvSettings, LsuvStep, lsuv_step
 from initviz.experiments._measure import Measurement, Settings, changed, measure
 from initviz.experiments._one_layer import DISTRIBUTIONS, FAN_CHOICES, LayerFactors, layer_factors
@@ -36,11 +47,16 @@ __all__ = [
     "RECIPES",
     "RULES",
     "STARTS",
+    "START_RULES",
     "WAYS",
     "WIDTHS",
+    "AttentionRun",
+    "CoordCheck",
     "FactorCurve",
     "FiniteWidth",
+    "FirstLosses",
     "Growth",
+    "LanguageModelStart",
     "LayerFactors",
     "LsuvSettings",
     "LsuvStep",
@@ -49,18 +65,24 @@ __all__ = [
     "RectifierRun",
     "Settings",
     "SignalByWidth",
+    "StartRule",
     "StreamGrowth",
     "SymmetryTrace",
     "WeightShape",
+    "attention_run",
     "cells",
     "changed",
     "compare",
+    "coord_check",
     "distinct_neurons",
     "factor_curve",
     "finite_width",
+    "first_losses",
     "growth",
     "heat_map",
     "is_patient",
+    "language_model",
+    "language_model_start",
     "layer_factors",
     "left_at_the_default",
     "lsuv_step",

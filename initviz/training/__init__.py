@@ -2,6 +2,7 @@
 
 from initviz.training._history import History, RaceResult
 from initviz.training._loop import OPTIMIZERS, batch_index, train
+from initviz.training._mup import mup_groups
 from initviz.training._race import Race, race
 from initviz.training._stack import evaluating
 from initviz.training._sweep import sweep
@@ -18,6 +19,7 @@ __all__ = [
     "evaluating",
     "few_labels",
     "in_words",
+    "mup_groups",
     "race",
     "sweep",
     "train",

@@ -1,5 +1,6 @@
 """Apps for notebooks: controls -> compute -> picture, one file an app."""
 
+from initviz.widgets._attention import AttentionExplorer, explore_attention
 from initviz.widgets._clinic import Clinic, clinic
 from initviz.widgets._comparison import Comparison, explore_comparison
 from initviz.widgets._explorer import Explorer, explore
@@ -16,6 +17,7 @@ from initviz.widgets._transfer import TransferExplorer, explore_transfer
 
 __all__ = [
     "PRESETS",
+    "AttentionExplorer",
     "Clinic",
     "Comparison",
     "Explorer",
@@ -29,6 +31,7 @@ __all__ = [
     "TransferExplorer",
     "clinic",
     "explore",
+    "explore_attention",
     "explore_comparison",
     "explore_fans",
     "explore_lsuv",

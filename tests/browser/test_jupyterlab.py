@@ -17,19 +17,9 @@ from browser.pages import (
     settled,
     slider,
 )
+from browser.servers import LAB, RUN_ALL
 
 NAME = "00_start_here.ipynb"
-LAB = [
-    "jupyterlab", "--no-browser", "--allow-root", "--IdentityProvider.token=", "--LabApp.extension_manager=readonly",
-    "--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-    "--LabApp.expose_app_in_browser=True",
-]  # fmt: skip
-RUN_ALL = """async () => {
-    const context = jupyterapp.shell.currentWidget.sessionContext;
-    await context.ready;
-    await context.session.kernel.info;
-    await jupyterapp.commands.execute('notebook:run-all-cells');
-}"""
 
 
 @pytest.fixture(scope="module")

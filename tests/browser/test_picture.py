@@ -151,6 +151,54 @@ def test_words_keep_apart_and_grow_with_the_width(page, tmp_path, screenshots, n
             canvas.screenshot(path=screenshots / f"picture-{name}-{width}-{scheme}.png")
 
 
+def still_pictures():
+    """Those that no app shows, from records of little cost."""
+    from initviz.experiments import Growth
+
+    draw = np.random.default_rng(0)
+    x = np.arange(1, 13)
+    lines = {
+        name: 10.0 ** (rate * x + 0.1 * draw.normal(size=(3, 12))) for name, rate in (("falls", -0.5), ("rises", 0.3))
+    }
+    grown = {name: Growth(values, values[:, ::-1]) for name, values in lines.items()}
+    shares = {task: {way: draw.uniform(size=5) for way in ("He", "Xavier", "LSUV")} for task in ("tanh", "ReLU")}
+    stray = iv.experiments.finite_width("relu", width=16, ratios=[0.5, 1], draws=20)
+    trace = iv.experiments.train_symmetric([1e-3, 1e-2], seeds=2, steps=60)
+    blocks = iv.experiments.stream_growth(
+        lambda seed: iv.residual(6, 16, "tanh", seed=seed), iv.digits().batch(32)[0], seeds=2
+    )
+    run = iv.measure(depth=6, width=32, batch=64)
+    values = [draw.uniform(size=(2, 8)) * (draw.uniform(size=(2, 8)) > 0.2) for _ in range(3)]
+    plots = iv.plots
+    return {
+        "anatomy": plots.anatomy_figure(run.report, run.prediction, run.verdict),
+        "curves": plots.curves_figure(x, lines, predicted={"falls": lines["falls"][0]}, title="height", xlabel="layer", log_y=True),
+        "filters": plots.filters_figure({"one": draw.normal(size=(8, 64)), "another": draw.normal(size=(6, 64))}),
+        "finite_width": plots.finite_width_figure({"ReLU": stray}),
+        "groups": plots.groups_figure(shares, title="Test accuracy", percent=True, chance=0.1),
+        "growth": plots.growth_figure(grown, {"falls": (0.5, 0.5)}, np.full(12, 100)),
+        "overlay": plots.overlay_figure({"tanh": run.report, "again": run.report}),
+        "parting": plots.parting_figure({"tanh": trace}),
+        "signals": plots.signals_figure({"one": draw.normal(size=(6, 40)), "another": draw.normal(size=(6, 40))}),
+        "singular_values": plots.singular_values_figure([1, 4, 16], {"linear": {"Gaussian": values}, "ReLU": {"Gaussian": values}}),
+        "streams": plots.streams_figure({"Unscaled": blocks, "the same": blocks}),
+        "transfer_curves": plots.transfer_curves_figure(iv.experiments.transfer_study(), 5),
+        "weight_shapes": plots.weight_shapes_figure(iv.experiments.weight_shapes(iv.models.pretrained("curves-cnn"))),
+    }  # fmt: skip
+
+
+def test_the_pictures_without_an_app_are_painted_too(page, tmp_path, screenshots):
+    for name, figure in still_pictures().items():
+        canvas = open_figure(page, figure, tmp_path)
+        for width in (390, 1280):
+            seen = page.evaluate(OVERLAPS, width)
+            assert not seen["overlaps"], (name, width, seen["overlaps"])
+            assert not seen["outside"], (name, width, seen["outside"])
+            page.set_viewport_size({"width": width, "height": 800})
+            page.wait_for_timeout(100)
+            canvas.screenshot(path=screenshots / f"picture-{name}-{width}.png")
+
+
 # Values --------------------------------------------------------------------------------------------------------------------
 
 
