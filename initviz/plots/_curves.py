@@ -47,7 +47,18 @@ def curves_figure(
         bands.append(Band(x, low, high, role, 0.18))
         hollow = label in theory
         in_turn = len(x) > 8 and not hollow
-        drawn.append(Line(x, mean, role, 0 if hollow else 2.8, marker="" if in_turn else marker, size=11, hollow=hollow, name=label))
+        drawn.append(
+            Line(
+                x,
+                mean,
+                role,
+                0 if hollow else 2.8,
+                marker="" if in_turn else marker,
+                size=11,
+                hollow=hollow,
+                name=label,
+            )
+        )
         if in_turn:  # of lines that lie upon one another both show their markers
             own = slice(number % 2, None, 2)
             drawn.append(Line(x[own], mean[own], role, 0, marker=marker, size=11, name=label))
