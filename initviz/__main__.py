@@ -133,7 +133,8 @@ def _page(options: argparse.Namespace, model: nn.Module, x: Any, y: Any) -> Diag
 
 def _compare(options: argparse.Namespace) -> int:
     runs = remake(options.output, options.resume, options.workers)
-    print(compare(runs)[["trained", "diverged"]].round(2).to_string())
+    for optimizer in dict.fromkeys(runs.optimizer):
+        print(f"{optimizer}\n{compare(runs, optimizer)[['trained', 'diverged']].round(2).to_string()}")
     return 0
 
 

@@ -71,6 +71,7 @@ def test_an_executor_gives_the_same_file_and_leaves_no_widget():
     "make",
     [
         iv.explore_fans,
+        iv.explore_layer,
         iv.explore_transfer,
         iv.explore_comparison,
         iv.explore_rates,

@@ -14,6 +14,7 @@ from initviz.plots._growth import growth, growth_figure
 from initviz.plots._heatmap import heat_map, heat_map_figure
 from initviz.plots._lsuv import lsuv, lsuv_figure
 from initviz.plots._matplotlib import draw, png
+from initviz.plots._one_layer import one_layer_figure
 from initviz.plots._overlay import overlay, overlay_figure
 from initviz.plots._palette import RAMPS, ROLES
 from initviz.plots._parting import parting, parting_figure
@@ -62,6 +63,7 @@ __all__ = [
     "heat_map_figure",
     "lsuv",
     "lsuv_figure",
+    "one_layer_figure",
     "overlay",
     "overlay_figure",
     "packed",

@@ -6,6 +6,7 @@ from initviz.widgets._comparison import Comparison, explore_comparison
 from initviz.widgets._explorer import Explorer, explore
 from initviz.widgets._fans import FansExplorer, explore_fans
 from initviz.widgets._lsuv import LsuvStepper, explore_lsuv
+from initviz.widgets._one_layer import LayerExplorer, explore_layer
 from initviz.widgets._phase import PhaseExplorer, explore_phase
 from initviz.widgets._presets import PRESETS
 from initviz.widgets._race import RaceExplorer, explore_race
@@ -23,6 +24,7 @@ __all__ = [
     "Comparison",
     "Explorer",
     "FansExplorer",
+    "LayerExplorer",
     "LsuvStepper",
     "PhaseExplorer",
     "RaceExplorer",
@@ -36,6 +38,7 @@ __all__ = [
     "explore_attention",
     "explore_comparison",
     "explore_fans",
+    "explore_layer",
     "explore_lsuv",
     "explore_phase",
     "explore_race",
