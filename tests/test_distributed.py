@@ -100,6 +100,19 @@ def test_the_report_of_two_processes_is_that_of_one(ranks, alone, kind, case):
         assert all(layer.weight_gradient is None for layer in fewer.layers)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_attention_is_that_of_both_processes(ranks, alone, kind):
+    (right,) = alone["attention"].attention
+    for found in ranks:
+        (here,) = found[kind, "attention"][0].attention
+        assert (here.places, here.width) == (right.places, right.width) == (6, 8)
+        assert here.layers == (right.layers if kind == "ddp" else ())  # FSDP2's weights are others during a pass
+        # each is measured on a sample of the batch
+        assert here.entropy == pytest.approx(right.entropy, abs=0.03) and 0.5 < right.entropy < 1
+        assert here.logit_std == pytest.approx(right.logit_std, rel=0.15)
+        assert here.similarity == pytest.approx(right.similarity, abs=0.05)
+
+
 def test_a_unit_is_dead_only_if_it_is_on_all_ranks(ranks, alone):
     dead = ranks[0]["ddp", "dead units"][0].layers[0].dead_units
     assert dead == alone["dead units"].layers[0].dead_units == 0.25
@@ -168,6 +181,12 @@ def test_a_sharded_model_of_one_process_is_measured_and_usable(world_of_one, alo
         pending.backward()
     model(x).sum().backward()
     assert all(p.grad is not None for p in model.parameters())
+
+
+@pytest.mark.parametrize("kind", ["fsdp", "fsdp by layer", "fsdp of a part"])
+def test_a_sharded_model_is_usable_after_an_error_where_torch_cannot_end_a_pass(world_of_one, alone, kind, monkeypatch):
+    monkeypatch.delattr("torch.distributed.fsdp.FSDPModule.reset_iter_state", raising=False)  # as before torch 2.12
+    test_a_sharded_model_of_one_process_is_measured_and_usable(None, alone, kind, "after an error")
 
 
 def test_a_diagnosis_of_a_sharded_model(world_of_one):

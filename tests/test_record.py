@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import ipywidgets as widgets
 import pytest
+import torch
 
 import initviz as iv
 from initviz.plots import packed
@@ -60,7 +61,7 @@ def test_an_app_is_recorded_from_where_it_stands_and_left_there():
 def test_an_executor_gives_the_same_file_and_leaves_no_widget():
     here = states(recording(iv.explore, **SMALL, depth=[2, 3], scale=[1.0, 2.0]))
     before = len(widgets.Widget._instances if hasattr(widgets.Widget, "_instances") else widgets.widget._instances)
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1, "", torch.set_default_device, [torch.get_default_device()]) as pool:
         assert states(recording(iv.explore, executor=pool, **SMALL, depth=[2, 3], scale=[1.0, 2.0])) == here
     after = len(widgets.Widget._instances if hasattr(widgets.Widget, "_instances") else widgets.widget._instances)
     assert after - before < 200, "an app's widgets, a few, with their layouts and styles"
@@ -70,8 +71,10 @@ def test_an_executor_gives_the_same_file_and_leaves_no_widget():
     "make",
     [
         iv.explore_fans,
+        iv.explore_layer,
         iv.explore_transfer,
         iv.explore_comparison,
+        iv.explore_rates,
         lambda: iv.explore_race(step=20),
         lambda: iv.explore_lsuv(depth=3),
     ],

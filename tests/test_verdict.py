@@ -13,6 +13,7 @@ import initviz as iv
 from initviz._core.statistics import TensorStats
 from initviz.diagnosis import KINDS, Verdict, verdict
 from initviz.diagnosis._verdict import DEAD, RATIO
+from initviz.diagnosis._words import spans
 from initviz.inspection import LayerStats, Report
 
 # Illnesses ---------------------------------------------------------------------------------------------------------------
@@ -276,3 +277,41 @@ def test_a_verdict_is_frozen_and_prints_its_parts():
     assert str(v) == "STABLE: All is well."
     with pytest.raises(AttributeError):
         v.kind = "dead"
+
+
+@pytest.mark.parametrize(
+    ("network", "layers"),
+    [
+        (
+            {"activation": "relu", "scheme": "xavier_normal", "depth": 15},
+            "layers 1 to 15",
+        ),  # each weight gradient is 2^-7.5
+        ({"activation": "sigmoid", "scheme": "xavier_normal", "depth": 5}, "layers 1 to 2"),
+    ],
+)
+def test_what_adam_moves_and_plain_sgd_does_not_is_said(network, layers):
+    found = iv.measure(**({"width": 256, "batch": 128} | network)).verdict
+    assert found.kind == "stable" and f"plain SGD will hardly move {layers}, Adam can" in found.why, found
+
+
+def test_sound_layers_are_moved_by_plain_sgd():
+    for network in (
+        {"activation": "relu", "scheme": "he_normal"},
+        {"activation": "tanh"},
+        {"activation": "tanh", "scale": 2.0},
+    ):
+        assert "SGD" not in iv.measure(**({"width": 256, "batch": 128, "depth": 20} | network)).verdict.why
+
+
+def test_a_signal_that_adam_may_train_is_told_from_one_that_nothing_trains():
+    near, far = (verdict(report_of(*(layer(n, 1.0, 10.0 ** (-d * (3 - n))) for n in (1, 2, 3)))) for d in (2, 4))
+    assert near.kind == far.kind == "vanishing"
+    assert "Adam often can" in near.why and "Adam" not in far.why
+
+
+@pytest.mark.parametrize(
+    ("numbers", "words"),
+    [((3,), "layer 3"), ((1, 2, 3), "layers 1 to 3"), ((1, 2, 4, 7, 8), "layers 1 to 2, 4 and 7 to 8")],
+)
+def test_spans(numbers, words):
+    assert spans(numbers) == words

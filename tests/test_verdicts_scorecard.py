@@ -57,12 +57,12 @@ def test_what_is_in_the_file_is_not_trained_again(run, monkeypatch):
 
 
 def test_an_executor_gives_the_same_rows(run, tmp_path):
-    with ThreadPoolExecutor(1) as executor:
+    with ThreadPoolExecutor(1, "", torch.set_default_device, [torch.get_default_device()]) as executor:
         assert results(THREE[:1], tmp_path / "verdicts.csv", executor, steps=20) == run[1][:1]
 
 
 def test_hits_misses_and_false_alarms_are_counted_and_named():
-    base = {**SOUND.__dict__, "forward": 0.0, "backward": 2.4, "saturated": 0.0, "dead": 0.0, "loss": 2.3}
+    base = {**SOUND.__dict__, "forward": 0.0, "backward": 2.4, "saturated": 0.0, "dead": 0.0, "loss": 2.3, "slow": 0.0}
 
     def row(verdict, sgd, adam, depth):
         rates = {

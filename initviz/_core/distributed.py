@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+from initviz._core.torch_internals import end_sharded_pass
 
 
 def process_group(model: nn.Module) -> Any:
@@ -98,10 +100,7 @@ def resharded(model: nn.Module) -> Iterator[None]:
         yield
     except BaseException:
         for module in modules:
-            with suppress(
-                AttributeError, RuntimeError
-            ):  # an older torch has none, and only the outermost module takes it
-                module.reset_iter_state()
+            end_sharded_pass(module)
         raise
     finally:
         for module in modules:

@@ -12,7 +12,8 @@ from initviz.initializers import ACTIVATIONS, SCHEMES
 from initviz.inspection import LayerStats, Report
 
 SATURATED = 0.5
-"""Share of a layer's activations on the flat part that counts as saturated: most of its gradient is then cut to under 5 %."""
+"""Share of a layer's activations on the flat part that counts as saturated: most of its gradient is then cut to under 5 %. Plain tanh
+networks of 10 layers and more do not train from there; residual ones mostly do, whose signal passes by (docs/verdicts.md)."""
 NEAR = 1.25
 """Weights of at most this many times the variance that suits their activation are not called large."""
 
@@ -108,7 +109,7 @@ def _number_type(report: Report, change: Change) -> str:
     if report.dtype != "float16" or (change.kind, change.word) != ("vanishing", "gradients"):
         return ""
     gradients = [s.preactivation_gradient for s in report.reached if s.preactivation_gradient]
-    lost = [s for s in gradients if s.zeros > SATURATED or 0 < s.rms < 30 * _HALF_LEAST]
+    lost = [s for s in gradients if s.zeros > 0.5 or 0 < s.rms < 30 * _HALF_LEAST]
     if not lost:
         return ""
     return (

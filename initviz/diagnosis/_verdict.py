@@ -13,9 +13,9 @@ from initviz.diagnosis._non_finite import non_finite
 from initviz.diagnosis._off_scale import off_scale
 from initviz.diagnosis._over_time import GATES_SATURATED, horizon, over_time
 from initviz.diagnosis._remedies import SATURATED, Change, between, saturation_remedy, scale_remedy
-from initviz.diagnosis._signals import RATIO, backward_signal, faded, forward_signal, output_of_zeros
+from initviz.diagnosis._signals import ADAM, RATIO, backward_signal, faded, forward_signal, output_of_zeros, slow
 from initviz.diagnosis._untrainable import blocked, copied, untrainable
-from initviz.diagnosis._words import count, names_of, number, percent, where
+from initviz.diagnosis._words import count, names_of, number, percent, spans, where
 from initviz.inspection import Report
 
 __all__ = ["DEAD", "KINDS", "RATIO", "Verdict", "verdict"]
@@ -80,6 +80,8 @@ def verdict(report: Report) -> Verdict:
         why += "; gradients are exactly 0, because the output layer's weights are, until its first step"
     elif np.isfinite(backward.values).any():
         why += f", and so do gradients ({backward.measure} {backward.range()})"
+        if left := slow(report):
+            why += f"; plain SGD will hardly move {spans(left)}, Adam can"
     return Verdict("stable", (), "; ".join([why, *_asides(report)]) + ".", "")
 
 
@@ -169,6 +171,8 @@ def _out_of_range(report: Report) -> Verdict | None:
         why += f", {10 ** (change / steps):.2g}x a layer"
     if abs(other.change()) > math.log10(RATIO):
         why += f"; the {other.word} {'vanish' if other.change() < 0 else 'explode'} too"
+    if kind == "vanishing" and change > -math.log10(ADAM) and abs(other.change()) < math.log10(ADAM) and not comes_back:
+        why += "; plain SGD will hardly train this, Adam often can"
     factor = between(report)
     if factor is not None and (factor > 1) == (kind == "exploding"):
         why += f"; a factor of {factor:.2g} stands between layers and their activations"

@@ -136,5 +136,5 @@ def _one_layer(module: nn.RNNBase, weights: Sequence[Sequence[Tensor]], inputs: 
     shell = kind(inputs.shape[-1], module.hidden_size, device="meta", **how)
     names = [name for name, _ in shell.named_parameters()]
     for name, weight in zip(names, [w for direction in weights for w in direction]):
-        setattr(shell, name, weight)
+        setattr(shell, name, nn.Parameter(weight.clone()))  # cuDNN puts a layer's weights together in new memory
     return shell(inputs)[0]

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-import matplotlib.figure
 import numpy as np
 
 from initviz.plots._figure import Axis, Band, Block, Figure, Line, Mark, Panel
-from initviz.plots._matplotlib import draw
-from initviz.plots._scale import round_ticks
+from initviz.plots._matplotlib import painted
+from initviz.plots._scale import round_ticks, spread
 from initviz.training import STRATEGIES
 
 if TYPE_CHECKING:
@@ -18,15 +17,20 @@ if TYPE_CHECKING:
 
 LOOKS = {
     "random": ("ink", "o", "●"),
+    "frozen_random": ("grey", "P", "✚"),
     "frozen": ("blue", "s", "■"),
     "fine_tuned": ("orange", "^", "▲"),
+    "fine_tuned_default": ("olive", "v", "▼"),
+    "fine_tuned_he": ("green", "X", "✖"),
     "head_first": ("purple", "D", "◆"),
 }
 """Role, marker and its character for each strategy."""
+KEY_ROW = 4
+"""Strategies in a row of the words below."""
 
 
 def transfer_figure(result: TransferResult, labels: int, strategy: str, title: str = "") -> Figure:
-    """The picture as data.
+    """Accuracy by number of labels, and the learning curves at one number.
 
     Args:
         result: from `initviz.transfer`; strategies that it has not are left out.
@@ -67,6 +71,8 @@ def transfer_figure(result: TransferResult, labels: int, strategy: str, title: s
         title="training step",
         tick=0,
     )
+    rows = tuple(tuple(key[start : start + KEY_ROW]) for start in range(0, len(key), KEY_ROW))
+    height = 455 + 32.0 * (len(rows) - 1)
     box: dict[str, Any] = {"top": 42, "bottom": 336, "right": 26}
     left = Panel(
         x,
@@ -74,7 +80,7 @@ def transfer_figure(result: TransferResult, labels: int, strategy: str, title: s
         tuple(by_labels),
         title="Test accuracy by number of labels",
         grid=True,
-        key=(tuple(key),),
+        key=rows,
         key_top=64,
         left=77,
         **box,
@@ -89,23 +95,21 @@ def transfer_figure(result: TransferResult, labels: int, strategy: str, title: s
         **box,
     )
     return Figure(
-        (Block(0, 0, 640, 455, (left,)), Block(640, 0, 640, 455, (right,))),
-        height=455,
+        (Block(0, 0, 640, height, (left,)), Block(640, 0, 640, height, (right,))),
+        height=height,
         label="Test accuracy by number of labels and by training step, a line a strategy",
         reason=title,
     )
 
 
-def transfer(result: TransferResult, labels: int, strategy: str, title: str = "") -> matplotlib.figure.Figure:
-    """The picture as a matplotlib Figure. Arguments as `transfer_figure`."""
-    return draw(transfer_figure(result, labels, strategy, title))
+transfer = painted(transfer_figure)
 
 
 def _line(x: np.ndarray, values: np.ndarray, role: str, label: str, chosen: bool, marker: str = "") -> list[Mark]:
     """The mean of `values`, shape (len(x), seeds), and one standard deviation about it."""
-    mean, std = values.mean(axis=1), values.std(axis=1, ddof=min(1, values.shape[1] - 1))
+    low, mean, high = spread(values.T)
     size = 11.0 if chosen else 8.3
     line = Line(
         x, mean, role, 4.4 if chosen else 2.5, marker=marker, size=size, percent=True, name=f"{label}: accuracy"
     )
-    return [Band(x, mean - std, mean + std, role, 0.3 if chosen else 0.15), line]
+    return [Band(x, low, high, role, 0.3 if chosen else 0.15), line]
