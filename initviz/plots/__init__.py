@@ -1,6 +1,8 @@
 """Pictures. `flow_figure` and its like describe one as data, a `Figure`; `draw` and `png` paint that by matplotlib. `flow` does both."""
 
 from initviz.plots._anatomy import anatomy, anatomy_figure
+from initviz.plots._attention import attention, attention_figure
+from initviz.plots._coord_check import coord_check, coord_check_figure
 from initviz.plots._curves import curves, curves_figure
 from initviz.plots._fans import fans, fans_figure
 from initviz.plots._figure import Figure, defaults, packed
@@ -12,15 +14,18 @@ from initviz.plots._growth import growth, growth_figure
 from initviz.plots._heatmap import heat_map, heat_map_figure
 from initviz.plots._lsuv import lsuv, lsuv_figure
 from initviz.plots._matplotlib import draw, png
+from initviz.plots._one_layer import one_layer_figure
 from initviz.plots._overlay import overlay, overlay_figure
 from initviz.plots._palette import RAMPS, ROLES
 from initviz.plots._parting import parting, parting_figure
 from initviz.plots._phase import phase, phase_figure
 from initviz.plots._race import race, race_figure
+from initviz.plots._rates import rates, rates_figure
 from initviz.plots._rectifier import rectifier, rectifier_figure
 from initviz.plots._scale import power
 from initviz.plots._signals import signals, signals_figure
 from initviz.plots._singular_values import singular_values, singular_values_figure
+from initviz.plots._start_rules import start_rules, start_rules_figure
 from initviz.plots._streams import streams, streams_figure
 from initviz.plots._symmetry import symmetry, symmetry_figure
 from initviz.plots._transfer import transfer, transfer_figure
@@ -34,6 +39,10 @@ __all__ = [
     "Figure",
     "anatomy",
     "anatomy_figure",
+    "attention",
+    "attention_figure",
+    "coord_check",
+    "coord_check_figure",
     "curves",
     "curves_figure",
     "defaults",
@@ -54,6 +63,7 @@ __all__ = [
     "heat_map_figure",
     "lsuv",
     "lsuv_figure",
+    "one_layer_figure",
     "overlay",
     "overlay_figure",
     "packed",
@@ -65,12 +75,16 @@ __all__ = [
     "power",
     "race",
     "race_figure",
+    "rates",
+    "rates_figure",
     "rectifier",
     "rectifier_figure",
     "signals",
     "signals_figure",
     "singular_values",
     "singular_values_figure",
+    "start_rules",
+    "start_rules_figure",
     "streams",
     "streams_figure",
     "symmetry",
