@@ -57,7 +57,8 @@ def end_sharded_pass(module: Any) -> None:
     `FSDPModule.reset_iter_state`, of which torch 2.11 has only the parts.
     """
     if hasattr(module, "reset_iter_state"):
-        with suppress(RuntimeError):  # only the outermost module takes it, for all within it
+        # only the outermost module takes it, for all within it, and not before its first pass
+        with suppress(AttributeError, RuntimeError):
             module.reset_iter_state()
         return
     with suppress(AttributeError):
