@@ -20,6 +20,8 @@ from browser.pages import (
 from browser.servers import LAB, RUN_ALL
 
 NAME = "00_start_here.ipynb"
+EXPLORER = ".jp-OutputArea-output:has(.initviz-verdict)"
+"""The app of the notebook that has a verdict: before it stands one of one layer."""
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +37,7 @@ def explorer(page, lab):
     page.goto(f"{lab}/lab/tree/{NAME}?reset")
     page.locator(".jp-NotebookPanel .jp-Cell").first.wait_for()
     page.evaluate(RUN_ALL)
-    image = page.locator(PICTURE).first
+    image = page.locator(EXPLORER).locator(PICTURE)
     image.wait_for()
     image.scroll_into_view_if_needed()
     return image
