@@ -43,21 +43,27 @@ def write_app(app: str, folder: Path) -> Path:
     return path
 
 
-def environment(folder: Path) -> dict[str, str]:
+def environment(folder: Path, token: str) -> dict[str, str]:
     """Of the server and its kernels: one thread each, and no history file, which many kernels would lock for each other."""
     profile = folder / "ipython" / "profile_default"
     profile.mkdir(parents=True)
     (profile / "ipython_kernel_config.py").write_text("c.HistoryManager.enabled = False\n", encoding="utf-8")
-    return {**os.environ, "IPYTHONDIR": str(folder / "ipython"), "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    secret = folder / "token"  # others can read a command's arguments
+    secret.touch(0o600)
+    secret.write_text(token, encoding="utf-8")
+    own = {
+        "IPYTHONDIR": str(folder / "ipython"),
+        "JUPYTER_TOKEN_FILE": str(secret),
+        "OMP_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+    }
+    return {name: value for name, value in os.environ.items() if name != "JUPYTER_TOKEN"} | own
 
 
-def command(notebook: Path, ip: str, port: int, ready: int, idle: int, token: str) -> list[str]:
-    """What starts Voila. The token is in a file of its own, since others can read a command's arguments."""
-    config = notebook.with_name("voila.py")
-    config.write_text(f"c.Voila.token = {token!r}\n", encoding="utf-8")
-    config.chmod(0o600)
+def command(notebook: Path, ip: str, port: int, ready: int, idle: int) -> list[str]:
+    """What starts Voila."""
     return [
-        sys.executable, "-m", "voila", str(notebook), "--no-browser", f"--config={config}", f"--Voila.ip={ip}", f"--port={port}",
+        sys.executable, "-m", "voila", str(notebook), "--no-browser", "--Voila.auto_token=True", f"--Voila.ip={ip}", f"--port={port}",
         f"--preheat_kernel={ready > 0}", f"--pool_size={ready}",
         f"--MappingKernelManager.cull_idle_timeout={idle}", "--MappingKernelManager.cull_interval=60",
     ]  # fmt: skip
@@ -91,12 +97,12 @@ def main(arguments: list[str] | None = None) -> int:
     token = secrets.token_urlsafe(16)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        started = command(write_app(options.app, folder), options.ip, options.port, options.ready, options.idle, token)
+        started = command(write_app(options.app, folder), options.ip, options.port, options.ready, options.idle)
         print(WARNING)
         if options.ip not in LOOPBACK:
             print(PUBLIC.format(ip=options.ip))
         print(f"\nhttp://{options.ip}:{options.port}/?token={token}\n", flush=True)
-        return _run(started, environment(folder))
+        return _run(started, environment(folder, token))
 
 
 def _run(started: list[str], environ: dict[str, str]) -> int:
