@@ -19,12 +19,14 @@ import time
 import urllib.request
 import uuid
 from http.cookiejar import CookieJar
+from itertools import accumulate
 
 import psutil
 import websocket
 
 from benchmarks.common import Table, verdict
 
+PROTOCOL = "v1.kernel.websocket.jupyter.org"
 EVERY = 2.0
 """Seconds between two values of a student."""
 START, PICTURE, MEGABYTES = 20.0, 1.0, 200.0
@@ -45,7 +47,9 @@ class Student:
         channel = (
             f"{address.replace('http', 'ws')}/api/kernels/{kernel[1]}/channels?session_id={self.session}&token={token}"
         )
-        self.socket = websocket.create_connection(channel, cookie=header, origin=address, timeout=60)
+        self.socket = websocket.create_connection(
+            channel, cookie=header, origin=address, subprotocols=[PROTOCOL], timeout=60
+        )
         self._find()
 
     def _send(self, kind: str, content: dict, version: str = "2.1.0") -> None:
@@ -57,33 +61,25 @@ class Student:
             "version": "5.3",
             "date": "",
         }
-        message = {
-            "header": header,
-            "parent_header": {},
-            "metadata": {"version": version},
-            "content": content,
-            "channel": "shell",
-        }
-        self.socket.send(json.dumps(message))
+        parts = [b"shell", *(json.dumps(part).encode() for part in (header, {}, {"version": version}, content))]
+        places = list(accumulate(map(len, parts), initial=8 * (len(parts) + 2)))
+        self.socket.send_binary(struct.pack(f"<Q{len(places)}Q", len(places), *places) + b"".join(parts))
 
     def _receive(self) -> dict:
+        """The content of the next message."""
         data = self.socket.recv()
-        if isinstance(
-            data, bytes
-        ):  # a message with buffers: their number, where each begins, then JSON and the buffers
-            (count,) = struct.unpack_from("!I", data)
-            begins = struct.unpack_from(f"!{count}I", data, 4)
-            data = data[begins[0] : begins[1] if count > 1 else None].decode()
-        return json.loads(data)
+        (count,) = struct.unpack_from("<Q", data)
+        places = struct.unpack_from(f"<{count}Q", data, 8)
+        return json.loads(data[places[4] : places[5]])  # channel, header, parent, metadata, content, buffers
 
     def _find(self) -> None:
         control = uuid.uuid4().hex
         self._send("comm_open", {"comm_id": control, "target_name": "jupyter.widget.control", "data": {}}, "1.0.0")
-        while self._receive()["content"].get("execution_state") != "idle":
+        while self._receive().get("execution_state") != "idle":
             pass
         self._send("comm_msg", {"comm_id": control, "data": {"method": "request_states"}})
         while True:
-            data = self._receive()["content"].get("data", {})
+            data = self._receive().get("data", {})
             if isinstance(data, dict) and data.get("method") == "update_states":
                 break
         states = {name: one["state"] for name, one in data["states"].items()}
@@ -98,7 +94,7 @@ class Student:
         state = {"method": "update", "state": {"value": self.value}, "buffer_paths": []}
         self._send("comm_msg", {"comm_id": self.depth, "data": state})
         while True:
-            message = self._receive()["content"]
+            message = self._receive()
             if message.get("comm_id") == self.picture and message["data"].get("method") == "update":
                 break
         self.times.append(time.perf_counter() - start)
@@ -148,7 +144,10 @@ def measure(students: int, seconds: float, ready: int) -> Table:
         memory = [kernel.memory_full_info().pss / 1e6 for kernel in kernels]
     finally:
         server.terminate()
-        server.wait(timeout=60)
+        try:
+            server.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            server.kill()
     times = sorted(seconds for student in there for seconds in student.times)
     late = times[int(0.95 * len(times))]
     rows = (
