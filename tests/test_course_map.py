@@ -29,6 +29,16 @@ def test_the_minutes_are_what_the_notebooks_say():
     assert dict(rows()) == said
 
 
+def test_the_pages_that_notebooks_link_to_are_there():
+    for path in NOTEBOOKS.glob("*.ipynb"):
+        for source in cells(path.name):
+            for target in re.findall(r"\]\(([\w-]+\.(?:md|ipynb))", source):
+                assert (NOTEBOOKS / target).exists(), f"{path.name}: {target}"
+    for page in NOTEBOOKS.glob("*.md"):
+        for target in re.findall(r"\]\(([\w-]+\.(?:md|ipynb))", page.read_text(encoding="utf-8")):
+            assert (NOTEBOOKS / target).exists(), f"{page.name}: {target}"
+
+
 def test_the_paths_of_a_lecture_name_slides_that_are_there():
     page = (NOTEBOOKS.parent / "docs" / "lecturers.md").read_text(encoding="utf-8")
     paths = re.findall(r"^\| (\d+) \| (\d\d) \| (.*) \|$", page, re.M)

@@ -14,11 +14,13 @@ from initviz.plots._growth import growth, growth_figure
 from initviz.plots._heatmap import heat_map, heat_map_figure
 from initviz.plots._lsuv import lsuv, lsuv_figure
 from initviz.plots._matplotlib import draw, png
+from initviz.plots._one_layer import one_layer_figure
 from initviz.plots._overlay import overlay, overlay_figure
 from initviz.plots._palette import RAMPS, ROLES
 from initviz.plots._parting import parting, parting_figure
 from initviz.plots._phase import phase, phase_figure
 from initviz.plots._race import race, race_figure
+from initviz.plots._rates import rates, rates_figure
 from initviz.plots._rectifier import rectifier, rectifier_figure
 from initviz.plots._scale import power
 from initviz.plots._signals import signals, signals_figure
@@ -61,6 +63,7 @@ __all__ = [
     "heat_map_figure",
     "lsuv",
     "lsuv_figure",
+    "one_layer_figure",
     "overlay",
     "overlay_figure",
     "packed",
@@ -72,6 +75,8 @@ __all__ = [
     "power",
     "race",
     "race_figure",
+    "rates",
+    "rates_figure",
     "rectifier",
     "rectifier_figure",
     "signals",

@@ -93,6 +93,8 @@ def _write_course(source: Path, record: Collection[str] | None) -> None:
         _as_page(notebook, path.name, record is None or path.name[:2] in record)
         nbformat.write(notebook, course / path.name)
         (files / path.name).write_text(to_download(path.read_text(encoding="utf-8")), encoding="utf-8")
+    for page in CHECKOUT.glob("*.md"):
+        shutil.copy(page, course)
 
 
 def _write_front(source: Path, record: bool) -> None:
@@ -101,7 +103,9 @@ def _write_front(source: Path, record: bool) -> None:
     rows = re.findall(r"^\| \[(\d\d .*?)\]\(notebooks/(\S+?)\.ipynb\) \| (.*) \|$", readme, re.M)
     table = ["| notebook | in it you see |", "|---|---|"]
     table += [f"| [{title}](course/{name}.ipynb) | {words} |" for title, name, words in rows]
-    tree = ["```{toctree}", ":hidden:", "", *(f"{title} <course/{name}>" for title, name, _ in rows), "```"]
+    entries = [f"{title} <course/{name}>" for title, name, _ in rows]
+    entries += [f"course/{page.stem}" for page in sorted(CHECKOUT.glob("*.md"))]
+    tree = ["```{toctree}", ":hidden:", "", *entries, "```"]
     with (source / "course.md").open("a", encoding="utf-8") as page:
         page.write("\n".join(["", *table, "", *tree, ""]))
     shown = '<img src="_static/explorer.png" alt="The explorer: a picture of all layers of a network, and its verdict">'

@@ -7,8 +7,9 @@ import re
 import matplotlib.figure
 import nbformat
 import pytest
-from browser.pages import ROOT, key
+from browser.pages import ROOT, burst, key, pointed, three
 
+import initviz as iv
 from initviz.tools._slides import deck
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
@@ -217,5 +218,15 @@ def test_an_app_moves_in_a_deck(screen, tmp_path, screenshots):
     screen.wait_for_timeout(200)
     assert key(canvas) != before
     assert screen.evaluate("() => Reveal.getIndices().v") == 1, "arrow keys stay with the slider"
+
+    told = pointed(screen, canvas, 0.17, 0.5)  # the slide is enlarged, and the pointer with it
+    chosen = next(one for one in iv.experiments.layer_factors(64, 16) if one.choice == "xavier")
+    middles = (chosen.edges[1:] + chosen.edges[:-1]) / 2
+    assert told in [f"weight {three(x)}; density {three(height)}" for x, height in zip(middles, chosen.hist)]
+    screen.mouse.move(2, 2)
+    screen.locator("[name=n_out]").focus()
+    strokes = ["ArrowRight", "ArrowLeft"] * 19 + ["ArrowRight"] * 2
+    assert burst(screen, canvas, strokes, lambda: screen.keyboard.press("Home")) <= 2
+    assert "64 inputs and 256 outputs" in screen.locator(".initviz-said").inner_text()
     screen.screenshot(path=screenshots / "deck-app.png")
     assert screen.evaluate(OVERFLOWS, [WIDTH, HEIGHT]) == [] and screen.asked == []
