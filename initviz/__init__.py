@@ -19,7 +19,7 @@ from initviz._core import openmp as _openmp  # noqa: F401  first: before torch i
 from initviz._core.extras import from_extra as _from_extra
 from initviz.datasets import digits
 from initviz.diagnosis import Verdict, assert_stable, diagnose, verdict
-from initviz.experiments import compare, growth, measure
+from initviz.experiments import compare, coord_check, growth, measure
 from initviz.initializers import ACTIVATIONS, SCHEMES, init_, leaky_relu, lsuv_
 from initviz.inspection import Report, jacobian_singular_values, probe
 from initviz.models import cnn, mlp, residual, transformer
@@ -27,11 +27,11 @@ from initviz.training import race, sweep, train, transfer
 
 __version__ = "0.1.0"
 __all__ = [
-    "ACTIVATIONS", "SCHEMES", "Report", "Verdict", "assert_stable", "check", "clinic", "cnn", "compare", "datasets", "diagnose",
-    "digits", "experiments", "explore", "explore_comparison", "explore_fans", "explore_lsuv", "explore_phase", "explore_race",
-    "explore_relu", "explore_scale", "explore_symmetry", "explore_transfer", "growth", "init_", "jacobian_singular_values",
-    "leaky_relu", "lsuv_", "measure", "mlp", "models", "plots", "probe", "quiz", "race", "record", "residual", "sweep", "theory", "train",
-    "training", "transfer", "transformer", "verdict",
+    "ACTIVATIONS", "SCHEMES", "Report", "Verdict", "assert_stable", "check", "clinic", "cnn", "compare", "coord_check", "datasets",
+    "diagnose", "digits", "experiments", "explore", "explore_attention", "explore_comparison", "explore_fans", "explore_layer",
+    "explore_lsuv", "explore_phase", "explore_race", "explore_rates", "explore_relu", "explore_scale", "explore_symmetry",
+    "explore_transfer", "growth", "init_", "jacobian_singular_values", "leaky_relu", "lsuv_", "measure", "mlp", "models", "plots",
+    "probe", "quiz", "race", "record", "residual", "sweep", "theory", "train", "training", "transfer", "transformer", "verdict",
 ]  # fmt: skip
 
 if TYPE_CHECKING:  # what draws (matplotlib, ipywidgets) is loaded when it is asked for
@@ -40,11 +40,14 @@ if TYPE_CHECKING:  # what draws (matplotlib, ipywidgets) is loaded when it is as
     from initviz.widgets import (
         clinic,
         explore,
+        explore_attention,
         explore_comparison,
         explore_fans,
+        explore_layer,
         explore_lsuv,
         explore_phase,
         explore_race,
+        explore_rates,
         explore_relu,
         explore_scale,
         explore_symmetry,

@@ -34,9 +34,11 @@ from initviz.models import PRECISIONS
 TOOLS = {
     "lab": ("initviz.tools._lab", "write the course's notebooks into a folder, and open JupyterLab"),
     "slides": ("initviz.tools._slides", "make an offline deck of each notebook"),
+    "site": ("initviz.tools._site", "make a web site of the course and the package's reference"),
     "execute": ("initviz.tools._execute", "run notebooks in place, or check their outputs"),
     "pretrain": ("initviz.tools._pretrain", "train the networks that ship with initviz"),
     "transfer-study": ("initviz.experiments._transfer_study", "measure what the shipped weights are worth"),
+    "rate-study": ("initviz.experiments._rate_sweep", "train at every width and learning rate again"),
 }
 """Commands with arguments of their own: name -> (module whose `main` takes them, help)."""
 

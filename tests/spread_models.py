@@ -67,11 +67,21 @@ def images():
     return torch.randn(10, 3, 8, 8, generator=torch.Generator(torch.get_default_device()).manual_seed(3))
 
 
+def attention():
+    torch.manual_seed(2)
+    return nn.Sequential(nn.TransformerEncoderLayer(32, 4, 64, 0.0, batch_first=True), nn.Flatten(), nn.Linear(192, 5))
+
+
+def sentences():
+    return torch.randn(8, 6, 32, generator=torch.Generator(torch.get_default_device()).manual_seed(4))
+
+
 KINDS = ("ddp", "fsdp", "fsdp by layer", "fsdp of a part")
 CASES = {
     "perceptron": (perceptron, batch),
     "dead units": (with_dead_units, lambda: (signed(), None)),
     "convolution": (convolution, lambda: (images(), None)),
+    "attention": (attention, lambda: (sentences(), None)),
 }
 
 

@@ -108,8 +108,11 @@ def test_entropy_that_has_collapsed_is_saturated_and_cured(name):
 @pytest.mark.parametrize("how", ["eager", "sdpa"])
 def test_gpt2_with_queries_and_keys_too_large(how):
     torch.manual_seed(0)
-    found = iv.verdict(iv.probe(gpt2(how, 40), {"input_ids": WORDS, "labels": WORDS}))
+    page = iv.diagnose(gpt2(how, 40), {"input_ids": WORDS, "labels": WORDS})
+    found = page.verdict
     assert found.kind == "saturated" and "3 of 3 attentions" in found.why and len(found.layers) == 3, found
+    # the columns of queries and keys alone, of a weight that is (in, out)
+    assert page.remedy.count('c_attn").weight.data[..., :128]') == 3 and page.after_verdict.kind == "stable", page
 
 
 def test_tokens_that_become_alike_without_skip_connections():
@@ -190,7 +193,7 @@ def test_the_numbers_are_those_of_the_weights(causal):
     logits = q @ k.mT / 4
     assert measured.entropy == pytest.approx(masked_entropy(logits, allowed), rel=1e-4)
     if not causal:
-        assert measured.spread == pytest.approx(logits.std(-1, correction=0).mean().item(), rel=1e-4)
+        assert measured.logit_std == pytest.approx(logits.std(-1, correction=0).mean().item(), rel=1e-4)
     unit = F.normalize(x, dim=-1)
     cosines = (unit @ unit.mT)[:, ~torch.eye(8, dtype=torch.bool)]
     assert measured.similarity == pytest.approx(cosines.mean().item(), abs=1e-5)

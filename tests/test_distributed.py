@@ -100,6 +100,19 @@ def test_the_report_of_two_processes_is_that_of_one(ranks, alone, kind, case):
         assert all(layer.weight_gradient is None for layer in fewer.layers)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_attention_is_that_of_both_processes(ranks, alone, kind):
+    (right,) = alone["attention"].attention
+    for found in ranks:
+        (here,) = found[kind, "attention"][0].attention
+        assert (here.places, here.width) == (right.places, right.width) == (6, 8)
+        assert here.layers == (right.layers if kind == "ddp" else ())  # FSDP2's weights are others during a pass
+        # each is measured on a sample of the batch
+        assert here.entropy == pytest.approx(right.entropy, abs=0.03) and 0.5 < right.entropy < 1
+        assert here.logit_std == pytest.approx(right.logit_std, rel=0.15)
+        assert here.similarity == pytest.approx(right.similarity, abs=0.05)
+
+
 def test_a_unit_is_dead_only_if_it_is_on_all_ranks(ranks, alone):
     dead = ranks[0]["ddp", "dead units"][0].layers[0].dead_units
     assert dead == alone["dead units"].layers[0].dead_units == 0.25

@@ -6,10 +6,12 @@ import sys
 import numpy as np
 import pytest
 import torch
+from pictures import mark, marks, words
 
 import initviz as iv
 from initviz.experiments import FiniteWidth, finite_width
 from initviz.experiments._finite_width import _orthogonal
+from initviz.plots._figure import Bars, Line
 
 module = sys.modules["initviz.experiments._finite_width"]
 
@@ -102,24 +104,24 @@ def test_its_words_and_its_picture():
     runs = {w: finite_width("relu", w, width=16, ratios=[0.5, 1], draws=20) for w in ("gaussian", "orthogonal")}
     assert str(runs["gaussian"]).startswith("relu, Gaussian weights, width 16: slope ")
     assert isinstance(runs["gaussian"], FiniteWidth)
-    left, right = iv.plots.finite_width(runs).axes
-    for line, run in zip(left.containers, runs.values()):
-        np.testing.assert_allclose(line.lines[0].get_ydata(), run.variance)
-    dashed = [line for line in left.lines if line.get_linestyle() == "--" and len(line.get_xdata()) == 3]
-    np.testing.assert_allclose(dashed[0].get_ydata(), [0, *runs["gaussian"].predicted_variance])
-    widths = np.diff(right.patches[0].get_path().vertices[:, 0]).max() if len(right.patches) == 1 else None
-    total = sum(p.get_height() * p.get_width() for p in right.patches)
-    assert total == pytest.approx(1) or widths
+    left, right = iv.plots.finite_width_figure(runs).panels
+    for label, run in runs.items():
+        np.testing.assert_allclose(mark(left, Line, f"{label}: measured").y, run.variance)
+    theory = mark(left, Line, "gaussian: theory")
+    assert theory.dash
+    np.testing.assert_allclose(theory.y, [0, *runs["gaussian"].predicted_variance])
+    (bars,) = marks(right, Bars)
+    assert (bars.top * (bars.right - bars.left)).sum() == pytest.approx(1)
+    assert len(iv.plots.finite_width(runs).axes) == 2
     with pytest.raises(ValueError, match=r"^runs: got 0"):
         iv.plots.finite_width({})
 
 
 def test_the_picture_of_singular_values():
     depths, values = [1, 4], [np.ones((2, 5)), np.array([[1, 0.5, 0.25, 0.1, 0], [1, 0.5, 0.25, 0.1, 1e-17]])]
-    figure = iv.plots.singular_values(depths, {"a": {"Gaussian": values}, "b": {"Gaussian": values}})
-    line = figure.axes[0].lines[0]
-    np.testing.assert_allclose(line.get_ydata(), [1, 0.375])
-    assert [text.get_text() for text in figure.axes[0].texts] == ["● 0 % are 0, then 20 %"]
+    figure = iv.plots.singular_values_figure(depths, {"a": {"Gaussian": values}, "b": {"Gaussian": values}})
+    np.testing.assert_allclose(mark(figure.panels[0], Line, "Gaussian: median").y, [1, 0.375])
+    assert words(figure.panels[1]) == ["● 0 % are 0, then 20 %"]
     with pytest.raises(ValueError, match=r"^panels: got 0"):
         iv.plots.singular_values(depths, {})
 

@@ -40,6 +40,15 @@ def requirements() -> list[str]:
     return [line for line in lines if not line.startswith("initviz[")]
 
 
+def extra(name: str) -> list[str]:
+    """What an extra needs, with what the extras that it names need."""
+    lines = PROJECT["project"]["optional-dependencies"][name]
+    inner = [part for line in lines for part in re.findall(r"^initviz\[(.*)\]", line)]
+    return [line for line in lines if not line.startswith("initviz[")] + [
+        line for names in inner for part in names.split(",") for line in extra(part)
+    ]
+
+
 def named(lines: list[str]) -> list[str]:
     return [canonical(re.match(r"[\w.-]+", line)[0]) for line in lines]
 
@@ -72,7 +81,7 @@ def test_torch_is_pinned_without_a_build():
 
 
 def test_a_conda_environment_has_every_dependency_at_its_pin():
-    expected = set(named(PROJECT["project"]["dependencies"] + PROJECT["project"]["optional-dependencies"]["notebooks"]))
+    expected = set(named(PROJECT["project"]["dependencies"] + extra("notebooks")))
     conda = {CONDA_NAMES.get(n, n): pins()[n] for n in expected - BY_PIP}
     stated = dict(line.split("==") for line in conda_lines() if "==" in line)
     assert stated == conda

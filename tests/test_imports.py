@@ -41,7 +41,8 @@ def test_a_probe_loads_nothing_that_draws_or_reads_tables():
 
 
 def test_without_the_extras_a_model_is_probed_and_what_needs_one_says_so():
-    extra = [re.match(r"[\w-]+", line)[0] for line in PROJECT["optional-dependencies"]["notebooks"]]
+    extras = [*PROJECT["optional-dependencies"]["notebooks"], *PROJECT["optional-dependencies"]["widgets"]]
+    extra = [re.match(r"[\w-]+", line)[0] for line in extras if not line.startswith("initviz[")]
     blocked = [IMPORTED.get(name, name) for name in extra]
     script = f"""
 import sys

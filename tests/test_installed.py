@@ -17,8 +17,11 @@ from initviz.__main__ import main
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
-SOURCES = ["pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "CONTRIBUTING.md", "environment.yml", "initviz",
-           "notebooks", "tests", "benchmarks", "docs", ".ci", ".gitattributes", ".gitignore", ".pre-commit-config.yaml"]  # fmt: skip
+SOURCES = [
+    "pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "CONTRIBUTING.md", "CHANGELOG.md", "CITATION.cff",
+    "environment.yml", "initviz", "notebooks", "tests", "benchmarks", "docs", ".ci", ".github", ".gitattributes", ".gitignore",
+    ".pre-commit-config.yaml",
+]  # fmt: skip
 TOOLS = "Scripts" if os.name == "nt" else "bin"
 
 
@@ -110,6 +113,7 @@ def test_the_wheel_has_data_and_notebooks_without_outputs(wheel):
                 assert path.relative_to(ROOT).as_posix() in names
         notebooks = [name for name in names if name.endswith(".ipynb")]
         assert sorted(name.rsplit("/", 1)[1] for name in notebooks) == NOTEBOOKS
+        assert {"initviz/course/notebooks/lecture.md", "initviz/course/notebooks/notation.md"} <= set(names)
         cells = [
             cell for name in notebooks for cell in json.loads(zipped.read(name))["cells"] if cell["cell_type"] == "code"
         ]

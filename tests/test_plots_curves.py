@@ -3,8 +3,10 @@
 import matplotlib.figure
 import numpy as np
 import pytest
+from pictures import mark, marks, words
 
 import initviz as iv
+from initviz.plots._figure import Bars, Line
 
 
 def test_a_curve_is_the_mean_over_seeds_with_one_standard_deviation():
@@ -20,21 +22,30 @@ def test_a_curve_is_the_mean_over_seeds_with_one_standard_deviation():
 
 
 def test_on_a_log_axis_means_are_of_logarithms():
-    figure = iv.plots.curves([1, 2], {"a": np.array([[1.0, 1e-4], [100.0, 1e-8]])}, title="", xlabel="", log_y=True)
-    np.testing.assert_allclose(figure.axes[0].lines[0].get_ydata(), [10, 1e-6])
-    assert figure.axes[0].get_yscale() == "log"
+    given = [1, 2], {"a": np.array([[1.0, 1e-4], [100.0, 1e-8]])}
+    figure = iv.plots.curves_figure(*given, title="", xlabel="", log_y=True)
+    np.testing.assert_allclose(mark(figure, Line, "a").y, [10, 1e-6])
+    assert figure.panels[0].y.scale == "log"
+    paper = iv.plots.curves(*given, title="", xlabel="", log_y=True)
+    np.testing.assert_allclose(paper.axes[0].lines[0].get_ydata(), [1, -6])  # its axis is of powers of ten
+
+
+def test_what_a_seed_has_no_number_for_is_a_gap():
+    values = np.array([[1.0, 2.0, 0.0], [1.0, np.nan, 4.0]])
+    for log, expected in ((True, [1, np.nan, np.nan]), (False, [1, np.nan, 2])):
+        figure = iv.plots.curves_figure([1, 2, 3], {"a": values}, title="", xlabel="", log_y=log)
+        np.testing.assert_array_equal(mark(figure, Line, "a").y, expected)
 
 
 def test_what_is_predicted_is_dashed_and_its_points_are_hollow():
-    figure = iv.plots.curves(
-        [1, 2], {"a": [1, 2], "b": [3, 4]}, predicted={"b": np.array([3.1, 4.1])}, title="", xlabel=""
-    )
-    a, b, theory = figure.axes[0].lines
-    assert a.get_linewidth() > 0 and b.get_linewidth() == 0 and b.get_markerfacecolor() == "white"
-    np.testing.assert_allclose(theory.get_ydata(), [3.1, 4.1])
-    assert theory.get_color() == b.get_color() != a.get_color()
-    words = " ".join(text.get_text() for text in figure.texts)
-    assert "● a" in words and "□ b" in words and "predicted" in words
+    given = [1, 2], {"a": [1, 2], "b": [3, 4]}
+    figure = iv.plots.curves_figure(*given, predicted={"b": np.array([3.1, 4.1])}, title="", xlabel="")
+    a, b, theory = (mark(figure, Line, name) for name in ("a", "b", "b, predicted"))
+    assert a.width > 0 and b.width == 0 and b.hollow and not a.hollow
+    np.testing.assert_allclose(theory.y, [3.1, 4.1])
+    assert theory.dash and theory.role == b.role != a.role
+    said = " ".join(words(figure.panels[0]))
+    assert "● a" in said and "□ b" in said and "predicted" in said
 
 
 def test_a_log_axis_of_x_has_a_tick_at_each_point():
@@ -47,14 +58,19 @@ def test_groups_are_means_and_spreads_of_seeds():
         "one": {"x": np.array([0.5, 0.7]), "y": np.array([0.1, 0.1])},
         "two": {"x": np.array([0.9, 0.9]), "y": np.array([0, 0])},
     }
-    figure = iv.plots.groups(results, title="accuracy", percent=True, chance=0.1)
-    assert isinstance(figure, matplotlib.figure.Figure)
-    ax = figure.axes[0]
-    heights = [[bar.get_height() for bar in bars.patches] for bars in ax.containers if hasattr(bars, "patches")]
-    np.testing.assert_allclose(heights, [[60, 90], [10, 0]])
-    first = next(lines for lines in ax.collections if len(lines.get_segments()))
-    low, high = first.get_segments()[0][:, 1]
+    figure = iv.plots.groups_figure(results, title="accuracy", percent=True, chance=0.1)
+    assert isinstance(iv.plots.groups(results, title="accuracy"), matplotlib.figure.Figure)
+    bars = marks(figure, Bars)
+    np.testing.assert_allclose([one.top for one in bars], [[60, 90], [10, 0]])
+    low, high, _ = marks(figure, Line)[0].y[:3]
     assert high - low == pytest.approx(2 * 100 * np.std([0.5, 0.7], ddof=1))
-    assert [text.get_text() for text in ax.texts] == ["60", "90", "10", "0"]
-    assert [label.get_text() for label in ax.get_xticklabels()] == ["one", "two"]
-    assert len({bar.get_hatch() for bars in ax.containers if hasattr(bars, "patches") for bar in bars.patches}) == 2
+    assert words(figure.panels[0])[:4] == ["60", "90", "10", "0"]
+    assert figure.panels[0].x.labels == ("one", "two")
+    assert len({one.hatch for one in bars}) == 2, "no colour is the only sign"
+
+
+def test_lines_that_lie_upon_one_another_show_their_markers_in_turn():
+    x = np.arange(13)
+    figure = iv.plots.curves_figure(x, {"a": 0 * x, "b": 0 * x}, title="", xlabel="")
+    shown = [set(line.x) for line in marks(figure, Line) if line.marker]
+    assert not shown[0] & shown[1] and shown[0] | shown[1] == set(x)

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from pictures import mark, marks, words
 
 import initviz as iv
 from initviz.experiments import Growth, layer_factors, rectifier
+from initviz.plots._figure import Line
 
 
 def falling(factor, layers=8, seeds=3):
@@ -16,17 +18,15 @@ def falling(factor, layers=8, seeds=3):
 
 def test_growth_is_drawn_relative_to_where_the_signal_starts():
     curves = {"half": falling(0.5), "kept": falling(1.0)}
-    figure = iv.plots.growth(curves, {"half": (0.5, 0.5), "kept": (np.ones(8), np.ones(8))})
-    forward, backward = figure.axes
-    lines = {line.get_marker(): line.get_ydata() for line in forward.lines if line.get_marker() not in ("None", None)}
-    np.testing.assert_allclose(lines["o"], np.log10(0.5) * np.arange(8))
-    np.testing.assert_allclose(lines["s"], 0, atol=1e-12)
-    for ax, expected in ((forward, np.arange(8)), (backward, np.arange(8)[::-1])):
-        dashed = [line.get_ydata() for line in ax.lines if line.get_linestyle() == "--"]
+    figure = iv.plots.growth_figure(curves, {"half": (0.5, 0.5), "kept": (np.ones(8), np.ones(8))})
+    for panel, expected in zip(figure.panels, (np.arange(8), np.arange(8)[::-1])):
+        np.testing.assert_allclose(mark(panel, Line, "half: measured").y, 0.5**expected)
+        np.testing.assert_allclose(mark(panel, Line, "kept: measured").y, 1)
+        dashed = [one.y for one in marks(panel, Line) if one.dash]
         assert len(dashed) == 2
-        np.testing.assert_allclose(dashed[0], np.log10(0.5) * expected)
-    words = " ".join(text.get_text() for text in figure.texts)
-    assert "● half" in words and "■ kept" in words and "theory" in words
+        np.testing.assert_allclose(dashed[0], 0.5**expected)
+    said = " ".join(words(figure.panels[0]))
+    assert "● half" in said and "■ kept" in said and "theory" in said
 
 
 def test_both_ways_of_growth_share_a_scale_with_room_above_the_start():
@@ -51,16 +51,14 @@ def test_growth_with_widths_and_a_layer_at_zero():
 def test_overlay_has_a_line_a_layer_and_their_mass():
     x, y = iv.digits().batch(64)
     reports = {name: iv.probe(iv.mlp(4, 50, "tanh", name), x, y) for name in ("lecun_uniform", "xavier_normal")}
-    figure = iv.plots.overlay(reports)
-    assert [len(ax.lines) for ax in figure.axes] == [4, 4, 4, 4]
-    assert all(line.get_ydata().sum() == pytest.approx(1, abs=0.02) for ax in figure.axes for line in ax.lines)
-    assert [t.get_text() for t in figure.axes[1].get_legend().get_texts()] == [
-        "layer 1",
-        "layer 2",
-        "layer 3",
-        "layer 4",
-    ]
-    assert "gradients" in figure.axes[2].get_title(loc="left")
+    figure = iv.plots.overlay_figure(reports)
+    names = ["layer 1", "layer 2", "layer 3", "layer 4"]
+    for panel in figure.panels:
+        lines = marks(panel, Line, "layer")
+        assert [one.name for one in lines] == names
+        assert all(one.y.sum() == pytest.approx(1, abs=0.02) for one in lines)
+    assert words(figure.panels[1]) == names
+    assert "gradients" in figure.panels[2].title
 
 
 @pytest.mark.parametrize("distribution", ["uniform", "normal"])

@@ -73,6 +73,20 @@ def test_what_it_shows_is_what_race_and_probe_give():
 # Start, stop, replay
 
 
+def test_it_says_how_large_the_update_of_the_layers_shown_is():
+    app = small(step=20)
+    run = iv.race({"he_normal": "he_normal"}, width=64, seeds=[0], steps=20, batch_size=64, lr=0.02).histories[
+        "he_normal"
+    ][0]
+    app.controls["time"].value = 10
+    assert (
+        f"The update there is {run.layer_update[1].min():.1g} to {run.layer_update[1].max():.1g} of the" in app.sentence
+    )
+    app.go_on()  # to the end, where no update is made
+    app.controls["time"].value = 60
+    assert "The update" not in app.sentence
+
+
 def test_it_trains_as_a_task_and_stops():
     async def session():
         threads = threading.active_count()

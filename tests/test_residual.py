@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from pictures import mark
 
 import initviz as iv
 from initviz.models import BRANCH_REMEDIES
 from initviz.models._branches import stream_limit
 from initviz.models._residual import ScalarBias
-from initviz.plots import streams as picture
+from initviz.plots import streams, streams_figure
+from initviz.plots._figure import Line, Words
 
 DATA = iv.digits()
 X, Y = DATA.batch(64)
@@ -216,26 +218,29 @@ def test_bad_input_to_stream_growth():
 
 
 def test_the_picture_shows_the_numbers(hundred):
-    figure = picture({BRANCH_REMEDIES[r].label: one for r, one in hundred.items()})
-    figure.canvas.draw()
-    left, right = figure.axes
-    for ax, way in ((left, "forward"), (right, "backward")):
-        lines = {line.get_label(): line.get_ydata() for line in ax.lines}
+    figure = streams_figure({BRANCH_REMEDIES[r].label: one for r, one in hundred.items()})
+    left, right = figure.panels
+    for panel, way in ((left, "forward"), (right, "backward")):
         for remedy, one in hundred.items():
             expected = 0.5 * np.log10(getattr(one, way)).mean(axis=0)
-            np.testing.assert_allclose(lines[BRANCH_REMEDIES[remedy].label], expected)
-        theory = [line.get_ydata() for line in ax.lines if line.get_label().startswith("_")]
-        np.testing.assert_allclose(theory[0], 0.5 * np.log10(getattr(hundred["none"], f"{way}_theory")))
-    low, high = left.get_ylim()
-    assert -0.3 < low < 0 and 0.3 < high < 0.7  # the remedies fill the picture, and the unscaled line leaves it
-    words = [text.get_text() for text in figure.texts]
-    assert any("Unscaled, 10¹" in text for text in words)
+            label = BRANCH_REMEDIES[remedy].label
+            np.testing.assert_allclose(np.log10(mark(panel, Line, f"{label}: measured").y), expected, atol=1e-12)
+            theory = mark(panel, Line, f"{label}: theory")
+            assert theory.dash
+            np.testing.assert_allclose(theory.y**2, getattr(one, f"{way}_theory"))
+    assert (
+        -0.3 < left.y.low < 0 and 0.3 < left.y.high < 0.7
+    )  # the remedies fill the picture, and the unscaled line leaves it
+    names = [one for one in left.marks if isinstance(one, Words)]
+    said = [one.words[0] for one in names]
+    assert any("Unscaled, 10¹" in text for text in said)
     for remedy in CURES:
-        assert any(text.endswith(BRANCH_REMEDIES[remedy].label) for text in words)
-    places = sorted(text.get_position()[1] for text in figure.texts if "theory" not in text.get_text())
-    assert np.diff(places).min() > 0.06 and places[-1] < 0.95 and places[0] > 0.1
+        assert any(text.endswith(BRANCH_REMEDIES[remedy].label) for text in said)
+    places = sorted(float(one.y[0]) for one in names)
+    assert np.diff(places).min() > 0.09 and places[-1] < 1 and places[0] >= 0
+    assert repr(streams({"it": hundred["none"]})) == "<Figure size 1280x560 with 2 Axes>"
 
 
 def test_alone_a_tall_line_has_the_picture_to_itself(hundred):
-    low, high = picture({"it": hundred["none"]}).axes[0].get_ylim()
-    assert low < 0 and high > 12
+    axis = streams_figure({"it": hundred["none"]}).panels[0].y
+    assert axis.low < 0 and axis.high > 12

@@ -5,13 +5,13 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from pictures import mark, marks
+from pictures import mark, marks, words
 from torch import nn
 
 import initviz as iv
 from initviz.experiments import _symmetry as symmetry
 from initviz.initializers import unit_noise
-from initviz.plots import filters, parting, png, symmetry_figure
+from initviz.plots import filters, filters_figure, parting, parting_figure, png, symmetry_figure
 from initviz.plots._figure import Heat, Line
 from initviz.training import batch_index
 
@@ -159,32 +159,33 @@ def test_the_picture_shows_the_numbers():
 def test_parting_draws_every_size_of_noise_that_parts():
     trace = symmetry.train_symmetric([0.0, 1e-16, 1e-3, 1e-2], seeds=2, steps=200)
     trace.gap[0] = 0.0  # as where the processor rounds all rows alike
-    figure = parting({"tanh": trace})
-    differences, counts, right = figure.axes
+    differences, counts, right = parting_figure({"tanh": trace}).panels
     logs = np.log10(trace.gap[2, :, :, 0]).mean(axis=0)
-    np.testing.assert_allclose(differences.lines[2].get_ydata(), logs)
-    for row, line in enumerate(counts.lines):
-        np.testing.assert_allclose(line.get_ydata(), trace.distinct[row, :, :, 0].mean(axis=0))
-    points = right.lines[0]
-    np.testing.assert_allclose(points.get_xdata(), [-3, -2])
-    np.testing.assert_allclose(points.get_ydata(), trace.parted[2:, :, 0].mean(axis=1))
-    assert [tick.get_text() for tick in right.get_xticklabels()] == ["10⁻³", "10⁻²"]
-    words = [{text.get_text() for text in ax.texts} for ax in (differences, counts)]
-    assert {"10⁻¹⁶", "10⁻³", "10⁻²"} <= words[0] and {"none", "10⁻¹⁶", "10⁻³", "10⁻²"} <= words[1]
-    assert "none" not in words[0]  # 0 has no place on a logarithmic axis
+    np.testing.assert_allclose(mark(differences, Line, "noise 10⁻³").y, 10**logs)
+    for row, line in enumerate(marks(counts, Line, "noise")):
+        np.testing.assert_allclose(line.y, trace.distinct[row, :, :, 0].mean(axis=0))
+    points = mark(right, Line, "tanh: step")
+    np.testing.assert_allclose(points.x, [1e-3, 1e-2])
+    np.testing.assert_allclose(points.y, trace.parted[2:, :, 0].mean(axis=1))
+    assert right.x.labels == ("10⁻³", "10⁻²")
+    assert {"10⁻¹⁶", "10⁻³", "10⁻²"} <= set(words(differences)) and {"none", "10⁻¹⁶", "10⁻³", "10⁻²"} <= set(
+        words(counts)
+    )
+    assert "none" not in words(differences)  # 0 has no place on a logarithmic axis
     trace.gap[0] = 1e-15  # as where it does not
-    assert "none" in {text.get_text() for text in parting({"tanh": trace}).axes[0].texts}
+    assert "none" in words(parting_figure({"tanh": trace}).panels[0])
+    assert repr(parting({"tanh": trace})) == "<Figure size 1280x500 with 3 Axes>"
 
 
 def test_filters_draws_every_neuron_on_one_scale_a_group():
     weights = np.arange(6 * 64.0).reshape(6, 64)
-    figure = filters({"a": weights, "b": -weights[:3]})
-    images = [ax.images[0] for ax in figure.axes if ax.get_visible()]
-    assert len(images) == 9
-    np.testing.assert_array_equal(images[1].get_array(), weights[1].reshape(8, 8))
-    assert {image.get_clim() for image in images[:6]} == {(-383.0, 383.0)}
-    for part, limit in zip(figure.subfigs, ("3.8e+02", "1.9e+02")):
-        assert f"darkest orange: {limit}" in " ".join(text.get_text() for text in part.texts)
+    figure = filters_figure({"a": weights, "b": -weights[:3]})
+    images = marks(figure, Heat)
+    assert len(images) == 9 == len(filters({"a": weights, "b": -weights[:3]}).axes)
+    np.testing.assert_array_equal(images[1].values, weights[1].reshape(8, 8))
+    assert {(image.low, image.high) for image in images[:6]} == {(-383.0, 383.0)}
+    for block, limit in zip(figure.blocks, ("3.8e+02", "1.9e+02")):
+        assert f"■ {limit}" in [one for panel in block.panels for one in words(panel)]
     with pytest.raises(ValueError, match="square"):
         filters({"a": np.zeros((2, 10))})
 

@@ -48,7 +48,7 @@ def test_train_is_the_loop_by_hand():
     net, twin = small(), small()
     history = iv.train(net, DATA, steps=30, batch_size=64, lr=0.05, seed=3, every=7)
     start = [layer.weight.detach().clone() for layer in (*twin.hidden, twin.output)]
-    rows = {}
+    rows, updates = {}, {}
     for step in range(31):
         index = batch_index(len(DATA.x_train), 64, 3, step)
         loss = F.cross_entropy(twin(DATA.x_train[index]), DATA.y_train[index])
@@ -64,6 +64,9 @@ def test_train_is_the_loop_by_hand():
             [g.norm().item() for g in layers],
             [m.square().mean().sqrt().item() for m in moved],
         )
+        updates[step] = [
+            0.05 * (g.norm() / layer.weight.norm()).item() for g, layer in zip(layers, (*twin.hidden, twin.output))
+        ]
         if step < 30:
             with torch.no_grad():
                 for parameter, gradient in zip(twin.parameters(), gradients):
@@ -73,6 +76,9 @@ def test_train_is_the_loop_by_hand():
     names = ("loss", "accuracy", "gradient_norm", "layer_gradient_norm", "layer_change")
     for name, expected in zip(names, zip(*(rows[step] for step in history.steps))):
         np.testing.assert_allclose(getattr(history, name), expected, rtol=1e-4, atol=1e-7, err_msg=name)
+    np.testing.assert_allclose(history.layer_update[:-1], [updates[step] for step in history.steps[:-1]], rtol=1e-3)
+    assert np.isnan(history.layer_update[-1]).all()
+    assert history.train_accuracy == (twin(DATA.x_train).argmax(1) == DATA.y_train).double().mean().item()
     for trained, by_hand in zip(net.parameters(), twin.parameters()):
         torch.testing.assert_close(trained, by_hand, rtol=1e-4, atol=1e-6)
 
@@ -95,6 +101,27 @@ def test_optimizers_are_those_of_torch(optimizer, reference):
         stepper.step()
     for trained, by_hand in zip(net.parameters(), twin.parameters()):
         torch.testing.assert_close(trained, by_hand)
+
+
+def test_adam_s_first_update_is_the_learning_rate_for_every_weight():
+    net = small(dtype="float64")
+    weights = [layer.weight.detach().clone() for layer in (*net.hidden, net.output)]
+    history = iv.train(net, DATA, steps=1, optimizer="adam", lr=0.003)
+    moved = [
+        (layer.weight.detach() - w).square().mean().sqrt().item()
+        for layer, w in zip((*net.hidden, net.output), weights)
+    ]
+    np.testing.assert_allclose(
+        history.layer_update[0], [m / w.square().mean().sqrt().item() for m, w in zip(moved, weights)]
+    )
+    assert moved[-1] == pytest.approx(0.003, rel=1e-3)
+
+
+def test_an_update_of_weights_that_were_zero_is_infinitely_large():
+    history = iv.train(iv.mlp(1, 16, "sigmoid", "zeros"), DATA, steps=1)
+    assert np.isinf(history.layer_update[0, 1]) and np.isnan(
+        history.layer_update[0, 0]
+    )  # the first layer stays at zero
 
 
 def test_a_good_start_learns_digits():
@@ -299,6 +326,9 @@ def test_runs_that_diverge_leave_the_others_alone():
     assert [end is not None for end in ends] == [False, True, False, True]
     assert ends == [run.diverged_at for run in loop.histories["mixed"]]
     assert stacked.diverged("mixed") == 2
+    assert np.isfinite(stacked.train_accuracy("mixed")).all()
+    for run in stacked.histories["mixed"]:
+        assert np.isfinite(run.layer_update[:-1]).all() and np.isnan(run.layer_update[-1]).all()
     assert [run.steps[-1] for run in stacked.histories["mixed"]] == [40, ends[1], 40, ends[3]]
     assert (
         np.isfinite(stacked.histories["mixed"][0].loss).all() and np.isfinite(stacked.histories["mixed"][2].loss).all()
@@ -363,6 +393,7 @@ def test_stopping_early_keeps_what_was_recorded():
             break
     assert race.result().histories["he"][1].steps.tolist() == [0, 5, 10, 15, 20]
     assert not race.done and race.step == 23
+    assert np.isnan(race.result().train_accuracy("he")).all()
 
 
 # Results
@@ -372,7 +403,13 @@ def history(steps, accuracy, diverged_at=None):
     k = len(steps)
     loss = np.linspace(2, 1, k)
     return iv.training.History(
-        np.array(steps), loss, np.array(accuracy), loss, (), np.zeros((k, 0)), np.zeros((k, 0)), diverged_at
+        np.array(steps),
+        loss,
+        np.array(accuracy),
+        loss,
+        (),
+        *(np.zeros((k, 0)) for _ in range(3)),
+        diverged_at=diverged_at,
     )
 
 

@@ -91,15 +91,18 @@ def test_pictures_for_a_notebook(own):
     figure = iv.plots.transfer(own, 5, "frozen", "A title.")
     assert repr(figure) == "<Figure size 1280x517 with 2 Axes>" and "A title." in [t.get_text() for t in figure.texts]
     figure = iv.plots.transfer_curves(own, 50)
-    np.testing.assert_allclose(figure.axes[0].lines[1].get_ydata(), own.curve("frozen", 50).mean(axis=0))
+    np.testing.assert_allclose(
+        mark(iv.plots.transfer_curves_figure(own, 50), Line, STRATEGIES["frozen"].label).y,
+        own.curve("frozen", 50).mean(axis=0),
+    )
     assert repr(figure) == "<Figure size 1280x460 with 1 Axes>" and "50 labels" in figure.axes[0].get_title("left")
     shapes = iv.experiments.weight_shapes(iv.models.pretrained("curves-cnn"))
     figure = iv.plots.weight_shapes(shapes)
     assert len(figure.axes) == 4
     assert f"{shapes[1].std / shapes[1].fresh_std:.1f} × as wide" in figure.axes[1].texts[0].get_text()
-    signals = iv.plots.signals({"a": np.ones((3, 8)), "b": np.zeros((3, 8)) + 1})
-    assert len(signals.axes) == 6
-    np.testing.assert_array_equal(signals.axes[0].lines[0].get_ydata(), np.ones(8))
+    rows = {"a": np.ones((3, 8)), "b": np.zeros((3, 8)) + 1}
+    assert len(iv.plots.signals(rows).axes) == 6
+    np.testing.assert_array_equal(marks(iv.plots.signals_figure(rows).panels[0], Line)[0].y, np.ones(8))
 
 
 def test_a_strategy_that_was_not_measured_has_no_line(own):

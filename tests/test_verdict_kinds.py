@@ -173,6 +173,19 @@ class Tied(nn.Module):
         return self.out(self.norm(h + torch.relu(self.body(h))))
 
 
+class TiedByProduct(Tied):
+    """The same without a module for the output layer."""
+
+    def __init__(self, std, product):
+        super().__init__(std)
+        del self.out
+        self.product = product
+
+    def forward(self, words):
+        h = self.words(words)
+        return self.product(self.norm(h + torch.relu(self.body(h))), self.words.weight)
+
+
 IDS = torch.randint(100, (16, 12), generator=torch.Generator(torch.get_default_device()).manual_seed(0))
 
 
@@ -192,6 +205,19 @@ def test_an_absolute_scale_that_is_off(make, x, y, words, remedy):
     assert found.kind == "off-scale" and words in found.why and remedy in page.remedy, page
     with pytest.raises(AssertionError):
         iv.assert_stable(make(), x, y)
+
+
+@pytest.mark.parametrize(
+    "product",
+    [lambda h, table: h @ table.T, F.linear, lambda h, table: torch.einsum("btd,vd->btv", h, table)],
+    ids=["matmul", "linear", "einsum"],
+)
+def test_a_tied_embedding_without_an_output_layer_is_named(product):
+    found, page = judged(TiedByProduct(1.0, product), IDS, IDS.flip(1))
+    assert found.kind == "off-scale" and found.layers == (1,) and "products with the weight of words" in found.why
+    assert page.remedy == 'torch.nn.init.normal_(model.get_submodule("words").weight, std=0.02)'
+    assert page.after_verdict.kind == "stable"
+    assert judged(TiedByProduct(0.02, product), IDS, IDS.flip(1))[0].kind == "stable"
 
 
 @torch.no_grad()

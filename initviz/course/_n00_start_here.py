@@ -24,7 +24,8 @@ QUESTIONS = {
                 "about the same: Xavier is made to keep it", "Xavier assumes a slope of 1. A sigmoid's is at most 1/4."
             ),
             Choice(
-                "about $10^{-6}$, a hundredth", "A hundredth would be a factor of 0.85 a layer. The slope alone is 1/4."
+                "about $10^{-6}$, a hundredth",
+                "A hundredth would be a factor of 0.85 per layer. The slope alone is 1/4.",
             ),
             Choice(
                 "about $10^{-22}$",
@@ -43,7 +44,7 @@ QUESTIONS = {
                 "Half of the values means half of the second moment, and that in every layer.",
             ),
             Choice(
-                "their rms falls by 0.7 a layer, to a hundred-millionth",
+                "their rms falls by 0.7 per layer, to a hundred-millionth",
                 "Half of the second moment is a factor of $\\sqrt{1/2} = 0.71$ for the rms, and $0.71^{49} = 4 \\cdot 10^{-8}$.",
                 right=True,
             ),
@@ -112,7 +113,7 @@ def _scale(answer: Any) -> None:
     factor = f"{math.exp(change / (DEPTH - 1)):.3f}" if math.isfinite(change) else "less than 0.1"
     words = "larger" if change < 0 else "smaller"
     raise Wrong(
-        f"with {scale:g} the rms of activations changes by a factor of {factor} a layer; the scale has to be {words}."
+        f"with {scale:g} the rms of activations changes by a factor of {factor} per layer; the scale has to be {words}."
     )
 
 

@@ -12,17 +12,17 @@ from initviz.training import RaceResult, race
 
 QUESTIONS = {
     "scale": Question(
-        "Each of these five starts is trained for 600 steps, with the same optimizer and the same learning rate. How many of the five "
-        "will name at least 80 % of the test digits correctly?",
+        "Each of these five starts is trained for 600 steps of plain gradient descent, all at the learning rate 0.02. How many of the "
+        "five will name at least 80 % of the test digits correctly?",
         (
             Choice(
                 "all five: training sorts it out",
-                "Two of them it can't: one gives it no gradient, the other no finite one.",
+                "Not these two: the smallest start gives no gradient to speak of, and the largest one that is not finite.",
             ),
             Choice(
                 "three: the smallest and the largest fail",
-                "And the three that get there do so after very different times. The window is narrow: between the largest that works "
-                "and the one that fails lies a factor of 1.15.",
+                "And the three that get there do so after very different times. At this learning rate the window is narrow: between the "
+                "largest that works and the one that fails lies a factor of 1.15.",
                 right=True,
             ),
             Choice(
@@ -33,7 +33,8 @@ QUESTIONS = {
                 "Small weights look harmless, but the signal has to come through ten layers of them.",
             ),
             Choice(
-                "one", "There is some room around the best one: a factor of 0.7 below it costs time, not the result."
+                "one",
+                "There is some room around the best one: a factor of 0.7 below it costs time, and hardly the result.",
             ),
         ),
     ),
@@ -56,12 +57,31 @@ QUESTIONS = {
             ),
         ),
     ),
+    "rate": Question(
+        "Xavier needed five times as long as He, and He × 1.5 diverged. Now the learning rate is 0.05 instead of 0.02. "
+        "Which starts have over 90 % of the test digits right after 600 steps?",
+        (
+            Choice("He alone", "Xavier's gradients are 32 times smaller than He's. What does a larger rate do for it?"),
+            Choice(
+                "He and Xavier",
+                "Xavier's steps were too short, and the larger rate mends that: it ends where He does. He × 1.3 now diverges as "
+                "He × 1.5 did. No rate lifts the smallest one's gradient of $10^{-14}$.",
+                right=True,
+            ),
+            Choice(
+                "He, Xavier and He × 1.3",
+                "The first step of He × 1.3 was already a third of a layer of weights; "
+                "it is now nearly as long as the layer, and the second is longer.",
+            ),
+            Choice("none: 0.05 is too large for ten layers", "It depends on the gradients, and He's are small enough."),
+        ),
+    ),
     "adam": Question(
         "The same five starts with Adam, which makes its steps of one length whatever the size of the gradient. What will change?",
         (
             Choice(
                 "all five learn well",
-                "A step of the right length needs a direction too; and a bad region stays a bad region.",
+                "One of them has a gradient that Adam does not see: it adds $10^{-8}$ before it divides.",
             ),
             Choice(
                 "the slow one becomes fast; the one that diverged survives; the smallest still fails",
@@ -141,6 +161,8 @@ RUNS: tuple[tuple[Sequence[float], int, str], ...] = (
     ((0.69, 0.69, 0.68), 2, "stuck"),
     ((43.0, 5.0, 0.4), 10, "learning"),
     ((2.31, 0.5, 2.3), 10, "stuck"),
+    ((22.0, 6.1, 2.3), 10, "stuck"),
+    ((2.05, 2.03, 2.0), 10, "learning"),
 )
 
 
@@ -156,6 +178,11 @@ def _judge_health(answer: Any) -> None:
             reason += " Every comparison with NaN is false, also NaN == NaN: ask math.isfinite first."
         elif right == "diverged":
             reason += " Infinity is not a finite number, wherever in the list it stands."
+        elif close(losses[0], 22.0) or close(losses[0], 2.05):
+            reason += (
+                " Its first loss says how it began, not whether it has learned: compare the last one with that of guessing, "
+                f"ln({classes}) = {math.log(classes):.2f}."
+            )
         elif classes != 10:
             reason += f" The loss of guessing among {classes} classes is ln({classes}) = {math.log(classes):.2f}."
         elif right == "stuck":

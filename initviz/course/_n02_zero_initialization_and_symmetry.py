@@ -38,7 +38,7 @@ QUESTIONS = {
         ),
     ),
     "constant": Question(
-        "All weights start at the same value instead, 1/fan_in: signals flow, and so do gradients. Sixteen tanh neurons a layer are "
+        "All weights start at the same value instead, 1/fan_in: signals flow, and so do gradients. Sixteen tanh neurons per layer are "
         "trained for 500 steps. How many different neurons does a layer then have?",
         (
             Choice(
@@ -64,7 +64,7 @@ QUESTIONS = {
             Choice(
                 "they part after some hundred steps",
                 "The symmetric network is like a pencil on its tip: a difference grows by a constant "
-                "factor a step, so even $10^{-8}$ needs only a few hundred.",
+                "factor per step, so even $10^{-8}$ needs only a few hundred.",
                 right=True,
             ),
             Choice(
@@ -237,7 +237,7 @@ EXERCISES = {
         "it is what autograd finds. Row i of the gradient depends on i through V[:, i] and a_i alone, so equal neurons get equal rows.",
     ),
     "rates": Exercise(
-        _judge_rates, "with these rates one neuron a layer retraces the whole constant network, step by step."
+        _judge_rates, "with these rates one neuron per layer retraces the whole constant network, step by step."
     ),
     "extrapolate": Exercise(
         _judge_extrapolate,

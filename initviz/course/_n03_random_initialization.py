@@ -13,7 +13,7 @@ QUESTIONS = {
         "What will it be as good as?",
         (
             Choice("a layer of 32", "Copies stay copies, as notebook 02 showed: they get the same gradients."),
-            Choice("a layer of 4", "Four features are all it can ever have; its width is only on paper.", right=True),
+            Choice("a layer of 4", "It has four features, however many copies of each.", right=True),
             Choice("a layer of 1", "One would be left if all 32 were the same. Here there are four kinds."),
         ),
     ),
@@ -23,7 +23,7 @@ QUESTIONS = {
         (
             Choice(
                 "the normal one's spread more, it has tails",
-                "A single weight has. A neuron sums hundreds of them, and a sum knows only the variance.",
+                "A single weight has tails. But a neuron sums hundreds of them, and how a sum spreads depends on their variance alone.",
             ),
             Choice(
                 "the uniform one's look uniform",
@@ -172,6 +172,6 @@ EXERCISES = {
     ),
     "carry_over": Exercise(_judge_carry, "n std^2 stays the same, so the std goes with 1/sqrt(n)."),
     "layers_left": Exercise(
-        _judge_layers, "the rms falls by the factor std sqrt(n) a layer: a little below 1, and no depth is safe."
+        _judge_layers, "the rms falls by the factor std sqrt(n) per layer: a little below 1, and no depth is safe."
     ),
 }

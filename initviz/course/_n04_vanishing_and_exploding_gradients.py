@@ -125,7 +125,7 @@ def _dies_after(answer: Any) -> None:
         given = number(call(answer, start, factor, smallest))
         if abs(given - exact) <= 1.001:
             continue
-        words = f"from {start:g}, at {factor:g} a layer, down to {smallest:.2g} it gives {given:.4g} layers; "
+        words = f"from {start:g}, at {factor:g} per layer, down to {smallest:.2g} it gives {given:.4g} layers; "
         if close(given, -exact, rel=0.02):
             raise Wrong(words + "the sign is wrong: both logarithms are negative, so their quotient is positive.")
         if abs(given - exact / 2) <= 1.001:

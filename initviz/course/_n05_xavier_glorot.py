@@ -49,7 +49,7 @@ QUESTIONS = {
     ),
     "sigmoid": Question(
         "Xavier assumes a slope of about 1 where the signal is. A sigmoid's slope is at most 1/4. Ten sigmoid layers under Xavier: by what "
-        "factor does the gradient's variance change a layer?",
+        "factor does the gradient's variance change per layer?",
         (
             Choice("about 1: Xavier is made for sigmoid", "Many texts say so. Square the slope."),
             Choice("about 1/4", "A variance goes with the square of a factor."),
@@ -62,7 +62,7 @@ QUESTIONS = {
         ),
     ),
     "relu": Question(
-        "Now ReLU under Xavier, all layers of one width. By what factor does the second moment of the pre-activations change a layer?",
+        "Now ReLU under Xavier, all layers of one width. By what factor does the second moment of the pre-activations change per layer?",
         (
             Choice("1", "ReLU sets half of the values to zero, and the weights do not know of it."),
             Choice(

@@ -52,7 +52,7 @@ QUESTIONS = {
         (
             Choice("it is kept", "Each sum has nine terms a channel. But what are those beyond the border?"),
             Choice(
-                "it falls by some 8 % a layer",
+                "it falls by some 8 % per layer",
                 "At the border up to 5 of 9 terms are zero. On a small image that is a lot of places; on a large one hardly any.",
                 right=True,
             ),
@@ -62,7 +62,8 @@ QUESTIONS = {
         ),
     ),
     "thirty": Question(
-        "Thirty plain ReLU layers of 64 units, trained on digits for 300 steps from five seeds. Which weights get off the ground?",
+        "Thirty plain ReLU layers of 64 units, trained on digits for 300 steps of SGD (rate 0.002, momentum 0.9) from five seeds. From "
+        "which weights do they learn?",
         (
             Choice(
                 "He's, Xavier's and PyTorch's default",
@@ -212,10 +213,10 @@ LAYER_MISTAKES = {
     15: "after 15 layers it is 2·10⁻¹², still a little more.",
     8: "that is where the second moment falls below a millionth; the question is about a millionth of a millionth.",
     31: "6 is the factor of the second moment itself, not of its square.",
-    40: "that is Xavier's factor of 2 a layer; PyTorch's default loses 6.",
+    40: "that is Xavier's factor of 2 per layer; PyTorch's default loses 6.",
     26: "that is the factor 3 of a linear net; the ReLU takes another 2.",
     11: "12 is the decimal logarithm of the drop; a factor of 6 is log10(6) = 0.78 of a decade, so it takes more than 12 layers.",
-    12: "that would be a factor of 10 a layer; it is 6.",
+    12: "that would be a factor of 10 per layer; it is 6.",
 }
 
 

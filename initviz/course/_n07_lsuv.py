@@ -58,11 +58,11 @@ QUESTIONS = {
         "keeps its gradient's scale, within a factor of 2 from the last layer to the first?",
         (
             Choice(
-                "ReLU", "E[φ'²] and E[φ²] are both 1/2 at variance 1: the gradient's factor is 1 a layer.", right=True
+                "ReLU", "E[φ'²] and E[φ²] are both 1/2 at variance 1: the gradient's factor is 1 per layer.", right=True
             ),
-            Choice("tanh", "Near, but not: its factor is 1.09 a layer, and 1.09 to the 19th is 5."),
-            Choice("sigmoid", "Its slope is at most 1/4. The gradient's factor is 0.39 a layer."),
-            Choice("sin(3z)", "A slope of up to 3: its factor is 3 a layer, and 3 to the 19th is a billion."),
+            Choice("tanh", "Near, but not: its factor is 1.09 per layer, and 1.09 to the 19th is 5."),
+            Choice("sigmoid", "Its slope is at most 1/4. The gradient's factor is 0.39 per layer."),
+            Choice("sin(3z)", "A slope of up to 3: its factor is 3 per layer, and 3 to the 19th is a billion."),
         ),
     ),
 }
@@ -133,7 +133,7 @@ def _judge_inner_loop(answer: Any) -> None:
             raise Wrong("the bias was changed; LSUV divides the weight alone.")
         if reason := _weight_mistake(layer, before, right, layer(h).detach(), expected, tol, max_iter):
             if torch.equal(result[0].detach(), first) and not torch.equal(layer.weight.detach(), before):
-                reason = "the output is never computed again, so the loop looks at the old one. output = layer(h) after each division."
+                reason = "the output is never computed again, so the loop looks at the old one. output = layer(a) after each division."
             raise Wrong(f"on {words}: {reason}")
         if tries != expected:
             raise Wrong(
@@ -321,7 +321,7 @@ EXERCISES = {
     ),
     "factor": Exercise(
         _judge_factor,
-        "the gradient's factor a layer after LSUV. It is 1 for ReLU alone among these: unit variance forward is no promise for the way "
+        "the gradient's factor per layer after LSUV. It is 1 for ReLU alone among these: unit variance forward is no promise for the way "
         "back.",
     ),
 }

@@ -31,7 +31,7 @@ def entropy_collapse(report: Report) -> Verdict | None:
         return None  # a few sharp ones among others: training makes such
     why = (
         f"Attention{_at(worst)} looks at hardly more than one place: its entropy is {number(worst.entropy)} of ln T "
-        f"({worst.places} places), and the logits of a query have a standard deviation of {worst.spread:.2g}"
+        f"({worst.places} places), and the logits of a query have a standard deviation of {worst.logit_std:.2g}"
     )
     if len(report.attention) > 1:
         why += f" ({len(found)} of {len(report.attention)} attentions like this)"
@@ -65,8 +65,8 @@ def attention_cause(report: Report, found: Verdict) -> str | None:
             "Each attention replaces a token by a mean of tokens, and too little of the token itself is left beside it."
         )
     if found == entropy_collapse(report):
-        spread = max(attention.spread for attention in one_place(report))
-        return f"The logits q k^T are too large: over the places they have a standard deviation of {spread:.2g}, and softmax needs about 1."
+        std = max(attention.logit_std for attention in one_place(report))
+        return f"The logits q k^T are too large: over the places they have a standard deviation of {std:.2g}, and softmax needs about 1."
     return None
 
 

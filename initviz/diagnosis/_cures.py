@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
+from initviz._core.fans import is_conv1d
 from initviz._core.layers import bare
 from initviz.diagnosis._attention import entropy_collapse, one_place
 from initviz.diagnosis._kinds import Verdict
@@ -139,8 +140,8 @@ def _smaller(where: _Where, report: Report, found: Verdict, x: Any) -> Iterator[
         )
     for n in found.layers:
         layer = report.reached[n - 1]
-        if layer is last and last.tied:
-            yield Cure(f"torch.nn.init.normal_({where.module(last.name)}.weight, std=0.02)")
+        if layer.kind == "Embedding" or (layer is last and last.tied):
+            yield Cure(f"torch.nn.init.normal_({where.module(layer.name)}.weight, std=0.02)")
         yield from where.with_biases(f'iv.init_({where.module(layer.name)}, "lecun_normal")', False)
     if (
         not found.layers
@@ -183,11 +184,12 @@ def _softer(where: _Where, report: Report) -> Iterator[Cure]:
                 names = ["q_proj_weight", "k_proj_weight"] if separate else ["in_proj_weight"]
                 rows = "" if separate else f"[:{2 * module.embed_dim}]"
             else:  # queries, keys and values in one are usually in this order
-                one = len(attention.layers) == 1 and len(module.weight) % 3 == 0
-                names, rows = ["weight"], f"[:{2 * len(module.weight) // 3}]" if one else ""
+                outputs = module.weight.shape[-1] if is_conv1d(module) else len(module.weight)
+                part = f"{'..., ' * is_conv1d(module)}:{2 * outputs // 3}"
+                names, rows = ["weight"], f"[{part}]" if len(attention.layers) == 1 and outputs % 3 == 0 else ""
             if all(getattr(module, each).requires_grad for each in names):
                 weights |= dict.fromkeys(f"{code}.{each}.data{rows}" for each in names)
-    factor = max(attention.spread for attention in attentions) ** -0.5
+    factor = max(attention.logit_std for attention in attentions) ** -0.5
     if weights:
         yield Cure(f"[w.mul_({factor:.2g}) for w in [{', '.join(weights)}]]")
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from initviz.diagnosis._kinds import Verdict
 from initviz.diagnosis._signals import forward_signal
-from initviz.inspection import Report
+from initviz.inspection import LayerStats, Report
 
 OFF_CHANCE = 5.0
 """First loss over that of a uniform guess that counts as off-scale (1 more is allowed, for two classes). Logits of variance v over C
@@ -62,13 +62,16 @@ def _too_large(report: Report) -> tuple[tuple[int, ...], str, str]:
     inputs = report.input_rms if math.isfinite(report.input_rms) else 1.0
     steps = np.array([inputs, *sizes, body])
     steps = steps[np.isfinite(steps) & (steps > 0)]
+    n, table = _table_of_logits(report)
+    if table is not None:
+        words = f"its logits are products with the weight of {table.name}, whose std is {table.weight_rms:.2g}"
+        return (n,), words, _shared(int(table.weight_shape[1]))
     if own >= max(body, OFF_GAIN) or not math.isfinite(body):
         if last.tied:
             words = (
                 f"the output layer {last.name} shares the weight of {last.tied[0]}, whose std is {last.weight_rms:.2g}"
             )
-            usual = f"1/sqrt({last.fan_in}) = {last.fan_in**-0.5:.2g}"
-            return (number,), words, f"Draw the shared weight with a std of {usual} or less (0.02 is usual)."
+            return (number,), words, _shared(int(last.fan_in))
         words = f"the weights of the output layer {last.name} multiply an rms of {body:.2g} by {own:.3g}"
         return (number,), words, "Draw the output layer's weights anew, with variance 1/fan_in or less."
     if inputs >= OFF_GAIN and inputs >= body / OFF_GAIN:
@@ -88,3 +91,20 @@ def _too_large(report: Report) -> tuple[tuple[int, ...], str, str]:
         f"layer {n} multiplies the rms by {factor:.3g}",
         "Draw the weights of that layer by the scheme of the others.",
     )
+
+
+def _shared(width: int) -> str:
+    return f"Draw the shared weight with a std of 1/sqrt({width}) = {width**-0.5:.2g} or less (0.02 is usual)."
+
+
+def _table_of_logits(report: Report) -> tuple[int, LayerStats | None]:
+    """(its number, the embedding) that must give the logits, since no layer has as many outputs as there are classes; (0, None) if there
+    is none, or it is small enough."""
+    classes = report.first_loss.classes if report.first_loss is not None else None
+    if classes is None or report.reached[-1].weight_shape[0] == classes:
+        return 0, None
+    for n, s in enumerate(report.reached, start=1):
+        if s.kind == "Embedding" and s.weight_shape[0] == classes:
+            large = (s.weight_rms or 0.0) * math.sqrt(s.weight_shape[1]) >= OFF_GAIN
+            return (n, s) if large else (0, None)
+    return 0, None

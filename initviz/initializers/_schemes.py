@@ -28,6 +28,7 @@ from initviz._core.fans import by_groups, fans, is_plain, is_transposed, stride_
 from initviz._core.layers import refuse_meta_device
 from initviz._core.parameters import Left, Weight, weights_and_biases
 from initviz._core.restore import torch_random_states
+from initviz._core.scaling import scalings
 from initviz._core.torch_internals import Convolution, version
 from initviz.initializers._activations import Activation, get_activation
 from initviz.initializers._draws import Draw, combined_seed, unit_noise
@@ -123,6 +124,12 @@ class Scheme:
         stretch = math.sqrt(stride_of(layer)) if is_transposed(layer) else 1.0
         n_out = n_out * area if self.distribution == "delta_orthogonal" else n_out
         return stretch * self._size(n_in * area, n_out, gain, mode)
+
+    def _spread(self, weight: Tensor, layer: nn.Module | None, mode: str) -> float:
+        """The size of an entry at gain 1: its standard deviation, or of "constant" its value."""
+        if self.distribution == "constant":
+            return self._size(*fans(weight, layer), 1.0, mode)
+        return self._weight_std(weight, 1.0, mode, layer)
 
     def fill_(
         self,
@@ -296,6 +303,7 @@ def init_(
     bias_std: float = 0.0,
     activation: str | Activation | None = None,
     mode: str = "fan_in",
+    mup_base: nn.Module | None = None,
 ) -> nn.Module:
     """Initialize every linear, convolution, recurrent and attention layer of `model` in place, and return the model.
 
@@ -314,9 +322,14 @@ def init_(
         bias_std: standard deviation of a normal draw added to each bias.
         activation: the network's activation, for He's slope; leave out for a plain ReLU.
         mode: "fan_in" keeps the forward scale, "fan_out" the gradient's (see `Scheme.std`). Biases go by the fan-in always.
+        mup_base: the same network at another width, for the maximal update parametrization (muP). At the base's width the weights
+            are the scheme's; with the fans beyond it, those of a hidden layer go on as fan_in^-1/2 and those of an output layer as
+            fan_in^-1, whatever the scheme (Yang et al. 2021, arXiv 2203.03466, table 3). The learning rates that belong to them are
+            `initviz.training.mup_groups`. It is only looked at, and may have any weights.
     Raises:
         TypeError, ValueError: an argument that is not as above, a data-driven scheme, a model without such a layer, or one with
-            lazy, meta, complex or computed weights, a call within `torch.device("meta")`. The model is then as it was.
+            lazy, meta, complex or computed weights, a call within `torch.device("meta")`; with `mup_base`, a layer that is given a
+            default of its own, or whose fans can't be told. The model is then as it was.
     Warns:
         UserWarning: what was left, embeddings and normalization layers apart.
     """
@@ -335,9 +348,11 @@ def init_(
         resets = _own_defaults(model) if rule.own_defaults else {}
         if not (weights or left or resets):
             raise ValueError("model: has no linear, convolution, recurrent or attention layer to initialize")
+        mup = _mup_factors(model, mup_base, weights, rule, mode, resets) if mup_base is not None else {}
         for index, weight in enumerate(weights):
             if weight.layer not in resets:
-                draw_weight_(weight, index, rule, factor, bias_std, mode, seed)
+                own, of_bias = mup.get(index, (1.0, 1.0))
+                draw_weight_(weight, index, rule, factor * own, bias_std, mode, seed, bias_factor=of_bias)
         changed = {id(p) for module, number in resets.items() for p in _reset_(module, seed, number)}
         for index, (_, parameter, biases) in enumerate(weights):
             if id(parameter) in changed and factor != 1:
@@ -359,6 +374,7 @@ def draw_weight_(
     mode: str,
     seed: int,
     draw: Draw = unit_noise,
+    bias_factor: float = 1.0,
 ) -> None:
     """What `init_` does to its weight number `index`, unless it is frozen. Trusts its arguments."""
     layer, parameter, biases = weight
@@ -366,8 +382,31 @@ def draw_weight_(
         fill_whole_(parameter.data, lambda values: rule._fill_(values, layer, seed, index, gain, mode, draw))
     for bias in biases:
         if bias.requires_grad:
-            own_std = rule.bias_std(fans(parameter, layer)[0])
+            own_std = bias_factor * rule.bias_std(fans(parameter, layer)[0])
             fill_whole_(bias.data, partial(_fill_bias_, own_std, bias_std, seed, index))
+
+
+def _mup_factors(
+    model: nn.Module, base: nn.Module, weights: list[Weight], rule: Scheme, mode: str, resets: Collection[nn.Module]
+) -> dict[int, tuple[float, float]]:
+    """Number of a weight that trains -> what muP multiplies the scheme's weight by, and its bias: the scheme's value at the base's
+    fans, carried on from there by the powers of muP's table, over its value at the weight's own."""
+    scaling = scalings(model, base, "mup_base")
+    partners, _ = weights_and_biases(base)
+    factors = {}
+    for index, (weight, partner) in enumerate(zip(weights, partners, strict=True)):
+        if weight.layer in resets:
+            raise ValueError(
+                f"scheme: {rule.name!r} gives a {type(weight.layer).__name__} its own default, which mup_base can't scale; take another"
+            )
+        if weight.parameter in scaling:
+            own, at_base = (rule._spread(w.parameter, w.layer, mode) for w in (weight, partner))
+            biases = [rule.bias_std(fans(w.parameter, w.layer)[0]) for w in (partner, weight)]
+            factors[index] = (
+                scaling[weight.parameter].std * (at_base / own if own else 1.0),
+                biases[0] / biases[1] if biases[1] else 1.0,
+            )
+    return factors
 
 
 def _say_what_was_left(weights: list[Weight], left: list[Left], resets: Collection[nn.Module]) -> None:

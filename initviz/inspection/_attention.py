@@ -48,8 +48,8 @@ class Measured:
     numbers: Reading[np.ndarray]
 
     def result(self) -> Attention:
-        entropy, spread, similarity = map(float, self.numbers.value)
-        return Attention(self.layers, self.places, self.width, entropy, spread, similarity)
+        entropy, logit_std, similarity = map(float, self.numbers.value)
+        return Attention(self.layers, self.places, self.width, entropy, logit_std, similarity)
 
 
 def product(name: str, args: Sequence[Any], kwargs: dict[str, Any], output: Any) -> Product | None:
@@ -172,9 +172,9 @@ def _measured(
     weights = F.softmax(logits.masked_fill(~allowed, -math.inf), -1)
     entropy = torch.special.entr(weights).sum(-1) / number.clamp(2).log()
     centred = logits - (logits.where(allowed, 0).sum(-1) / number.clamp(1))[..., None]
-    spread = (centred.where(allowed, 0).square().sum(-1) / number.clamp(1)).sqrt()
-    similarity = spread.new_tensor(math.nan) if tokens is None else _similarity(tokens, seen)
-    numbers = torch.stack([_mean(entropy, counted), _mean(spread, counted), similarity])
+    logit_std = (centred.where(allowed, 0).square().sum(-1) / number.clamp(1)).sqrt()
+    similarity = logit_std.new_tensor(math.nan) if tokens is None else _similarity(tokens, seen)
+    numbers = torch.stack([_mean(entropy, counted), _mean(logit_std, counted), similarity])
     return Measured(layers, places, width, readings.of(numbers, np.array))
 
 

@@ -92,7 +92,7 @@ class Attention:
         width: of a head's queries and keys, None where that is not known.
         entropy: mean over the queries of their weights' entropy over ln T, T being the places that the query may look at: 1 where they
             are all looked at alike, 0 where it is one alone. NaN where no query has a choice.
-        spread: standard deviation of a query's logits, the numbers that softmax is taken of, over its places; the mean over queries.
+        logit_std: standard deviation of a query's logits, the numbers that softmax is taken of, over its places; the mean over queries.
         similarity: mean cosine between two places of what is attended to (the value, or the key where the softmax is written out), NaN
             where that is not known. Padding is left out.
     """
@@ -101,5 +101,5 @@ class Attention:
     places: int
     width: int | None
     entropy: float
-    spread: float
+    logit_std: float
     similarity: float

@@ -101,7 +101,7 @@ class Ranks:
 def _mean_attention(same: Sequence[Attention]) -> Attention:
     """Of one attention on each rank; a rank on which nothing could be measured is left out."""
     means: dict[str, Any] = {}
-    for name in ("entropy", "spread", "similarity"):
+    for name in ("entropy", "logit_std", "similarity"):
         values = [value for each in same if not math.isnan(value := getattr(each, name))]
         means[name] = math.fsum(values) / len(values) if values else math.nan
     return replace(same[0], **means)

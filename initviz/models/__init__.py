@@ -6,12 +6,13 @@ from initviz.models._plain import CNN, MLP, NORMALIZATIONS, PADDINGS, PRECISIONS
 from initviz.models._pretrained import CHANNELS, FOLDER, PRETRAINED, Card, SourceTask, card, pretrained, signal_cnn
 from initviz.models._public import PUBLIC_MODELS, ModelUnavailable, public_model
 from initviz.models._residual import Residual, residual
-from initviz.models._transformer import Attention, Transformer, ends, transformer
+from initviz.models._transformer import EMBEDDING_STD, Attention, Transformer, ends, transformer
 
 __all__ = [
     "BRANCH_REMEDIES",
     "CHANNELS",
     "CNN",
+    "EMBEDDING_STD",
     "FOLDER",
     "MLP",
     "NORMALIZATIONS",

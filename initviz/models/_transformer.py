@@ -26,17 +26,25 @@ TABLES = 3_000_000
 
 
 class Attention(nn.Module):
-    """Attention of `heads` heads, each token to all tokens or, if `causal`, to itself and those before it."""
+    """Attention of `heads` heads, each token to all tokens or, if `causal`, to itself and those before it.
 
-    def __init__(self, width: int, heads: int, causal: bool, **place) -> None:
+    With `qk_norm` each head's queries and keys are layer-normalized (QK-norm; Dehghani et al. 2023, arXiv 2302.05442), so that the
+    scale of their weights does not set that of the logits.
+    """
+
+    def __init__(self, width: int, heads: int, causal: bool, qk_norm: bool = False, **place) -> None:
         super().__init__()
         self.query, self.key, self.value, self.out = (Linear(width, width, **place) for _ in range(4))
+        self.query_norm, self.key_norm = (
+            nn.LayerNorm(width // heads, **place) if qk_norm else nn.Identity() for _ in range(2)
+        )
         self.heads, self.causal = heads, causal
 
     def forward(self, x: Tensor) -> Tensor:
         q, k, v = (
             layer(x).unflatten(-1, (self.heads, -1)).transpose(-3, -2) for layer in (self.query, self.key, self.value)
         )
+        q, k = self.query_norm(q), self.key_norm(k)
         with sdpa_kernel(
             SDPBackend.MATH
         ):  # the one that torch.func.vmap has a rule for; at this size no other is faster
@@ -125,6 +133,7 @@ def transformer(
     length: int = 8,
     n_out: int = 10,
     causal: bool = False,
+    qk_norm: bool = False,
     mlp_ratio: int = 4,
     scale: float = 1.0,
     gain: float | None = None,
@@ -152,6 +161,7 @@ def transformer(
         n_in: how many numbers; a multiple of length.
         length: places.
         causal: whether a place sees only itself and those before it (a decoder).
+        qk_norm: whether each head's queries and keys are layer-normalized.
         scale, gain, dtype, seed, device: as for `mlp`. Embeddings of tokens and positions have standard deviation 0.02, always.
     Raises:
         TypeError, ValueError: an argument that is not as above.
@@ -182,7 +192,10 @@ def transformer(
             body, cure, 2 * blocks, None if norm == "none" else nn.LayerNorm(width, **place), norm == "post", place
         )
         for _ in range(blocks)
-        for body in (Attention(width, heads, bool(causal), **place), _perceptron(width, ratio * width, phi, place))
+        for body in (
+            Attention(width, heads, bool(causal), bool(qk_norm), **place),
+            _perceptron(width, ratio * width, phi, place),
+        )
     ]
     final = nn.LayerNorm(width, **place) if norm == "pre" else nn.Identity()
     output = Linear(width, whole_number("n_out", n_out), **place)

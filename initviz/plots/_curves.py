@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
-from initviz.plots._panels import BLUE, FONT, GREEN, GREY, GRID, INK, ORANGE, PURPLE, TITLE, bare
+from initviz.plots._figure import NORMAL, Axis, Band, Block, Figure, Line, Mark, Panel, Words
+from initviz.plots._matplotlib import painted
+from initviz.plots._palette import LOOKS
+from initviz.plots._scale import around, log_ticks, round_ticks, spread
 
-LINES = [(BLUE, "o"), (ORANGE, "s"), (GREEN, "^"), (PURPLE, "D"), (INK, "v"), (GREY, "P")]
-"""Colour and marker of each curve, in order."""
+HOLLOW = dict(zip("●■▲◆▼✚", "○□△◇▽✚"))
 
 
-def curves(
+def curves_figure(
     x: Sequence[float] | np.ndarray,
     lines: Mapping[str, np.ndarray],
     *,
@@ -36,50 +36,62 @@ def curves(
         log_x, log_y: logarithmic axes.
     """
     x = np.asarray(x, dtype=float)
-    figure = Figure(figsize=(12.8, 4.6), dpi=100, facecolor="white")
-    ax = figure.add_axes((0.08, 0.15, 0.69, 0.74))
-    bare(ax)
-    ax.grid(axis="y", color=GRID, lw=0.8)
-    ax.set_axisbelow(True)
-    ends = []
-    for (label, values), (color, marker) in zip(lines.items(), LINES):
-        low, mean, high = _spread(np.atleast_2d(np.asarray(values, dtype=float)), log_y)
-        ax.fill_between(x, low, high, color=color, alpha=0.18, lw=0)
-        theory = (predicted or {}).get(label)
-        ax.plot(x, mean, color=color, marker=marker, mfc="white" if theory is not None else color, ms=8, mew=1.8,
-                lw=0 if theory is not None else 2)  # fmt: skip
-        if theory is not None:
-            ax.plot(x, theory, color=color, lw=2, ls=(0, (3, 1.5)))
-        ends.append((np.nanmean(np.log(mean) if log_y else mean), label, color, marker))
-    ax.set_xscale("log" if log_x else "linear")
-    ax.set_yscale("log" if log_y else "linear")
-    if log_x or len(x) <= 8:
-        ax.set_xticks(x, [f"{v:g}" for v in x], **FONT)
-    elif (x == x.round()).all():
-        ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
-    bottom, top = ax.get_ylim()
-    if log_y and top / bottom < 300:
-        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        ax.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
-    ax.minorticks_off()
-    ax.tick_params(length=0, labelsize=FONT["fontsize"], labelcolor=INK)
-    ax.set_xlabel(xlabel, **FONT)
-    ax.set_title(title, loc="left", **TITLE)
-    signs = {"o": "●", "s": "■", "^": "▲", "D": "◆", "v": "▼", "P": "✚"}
-    hollow = dict(zip("●■▲◆▼✚", "○□△◇▽✚"))
-    for row, (_, label, color, marker) in enumerate(sorted(ends, reverse=True)):
-        sign = hollow[signs[marker]] if label in (predicted or {}) else signs[marker]
-        figure.text(0.785, 0.84 - 0.085 * row, f"{sign} {label}", **(FONT | {"color": color}))
-    if predicted:
-        figure.text(0.785, 0.84 - 0.085 * len(ends), "– –  predicted", **FONT)
-    return figure
+    theory = {label: np.asarray(values, dtype=float) for label, values in (predicted or {}).items() if label in lines}
+    bands: list[Mark] = []
+    drawn: list[Mark] = []
+    seen = list(theory.values())
+    names = []
+    for number, ((label, values), (role, marker, sign)) in enumerate(zip(lines.items(), LOOKS)):
+        low, mean, high = spread(values, log_y)
+        seen += [low, mean, high]
+        bands.append(Band(x, low, high, role, 0.18))
+        hollow = label in theory
+        in_turn = len(x) > 8 and not hollow
+        drawn.append(
+            Line(
+                x,
+                mean,
+                role,
+                0 if hollow else 2.8,
+                marker="" if in_turn else marker,
+                size=11,
+                hollow=hollow,
+                name=label,
+            )
+        )
+        if in_turn:  # of lines that lie upon one another both show their markers
+            own = slice(number % 2, None, 2)
+            drawn.append(Line(x[own], mean[own], role, 0, marker=marker, size=11, name=label))
+        if hollow:
+            drawn.append(Line(x, theory[label], role, 2.8, dash=(8.4, 4.2), name=f"{label}, predicted"))
+        names.append((np.nanmean(np.log(mean) if log_y else mean), f"{HOLLOW[sign] if hollow else sign} {label}", role))
+    key = [(words, role) for _, words, role in sorted(names, reverse=True)]
+    key += [("– –  predicted", "ink")] * bool(theory)
+    words = Words(
+        np.full(len(key), 1.022), 0.95 - 0.115 * np.arange(len(key)), tuple(words for words, _ in key),
+        tuple(role for _, role in key), NORMAL, "left", panel=True,
+    )  # fmt: skip
+    panel = Panel(
+        _across(x, xlabel, log_x), _up(seen, log_y), (*bands, *drawn, words), title=title, grid=True,
+        left=102, right=294, top=51, bottom=391,
+    )  # fmt: skip
+    return Figure((Block(0, 0, 1280, 460, (panel,)),), height=460, label=f"{title}, by {xlabel}")
 
 
-def _spread(values: np.ndarray, log: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(lower edge, mean, upper edge) over the first axis; of logarithms, taken back, if `log`."""
-    if log:
-        values = np.log(values, out=np.full_like(values, np.nan), where=values > 0)
-    mean = values.mean(axis=0)
-    spread = values.std(axis=0, ddof=1) if len(values) > 1 else np.zeros_like(mean)
-    edges = mean - spread, mean, mean + spread
-    return (np.exp(edges[0]), np.exp(edges[1]), np.exp(edges[2])) if log else edges
+curves = painted(curves_figure)
+
+
+def _across(x: np.ndarray, name: str, log: bool) -> Axis:
+    low, high = around([x], log)
+    if log or len(x) <= 8:
+        ticks = tuple(np.log10(x) if log else x)
+        labels = tuple(f"{v:g}" for v in x)
+    else:
+        ticks, labels = round_ticks(low, high, 8)
+    return Axis(low, high, "log" if log else "linear", ticks=ticks, labels=labels, name=name, title=name, tick=0)
+
+
+def _up(seen: Sequence[np.ndarray], log: bool) -> Axis:
+    low, high = around(seen, log)
+    ticks, labels = log_ticks(low, high) if log else round_ticks(low, high, 6)
+    return Axis(low, high, "log" if log else "linear", ticks=ticks, labels=labels)

@@ -6,12 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import matplotlib.figure
 import numpy as np
 
 from initviz.experiments import FAN_CHOICES
 from initviz.plots._figure import Axis, Bars, Block, Figure, Line, Mark, Panel, Words
-from initviz.plots._matplotlib import draw
+from initviz.plots._matplotlib import painted
 from initviz.plots._scale import number
 
 if TYPE_CHECKING:
@@ -21,8 +20,8 @@ LIMIT = 512.0
 WAYS = (("forward", "blue", "o", -0.17), ("backward", "orange", "s", 0.17))
 
 
-def fans_figure(factors: Sequence[LayerFactors], choice: str, title: str = "") -> Figure:
-    """What `layer_factors` measured, and the weights of `choice`, a key of FAN_CHOICES, as data; `title` stands above."""
+def fans_figure(factors: Sequence[LayerFactors], choice: str = "xavier", title: str = "") -> Figure:
+    """What `layer_factors` measured, and the weights of `choice`, a key of FAN_CHOICES; `title` stands above."""
     names = [one.choice for one in factors]
     chosen = factors[names.index(choice)]
     return Figure(
@@ -36,9 +35,7 @@ def fans_figure(factors: Sequence[LayerFactors], choice: str, title: str = "") -
     )
 
 
-def fans(factors: Sequence[LayerFactors], choice: str = "xavier") -> matplotlib.figure.Figure:
-    """The picture as a matplotlib Figure. Arguments as `fans_figure`."""
-    return draw(fans_figure(factors, choice))
+fans = painted(fans_figure)
 
 
 def _weights(one: LayerFactors) -> Panel:

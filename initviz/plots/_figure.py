@@ -139,6 +139,7 @@ class Line:
         alpha: how much of the ground it hides.
         edge: role of a line around its markers; none if empty.
         lane: `y` is a share of the panel's height.
+        free: it may leave its panel.
         percent, name: as of a `Heat`.
     """
 
@@ -154,6 +155,7 @@ class Line:
     alpha: float = 1.0
     edge: str = ""
     lane: bool = False
+    free: bool = False
     percent: bool = False
     name: str = ""
 
@@ -177,6 +179,7 @@ class Bars:
         left, right, bottom, top: shape (n,), in data coordinates; infinite ends are at the panel's edge, NaN is not drawn.
         roles: the colour of each, or one for all.
         hollow: the edge alone, `width` wide and dashed by `dash`.
+        hatch: lines of the page's colour across: "/" rising ones, "x" both ways.
         name: for the words beside the pointer, which tell `top`.
     """
 
@@ -189,6 +192,7 @@ class Bars:
     hollow: bool = False
     width: float = 1.8
     dash: tuple[float, ...] = ()
+    hatch: str = ""
     name: str = ""
 
 
@@ -299,12 +303,13 @@ class Figure:
 def packed(figure: Figure) -> bytes:
     """A figure for a page: the length of its words as four bytes, the words as JSON, and at a multiple of eight bytes its numbers.
 
-    What is at its default is left out of the words (`defaults`). An array is {"at": [bytes a number, where it begins, how many, and of
-    a matrix how many in a row]}. Numbers go as float32 where that keeps them to a millionth, else as float64; histograms as bytes, the cube
-    roots of shares of the column's largest cell, so that a thousandth of it still counts.
+    What is at its default is left out of the words (`defaults`), and so are the kinds that the fields tell; a part that was there before,
+    the same object, is {"as": its number in order}. An array of more than a few numbers is {"at": [bytes a number, where it begins, how
+    many, and of a matrix how many in a row]}. Numbers go as float32 where that keeps them to a millionth, else as float64; histograms as
+    bytes, the cube roots of shares of the column's largest cell, so that a thousandth of it still counts.
     """
     arrays: dict[bytes, int] = {}
-    words = json.dumps(_words(figure, arrays), ensure_ascii=False, separators=(",", ":")).encode()
+    words = json.dumps(_words(figure, arrays, {}), ensure_ascii=False, separators=(",", ":")).encode()
     return b"".join([struct.pack("<I", len(words)), words, bytes(-(4 + len(words)) % 8), *arrays])
 
 
@@ -314,14 +319,20 @@ def defaults() -> dict[str, dict[str, Any]]:
     return {kind.__name__: {f.name: f.default for f in fields(kind) if f.default is not MISSING} for kind in kinds}
 
 
-def _words(thing: Any, arrays: dict[bytes, int]) -> Any:
+def _words(thing: Any, arrays: dict[bytes, int], seen: dict[int, int]) -> Any:
     if isinstance(thing, np.ndarray):
-        return {"at": _append(thing, arrays)}
+        few = thing.ndim == 1 and len(thing) <= 3 and np.isfinite(thing).all()
+        return _words(tuple(thing), arrays, seen) if few else {"at": _append(thing, arrays)}
     if isinstance(thing, tuple):
-        return [_words(one, arrays) for one in thing]
+        return [_words(one, arrays, seen) for one in thing]
     if not is_dataclass(thing):
-        return thing.item() if isinstance(thing, np.generic) else thing
-    found: dict[str, Any] = {"kind": type(thing).__name__}
+        thing = thing.item() if isinstance(thing, np.generic) else thing
+        short = float(f"{thing:.10g}") if isinstance(thing, float) else math.nan
+        return int(short) if short.is_integer() and abs(short) < 1e15 else thing if math.isnan(short) else short
+    if id(thing) in seen:
+        return {"as": seen[id(thing)]}
+    seen[id(thing)] = len(seen)
+    found: dict[str, Any] = {"kind": type(thing).__name__} if isinstance(thing, Mark) else {}
     for f in fields(thing):
         value = getattr(thing, f.name)
         if f.name == "cells":
@@ -329,7 +340,7 @@ def _words(thing: Any, arrays: dict[bytes, int]) -> Any:
             share = np.divide(value, peak, out=np.zeros_like(value, dtype=float), where=peak > 0)
             found["cells"] = {"at": _append(np.rint(255 * np.cbrt(share)).astype(np.uint8), arrays)}
         elif isinstance(value, np.ndarray) or value != f.default:
-            found[f.name] = _words(value, arrays)
+            found[f.name] = _words(value, arrays, seen)
     return found
 
 

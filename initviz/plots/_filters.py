@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from initviz.plots._panels import FONT, TITLE
+from initviz.plots._figure import Axis, Bars, Block, Figure, Heat, Panel
+from initviz.plots._matplotlib import painted
+from initviz.plots._palette import RAMPS
+
+RAMP = "purple to orange"
+LOW, HIGH = ("|".join(stops.split()[end] for stops in RAMPS[RAMP]) for end in (0, -1))
+"""The ramp's ends on a white page and on a dark one."""
+TOP, BOTTOM, HEIGHT = 64, 400, 460
 
 
-def filters(groups: Mapping[str, np.ndarray], columns: int = 4) -> Figure:
+def filters_figure(groups: Mapping[str, np.ndarray], columns: int = 4) -> Figure:
     """The weights of each neuron as a square image, the groups side by side. White is 0, orange positive, purple negative; each group
     has a colour scale of its own, below it.
 
@@ -20,24 +27,42 @@ def filters(groups: Mapping[str, np.ndarray], columns: int = 4) -> Figure:
     Raises:
         ValueError: the number of pixels is no square.
     """
-    figure = Figure(figsize=(12.8, 4.6), dpi=100, facecolor="white")
-    parts = figure.subfigures(1, len(groups), squeeze=False)[0]
-    for part, (title, weights) in zip(parts, groups.items()):
+    wide = 1280 / len(groups)
+    rows = max(-(-len(weights) // columns) for weights in groups.values())
+    pitch = min((wide - 26) / columns, (BOTTOM - TOP + 6) / rows)
+    blocks = []
+    for number, (title, weights) in enumerate(groups.items()):
         side = round(weights.shape[1] ** 0.5)
         if side * side != weights.shape[1]:
             raise ValueError(f"groups: {title!r} has {weights.shape[1]} weights a neuron; it takes square images")
         limit = float(np.abs(weights).max()) or 1.0
-        rows = -(-len(weights) // columns)
-        axes = part.subplots(rows, columns, squeeze=False, gridspec_kw={"wspace": 0.08, "hspace": 0.08, "top": 0.86, "bottom": 0.13,
-                                                                        "left": 0.03, "right": 0.97})  # fmt: skip
-        for ax, row in zip(axes.flat, weights):
-            ax.imshow(row.reshape(side, side), cmap="PuOr_r", vmin=-limit, vmax=limit, interpolation="nearest")
-        for ax in axes.flat:
-            ax.set(xticks=[], yticks=[])
-            for spine in ax.spines.values():
-                spine.set_color("#BBBBBB")
-        for ax in axes.flat[len(weights) :]:
-            ax.set_visible(False)
-        part.suptitle(title, y=0.96, **TITLE)
-        part.text(0.03, 0.035, f"darkest purple: −{limit:.2g}     white: 0     darkest orange: {limit:.2g}", **FONT)
-    return figure
+        key = ((f"darkest: ■ −{limit:.2g}", LOW), ("□ 0", "ink"), (f"■ {limit:.2g}", HIGH))
+        first, last = (wide - pitch * columns) / 2, (len(weights) - 1) // columns * columns
+        panels = []
+        for place, image in enumerate(weights):
+            row, column = divmod(place, columns)
+            left, top = first + pitch * column, TOP + pitch * row
+            box: dict[str, Any] = {
+                "left": left,
+                "right": wide - left - pitch + 6,
+                "top": top,
+                "bottom": top + pitch - 6,
+                "least": pitch - 6,
+            }
+            panels.append(
+                Panel(
+                    Axis(0, side), Axis(side, 0), _image(image.reshape(side, side), limit), title=title if place == 0 else "",
+                    key=(key,) if place == last else (), key_top=12, **box,
+                )
+            )  # fmt: skip
+        blocks.append(Block(wide * number, 0, wide, HEIGHT, tuple(panels)))
+    return Figure(tuple(blocks), height=HEIGHT, label=f"Weights of each neuron as an image: {', '.join(groups)}")
+
+
+filters = painted(filters_figure)
+
+
+def _image(pixels: np.ndarray, limit: float) -> tuple[Heat, Bars]:
+    side = float(len(pixels))
+    frame = np.array([-np.inf]), np.array([np.inf]), np.array([-np.inf]), np.array([np.inf])
+    return Heat((0, side), (0, side), pixels, RAMP, -limit, limit, name="weight"), Bars(*frame, ("faint",), hollow=True)

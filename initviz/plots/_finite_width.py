@@ -6,16 +6,19 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from initviz.plots._curves import LINES
-from initviz.plots._panels import FONT, GRID, INK, TITLE, bare
+from initviz.plots._figure import NORMAL, Axis, Bars, Block, Figure, Line, Mark, Panel, Words
+from initviz.plots._matplotlib import painted
+from initviz.plots._palette import LOOKS
+from initviz.plots._scale import around, round_ticks
 
 if TYPE_CHECKING:
     from initviz.experiments import FiniteWidth
 
+DASH = (11.1, 5.6)
 
-def finite_width(runs: Mapping[str, FiniteWidth]) -> Figure:
+
+def finite_width_figure(runs: Mapping[str, FiniteWidth]) -> Figure:
     """Left the variances with their standard errors, and the theory as dashed lines. Right the draws of the first run at its largest
     depth over width, with the normal density that the theory predicts.
 
@@ -26,36 +29,64 @@ def finite_width(runs: Mapping[str, FiniteWidth]) -> Figure:
     """
     if not 1 <= len(runs) <= 4:
         raise ValueError(f"runs: got {len(runs)}; it takes one to four")
-    figure = Figure(figsize=(12.8, 5.2), dpi=100, facecolor="white")
-    left, right = figure.add_axes((0.065, 0.15, 0.5, 0.73)), figure.add_axes((0.645, 0.15, 0.34, 0.73))
-    for ax in (left, right):
-        bare(ax)
-        ax.tick_params(length=0, pad=7, labelsize=FONT["fontsize"], labelcolor=INK)
-    left.grid(axis="y", color=GRID, lw=0.8)
-    left.set_axisbelow(True)
-    for (label, run), (color, marker) in zip(runs.items(), LINES):
-        left.errorbar(
-            run.ratios, run.variance, run.error, color=color, marker=marker, ms=9, lw=0, elinewidth=2, label=label
-        )
-        left.plot([0, *run.ratios], [0, *run.predicted_variance], color=color, lw=2, ls=(0, (4, 2)))
-    left.set(xlim=(0, None), ylim=(0, None))
-    left.set_xlabel("depth / width", **FONT)
-    left.set_title("Variance of log(gradient²), over draws", loc="left", **TITLE)
-    left.legend(loc="upper left", frameon=False, fontsize=FONT["fontsize"], labelcolor=INK)
-    left.text(0.99, 0.03, "– –  theory", transform=left.transAxes, ha="right", **FONT)
+    blocks = (Block(0, 0, 740, 520, (_variances(runs),)), Block(740, 0, 540, 520, (_draws(next(iter(runs.values()))),)))
+    return Figure(blocks, height=520, label="The variance of a gradient's logarithm by depth over width, and its draws")
 
-    label, run = next(iter(runs.items()))
+
+finite_width = painted(finite_width_figure)
+
+
+def _variances(runs: Mapping[str, FiniteWidth]) -> Panel:
+    marks: list[Mark] = []
+    for (label, run), (role, marker, _) in zip(runs.items(), LOOKS):
+        ratios = np.asarray(run.ratios, dtype=float)
+        gap = np.full(len(ratios), np.nan)
+        ends = np.stack([run.variance - run.error, run.variance + run.error, gap], 1)
+        theory = np.r_[0, run.predicted_variance]
+        marks.append(Line(np.r_[0, ratios], theory, role, dash=DASH, name=f"{label}: theory"))
+        marks.append(Line(np.stack([ratios, ratios, gap], 1).ravel(), ends.ravel(), role))
+        marks.append(Line(ratios, run.variance, role, 0, marker=marker, size=12.5, name=f"{label}: measured"))
+    lines = [mark for mark in marks if isinstance(mark, Line)]
+    x, y = (_from_zero([getattr(line, way) for line in lines]) for way in "xy")
+    looks = list(zip(runs, LOOKS))
+    words = Words(
+        np.full(len(runs), 0.03), 0.93 - 0.075 * np.arange(len(runs)), tuple(f"{sign} {label}" for label, (_, _, sign) in looks),
+        tuple(role for _, (role, *_) in looks), NORMAL, "left", panel=True,
+    )  # fmt: skip
+    dashed = Words(
+        np.array([0.98]), np.array([0.03]), ("– –  theory",), ("ink",), NORMAL, "right", "bottom", panel=True
+    )
+    ticks, labels = round_ticks(0, x, 6)
+    across = Axis(0, x, ticks=ticks, labels=labels, name="depth / width", title="depth / width", tick=0)
+    ticks, labels = round_ticks(0, y, 6)
+    return Panel(
+        across, Axis(0, y, ticks=ticks, labels=labels), (*marks, words, dashed), title="Variance of log(gradient²), over draws", grid=True,
+        left=83, right=17, top=62, bottom=442,
+    )  # fmt: skip
+
+
+def _draws(run: FiniteWidth) -> Panel:
     last = int(np.argmax(run.ratios))
-    logs, std = run.logs[last], float(np.sqrt(run.predicted_variance[last]))
-    logs = logs[np.isfinite(logs)]
-    reach = max(4 * std, float(np.abs(logs - run.predicted_mean[last]).max()), 1e-3)
-    edges = run.predicted_mean[last] + np.linspace(-reach, reach, 25)
-    right.hist(logs, edges, density=True, color=LINES[0][0], alpha=0.55)
+    middle, std = float(run.predicted_mean[last]), float(np.sqrt(run.predicted_variance[last]))
+    logs = run.logs[last][np.isfinite(run.logs[last])]
+    reach = max(4 * std, float(np.abs(logs - middle).max()), 1e-3)
+    edges = middle + np.linspace(-reach, reach, 25)
+    density, _ = np.histogram(logs, edges, density=True)
+    marks: list[Mark] = [Bars(edges[:-1], edges[1:], np.zeros(24), density, ("blue",), 0.55, name="density")]
     if std > 0:
         z = np.linspace(edges[0], edges[-1], 200)
-        density = np.exp(-(((z - run.predicted_mean[last]) / std) ** 2) / 2) / (std * np.sqrt(2 * np.pi))
-        right.plot(z, density, color=INK, lw=2, ls=(0, (4, 2)))
-    right.set_yticks([])
-    right.set_xlabel("log(gradient²), first layer over last", **FONT)
-    right.set_title(f"{len(run.logs[last])} draws, {run.depths[last]} layers of {run.width}", loc="left", **TITLE)
-    return figure
+        normal = np.exp(-(((z - middle) / std) ** 2) / 2) / (std * np.sqrt(2 * np.pi))
+        marks.append(Line(z, normal, "ink", dash=DASH))
+        density = np.r_[density, normal]
+    low, high = around([edges])
+    ticks, labels = round_ticks(low, high)
+    words = "log(gradient²), first layer over last"
+    return Panel(
+        Axis(low, high, ticks=ticks, labels=labels, name=words, title=words, tick=0), Axis(0, 1.05 * float(density.max())), tuple(marks),
+        title=f"{len(run.logs[last])} draws, {run.depths[last]} layers of {run.width}", left=86, right=19, top=62, bottom=442,
+    )  # fmt: skip
+
+
+def _from_zero(values: list[np.ndarray]) -> float:
+    """The end of an axis that begins at 0."""
+    return around([*values, np.zeros(1)])[1]

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import matplotlib.figure
-
 from initviz.diagnosis import KINDS
 from initviz.inspection import QUANTITIES, Report
 from initviz.plots._figure import Block, Figure
 from initviz.plots._layers import density_panel, spread_panel, strip_panel
-from initviz.plots._matplotlib import draw
+from initviz.plots._matplotlib import painted
 
 if TYPE_CHECKING:
     from initviz.diagnosis import Verdict
@@ -34,7 +32,7 @@ def flow_figure(
     forward: str = "activation",
     backward: str = "preactivation_gradient",
 ) -> Figure:
-    """The picture as data.
+    """Activations by layer, gradients by layer, and their spread beside the theory's, under the verdict.
 
     Args:
         report: from `initviz.probe`.
@@ -77,24 +75,11 @@ def flow_figure(
     return Figure(blocks, label=label, caption="      ".join([*[title] * bool(title), *ghost]), **words_above)
 
 
+flow = painted(flow_figure)
+
+
 def output_layer(report: Report) -> int:
     """Number of the last reached layer if others have an activation and it has none; else 0."""
     layers = report.reached
     has = [layer.activation_name is not None for layer in layers]
     return len(layers) if any(has) and not has[-1] else 0
-
-
-def flow(
-    report: Report,
-    prediction: Prediction | None = None,
-    verdict: Verdict | None = None,
-    *,
-    title: str = "",
-    pinned: tuple[Report, str] | None = None,
-    forward: str = "activation",
-    backward: str = "preactivation_gradient",
-) -> matplotlib.figure.Figure:
-    """The picture as a matplotlib Figure, for a notebook, a slide or a paper. Arguments as `flow_figure`."""
-    return draw(
-        flow_figure(report, prediction, verdict, title=title, pinned=pinned, forward=forward, backward=backward)
-    )

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from initviz.plots._panels import BLUE, FONT, GREEN, GREY, INK, ORANGE, SMALL, TITLE, bare
+from initviz.plots._figure import SMALL, Axis, Bars, Block, Figure, Line, Mark, Panel, Words
+from initviz.plots._matplotlib import painted
+from initviz.plots._scale import around, round_ticks, spread
 
-WAYS = [(GREY, ""), (ORANGE, "//"), (BLUE, ""), (GREEN, "xx")]
-"""Colour and hatching of a group's bars, in order."""
+WAYS = [("grey", ""), ("orange", "/"), ("blue", ""), ("green", "x")]
+"""Role and hatching of a group's bars, in order."""
 
 
-def groups(
+def groups_figure(
     results: Mapping[str, Mapping[str, np.ndarray]], *, title: str, percent: bool = False, chance: float | None = None
 ) -> Figure:
     """Means and standard deviations over seeds.
@@ -24,29 +25,36 @@ def groups(
         percent: the values are shares; write them as percents.
         chance: a dotted line at this value, such as the accuracy of guessing.
     """
-    ways = list(next(iter(results.values())))
+    ways, count = list(next(iter(results.values()))), len(results)
     factor = 100.0 if percent else 1.0
-    figure = Figure(figsize=(12.8, 4.8), dpi=100, facecolor="white")
-    ax = figure.add_axes((0.06, 0.12, 0.925, 0.68))
-    bare(ax)
     width = 0.8 / len(ways)
-    for number, (way, (color, hatch)) in enumerate(zip(ways, WAYS)):
-        values = [factor * np.asarray(results[task][way], dtype=float) for task in results]
-        places = np.arange(len(results)) + (number - (len(ways) - 1) / 2) * width
-        means = np.array([v.mean() for v in values])
-        spreads = np.array([v.std(ddof=1) if len(v) > 1 else 0.0 for v in values])
-        ax.bar(places, means, 0.92 * width, color=color, hatch=hatch, edgecolor="white", lw=0)
-        ax.errorbar(places, means, spreads, fmt="none", ecolor=INK, elinewidth=2)
-        for x, mean, spread in zip(places, means, spreads):
-            ax.annotate(f"{mean:.0f}" if percent else f"{mean:.2g}", (x, mean + spread), (0, 3), textcoords="offset points",
-                        ha="center", va="bottom", **SMALL)  # fmt: skip
-        figure.text(0.06 + 0.17 * number, 0.86, f"■ {way}", **(FONT | {"color": color, "fontweight": "bold"}))
-    if chance is not None:
-        ax.axhline(factor * chance, color=INK, lw=1.2, ls=(0, (1, 2)))
-    ax.set_xticks(np.arange(len(results)), list(results), **FONT)
-    ax.tick_params(length=0, labelsize=FONT["fontsize"], labelcolor=INK)
-    ax.set(xlim=(-0.5, len(results) - 0.5), ylim=(0, 112 if percent else None))
+    marks: list[Mark] = []
+    over: list[Mark] = []
+    tops = []
+    for position, (way, (role, hatch)) in enumerate(zip(ways, WAYS)):
+        values = [spread(factor * np.asarray(ways_of[way])[:, None]) for ways_of in results.values()]
+        low, mean, high = np.array(values)[..., 0].T
+        at = np.arange(count) + (position - (len(ways) - 1) / 2) * width
+        marks.append(Bars(at - 0.46 * width, at + 0.46 * width, np.zeros(count), mean, (role,), hatch=hatch, name=way))
+        gap = np.full(count, np.nan)
+        over.append(Line(np.stack([at, at, gap], 1).ravel(), np.stack([low, high, gap], 1).ravel(), "ink"))
+        words = tuple(f"{v:.0f}" if percent else f"{v:.2g}" for v in mean)
+        over.append(Words(at, high, words, size=SMALL, valign="bottom", shift=(0, 4)))
+        tops.append(high)
     if percent:
-        ax.set_yticks([0, 50, 100], ["0 %", "50 %", "100 %"], **FONT)
-    figure.text(0.06, 0.93, title, **TITLE)
-    return figure
+        y = Axis(0, 112, ticks=(0, 50, 100), labels=("0 %", "50 %", "100 %"), tick=0)
+    else:
+        top = around([*tops, np.zeros(1)], share=0.12)[1]
+        y = Axis(0, top, ticks=round_ticks(0, top)[0], labels=round_ticks(0, top)[1], tick=0)
+    if chance is not None:
+        over.append(Line(np.array([-0.5, count - 0.5]), np.full(2, factor * chance), "ink", 1.7, dash=(1.7, 3.4)))
+    ticks = tuple(float(i) for i in range(count))
+    key = tuple((f"■ {way}", role) for way, (role, _) in zip(ways, WAYS))
+    panel = Panel(
+        Axis(-0.5, count - 0.5, ticks=ticks, labels=tuple(results), tick=0), y, (*marks, *over), title=title, key=(key,), key_top=52,
+        left=77, right=19, top=48, bottom=400,
+    )  # fmt: skip
+    return Figure((Block(0, 0, 1280, 480, (panel,)),), height=480, label=f"{title}: {', '.join(ways)}")
+
+
+groups = painted(groups_figure)

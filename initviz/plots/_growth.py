@@ -6,25 +6,19 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from initviz.plots._panels import BLUE, FONT, GREEN, GREY, GRID, INK, ORANGE, PAPER_COLOR, PURPLE, bare
-from initviz.plots._scale import ladder, log_limits, power
+from initviz.plots._figure import Axis, Band, Block, Figure, Key, Line, Mark, Panel
+from initviz.plots._matplotlib import painted
+from initviz.plots._palette import LOOKS
+from initviz.plots._scale import exponent_ticks, ladder, log_limits, spread
 
 if TYPE_CHECKING:
     from initviz.experiments import Growth
 
-SIZE = (12.8, 5.6)
-STYLES = [(BLUE, "o"), (ORANGE, "s"), (GREEN, "^"), (PURPLE, "D"), (GREY, "v")]
-"""Colour and marker of each line."""
-TITLE = FONT | {"fontsize": 17}
-BIG = FONT | {"fontsize": 16.5}
-
 Ways = tuple[float | np.ndarray, float | np.ndarray]
 
 
-def growth(
+def growth_figure(
     curves: Mapping[str, Growth], theory: Mapping[str, Ways] | None = None, widths: np.ndarray | None = None
 ) -> Figure:
     """Draw up to five `Growth` records by label.
@@ -37,38 +31,45 @@ def growth(
         theory: label -> (forward, backward), dashed: the factor a layer, or the relative second moment of each layer, shape (L,).
         widths: shape (L,), the layers' widths, to be written below them (up to a dozen).
     """
-    figure = Figure(figsize=SIZE, dpi=100, facecolor="white")
-    axes = [figure.add_axes((0.075, 0.275, 0.40, 0.61)), figure.add_axes((0.575, 0.275, 0.40, 0.61))]
-    titles = ("Forward: E[h²], layer 1 = 1", "Backward: E[(∂L/∂h)²], last layer = 1")
+    ways: list[list[Mark]] = []
     seen = [np.ones(1)]  # by both panels, which share a scale: a slope is as steep in one as in the other
-    for way, (ax, title) in enumerate(zip(axes, titles)):
-        bare(ax)
-        ax.set_facecolor(PAPER_COLOR)
-        ax.set_title(title, loc="left", **TITLE)
-        for (label, one), (color, marker) in zip(curves.items(), STYLES):
-            logs = _relative_logs(one, way)
-            layers = np.arange(1, logs.shape[1] + 1)
-            with np.errstate(invalid="ignore"):  # a layer at exactly 0 is left out
-                mean, std = logs.mean(axis=0), logs.std(axis=0, ddof=min(1, len(logs) - 1))
+    for way in (0, 1):
+        marks: list[Mark] = []
+        for (label, one), (role, marker, _) in zip(curves.items(), LOOKS):
+            low, mean, high = spread(_relative(one, way), log=True)
+            layers = np.arange(1.0, len(mean) + 1)
             every = max(1, len(layers) // 15)
-            ax.fill_between(layers, mean - std, mean + std, color=color, alpha=0.2, lw=0)
-            ax.plot(layers, mean, color=color, lw=2, marker=marker, ms=7, markevery=every)
-            seen.append(10 ** mean[np.isfinite(mean)])
+            marks.insert(0, Band(layers, low, high, role))
+            marks.append(Line(layers, mean, role, 2.8, marker=marker, size=9.7, every=every, name=f"{label}: measured"))
+            seen.append(mean)
             if theory and label in theory:
                 line = _line(theory[label][way], len(layers), backward=way == 1)
-                ax.plot(layers, np.log10(line), color=INK, lw=2, ls=(0, (3, 1.5)))
+                marks.append(Line(layers, line, "ink", 2.8, dash=(8.4, 4.2), name=f"{label}: theory"))
                 seen.append(line)
-    for ax in axes:
-        _axis(ax, np.concatenate(seen), len(layers), widths)
-    _key(figure, list(curves), theory is not None)
-    return figure
+        ways.append(marks)
+    x, y = _across(len(layers), widths), _up(np.concatenate(seen))
+    key = [(f"{sign} {label}", role) for label, (role, _, sign) in zip(curves, LOOKS)]
+    key += [("– – theory", "ink")] * (theory is not None) + [("shaded: ± one standard deviation", "ink")]
+    titles = ("Forward: E[h²], layer 1 = 1", "Backward: E[(∂L/∂h)²], last layer = 1")
+    keys: tuple[tuple[Key, ...], ...] = ((tuple(key),), ())
+    panels = [
+        Panel(x, y, tuple(marks), title=title, grid=True, key=some, key_top=86, left=96, right=32, top=62, bottom=436)
+        for marks, title, some in zip(ways, titles, keys)
+    ]
+    return Figure(
+        tuple(Block(640 * i, 0, 640, 560, (panel,)) for i, panel in enumerate(panels)), height=560,
+        label="Second moments by layer, forward and of gradients, a line a kind of network",
+    )  # fmt: skip
 
 
-def _relative_logs(one: Growth, way: int) -> np.ndarray:
+growth = painted(growth_figure)
+
+
+def _relative(one: Growth, way: int) -> np.ndarray:
     moments = one.backward if way else one.forward
     start = moments[:, -1:] if way else moments[:, :1]
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.log10(moments / start)
+        return moments / start
 
 
 def _line(theory: float | np.ndarray, count: int, backward: bool) -> np.ndarray:
@@ -78,27 +79,15 @@ def _line(theory: float | np.ndarray, count: int, backward: bool) -> np.ndarray:
     return float(theory) ** (powers[::-1] if backward else powers)
 
 
-def _axis(ax: Axes, values: np.ndarray, count: int, widths: np.ndarray | None) -> None:
+def _up(values: np.ndarray) -> Axis:
     low, high = log_limits(values)
-    step = ladder(high - low, 6)
-    ticks = [t for t in range(low, high + 1) if t % step == 0]
-    ax.set(xlim=(0.5, count + 0.5), ylim=(low - 0.02 * (high - low), high + 0.03 * (high - low)))
-    ax.set_yticks(ticks, [power(t) for t in ticks], **BIG)
-    ax.grid(axis="y", color=GRID, lw=0.8)
-    ax.set_axisbelow(True)
+    ticks, labels = exponent_ticks(low, high)
+    return Axis(low - 0.02 * (high - low), high + 0.03 * (high - low), "log", ticks=ticks, labels=labels)
+
+
+def _across(count: int, widths: np.ndarray | None) -> Axis:
     step = 1 if widths is not None else ladder(count, 10)
     numbers = [1, *range(step if step > 1 else 2, count + 1, step)]
-    words = [str(n) for n in numbers] if widths is None else [f"{n}\n{widths[n - 1]}" for n in numbers]
-    ax.set_xticks(numbers, words, **(BIG if widths is None else FONT | {"fontsize": 14}))
-    ax.tick_params(length=0)
-    ax.set_xlabel("layer" if widths is None else "layer, and its width", labelpad=1, **BIG)
-
-
-def _key(figure: Figure, labels: list[str], theory: bool) -> None:
-    shapes = dict(zip("os^Dv", "●■▲◆▼"))
-    x = 0.075
-    for label, (color, marker) in zip(labels, STYLES):
-        figure.text(x, 0.035, f"{shapes[marker]} {label}", va="bottom", **(BIG | {"color": color}))
-        x += 0.04 + 0.0107 * len(label)
-    words = "shaded: ± one standard deviation"
-    figure.text(x, 0.035, ("- - theory     " if theory else "") + words, va="bottom", **BIG)
+    words = tuple(str(n) if widths is None else f"{n}\n{widths[n - 1]}" for n in numbers)
+    title = "layer" if widths is None else "layer, and its width"
+    return Axis(0.5, count + 0.5, ticks=tuple(map(float, numbers)), labels=words, name="layer", title=title, tick=0)

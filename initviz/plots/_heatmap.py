@@ -6,12 +6,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-import matplotlib.figure
 import numpy as np
 
 from initviz.initializers import ACTIVATIONS, SCHEMES
 from initviz.plots._figure import Axis, Bars, Block, Figure, Heat, Line, Panel
-from initviz.plots._matplotlib import draw
+from initviz.plots._matplotlib import painted
 
 if TYPE_CHECKING:
     from initviz.experiments import Map
@@ -24,7 +23,7 @@ TITLES = {
 
 
 def heat_map_figure(data: Map) -> Figure:
-    """A `Map` (from `initviz.compare.heat_map`) as data."""
+    """A `Map` (from `initviz.compare.heat_map`): a number in every cell."""
     accuracy = data.quantity == "accuracy"
     rows, columns = data.mean.shape
     # blue where it vanishes, orange where it explodes, white where the scale is kept
@@ -63,9 +62,7 @@ def heat_map_figure(data: Map) -> Figure:
     return Figure((Block(0, 0, 1280, 580, (panel,)),), height=580, label=f"{title}: schemes by activations")
 
 
-def heat_map(data: Map) -> matplotlib.figure.Figure:
-    """A `Map` (from `initviz.compare.heat_map`) as a matplotlib Figure."""
-    return draw(heat_map_figure(data))
+heat_map = painted(heat_map_figure)
 
 
 def _cell(value: float, accuracy: bool) -> str:

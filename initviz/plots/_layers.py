@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -166,6 +167,7 @@ def spread_panel(
     )  # fmt: skip
 
 
+@functools.cache
 def layer_axis(count: int, output: int = 0, labels: bool = True) -> Axis:
     """A horizontal axis over at least `count` layers, with room for a marker beyond the first and the last one.
 

@@ -6,12 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import matplotlib.figure
 import numpy as np
 
 from initviz._core.statistics import TensorStats
 from initviz.plots._figure import Axis, Bars, Block, Columns, Figure, Line, Mark, Panel, Words
-from initviz.plots._matplotlib import draw
+from initviz.plots._matplotlib import painted
 from initviz.plots._scale import exponent_ticks, ladder, log10, power
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ LIMIT = 4.0
 
 
 def lsuv_figure(step: LsuvStep, title: str = "") -> Figure:
-    """The picture as data.
+    """One step of LSUV: the spread of every layer, and the histograms before and after.
 
     Args:
         step: from `initviz.lsuv_steps.lsuv_step`.
@@ -45,9 +44,7 @@ def lsuv_figure(step: LsuvStep, title: str = "") -> Figure:
     )
 
 
-def lsuv(step: LsuvStep, title: str = "") -> matplotlib.figure.Figure:
-    """The picture as a matplotlib Figure. Arguments as `lsuv_figure`."""
-    return draw(lsuv_figure(step, title))
+lsuv = painted(lsuv_figure)
 
 
 def _bars(step: LsuvStep) -> Panel:

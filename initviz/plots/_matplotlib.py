@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import textwrap
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any, Literal, ParamSpec
 
 import matplotlib.figure
 import numpy as np
@@ -36,6 +38,7 @@ ROWS = 160
 """Cells of a density column."""
 _POINT = 72 / DPI
 """A pixel in points, matplotlib's unit of letters and lines."""
+_Arguments = ParamSpec("_Arguments")
 _AT = {"middle": "center", "top": "top", "bottom": "bottom"}
 
 
@@ -53,6 +56,17 @@ def draw(figure: Figure) -> matplotlib.figure.Figure:
         style = _font("grey", size)
         canvas.text(12 / width, 8 / height, figure.caption, va="bottom", **style)
     return canvas
+
+
+def painted(describe: Callable[_Arguments, Figure]) -> Callable[_Arguments, matplotlib.figure.Figure]:
+    """The function that gives as a matplotlib Figure what `describe`, called ..._figure, gives as data."""
+
+    @functools.wraps(describe)
+    def on_paper(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> matplotlib.figure.Figure:
+        return draw(describe(*args, **kwargs))
+
+    on_paper.__name__ = on_paper.__qualname__ = describe.__name__.removesuffix("_figure")
+    return on_paper
 
 
 def png(figure: Figure) -> bytes:
@@ -195,12 +209,9 @@ def _line(ax: Axes, panel: Panel, mark: Line) -> None:
             "ms": mark.size * _POINT,
             "markevery": mark.every,
         }
-        low, high = sorted(panel.y.ends)
-        y = (
-            np.where((y < low - 1e-9 * (high - low)) | (y > high + 1e-9 * (high - low)), np.nan, y)
-            if mark.width == 0
-            else y
-        )
+        if mark.width == 0 and not mark.free:
+            low, high = sorted(panel.y.ends)
+            y = np.where((y < low - 1e-9 * (high - low)) | (y > high + 1e-9 * (high - low)), np.nan, y)
         if mark.marker == "ring":
             style |= {"mfc": "none", "mew": 3 * _POINT}
         elif mark.hollow:
@@ -209,7 +220,7 @@ def _line(ax: Axes, panel: Panel, mark: Line) -> None:
             style["mew"] = 2.5 * _POINT
         else:
             style |= {"mec": color(mark.edge), "mew": 1.4 * _POINT} if mark.edge else {"mew": 0}
-    ax.plot(x, y, clip_on=mark.width != 0, zorder=2.5, **style)
+    ax.plot(x, y, clip_on=mark.width != 0 and not mark.free, zorder=2.5, **style)
 
 
 def _band(ax: Axes, panel: Panel, mark: Band) -> None:
@@ -239,6 +250,8 @@ def _bars(ax: Axes, panel: Panel, mark: Bars) -> None:
     if mark.hollow:
         dash = (0, tuple(length / mark.width for length in mark.dash)) if mark.dash else "-"
         how = {"facecolor": "none", "edgecolor": shades, "lw": mark.width * _POINT, "ls": dash}
+    if mark.hatch:
+        how |= {"hatch": {"/": "//", "x": "xx"}[mark.hatch], "edgecolor": color("page")}
     if boxes:
         ax.add_collection(PolyCollection(boxes, zorder=1.5, **how), autolim=False)
 

@@ -58,6 +58,11 @@ RAMPS = {
 }  # fmt: skip
 """Name -> its colours at equal steps, on a white page and on a dark one: ColorBrewer's and viridis, and dark mates of them."""
 
+LOOKS = [
+    ("blue", "o", "●"), ("orange", "s", "■"), ("green", "^", "▲"), ("purple", "D", "◆"), ("olive", "v", "▼"), ("grey", "P", "✚"),
+]  # fmt: skip
+"""Role, marker and its character of each line of a picture, in order."""
+
 
 def color(role: str, dark: bool = False) -> str:
     """The colour of a role; "#0072B2" and "#0072B2|#56B4E9", for both kinds of page, are colours already."""
@@ -70,3 +75,10 @@ def ramp(name: str, steps: int = 256, dark: bool = False) -> np.ndarray:
     places = np.linspace(0, 1, steps)
     columns = [np.interp(places, np.linspace(0, 1, len(stops)), stops[:, channel]) for channel in range(3)]
     return np.rint(np.stack(columns, axis=1)).astype(np.uint8)
+
+
+def shades(count: int) -> list[str]:
+    """Colours of lines in an order, from viridis: its darker part on a white page, its brighter part on a dark one."""
+    parts = (np.linspace(0.72, 0.08, count), np.linspace(0.45, 1, count))
+    tables = [ramp("viridis")[np.rint(part * 255).astype(int)].tolist() for part in parts]
+    return ["|".join("#{:02X}{:02X}{:02X}".format(*row) for row in pair) for pair in zip(*tables)]

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib import colormaps
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from initviz.plots._panels import BLUE, FONT, GREY, GRID, INK, ORANGE, PAPER_COLOR, TITLE, bare
-from initviz.plots._scale import power
+from initviz.plots._figure import NORMAL, Axis, Band, Block, Figure, Line, Mark, Panel, Words
+from initviz.plots._matplotlib import painted
+from initviz.plots._palette import LOOKS, shades
+from initviz.plots._scale import around, log10, power, round_ticks, spread
 
 if TYPE_CHECKING:
     from initviz.experiments import SymmetryTrace
 
-KINDS = [(BLUE, "o", "-"), (ORANGE, "s", (0, (4, 2))), (GREY, "^", (0, (1, 1)))]
+DASHES: tuple[tuple[float, ...], ...] = ((), (11.1, 5.6), (2.8, 2.8))
+BOX: dict[str, Any] = {"left": 66, "right": 24, "top": 36, "bottom": 432, "grid": True}
 
-BOX = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.8}
 
-
-def parting(traces: Mapping[str, SymmetryTrace], layer: int = 0) -> Figure:
+def parting_figure(traces: Mapping[str, SymmetryTrace], layer: int = 0) -> Figure:
     """Three panels, means over seeds: the largest difference between two neurons by step and the number of distinct neurons by step,
     a line a size of noise (of the first trace; the band is the range over seeds); and the step of parting by noise (all traces;
     bars are standard deviations over seeds; a size of noise at which some seed never parts is left out).
@@ -30,75 +28,103 @@ def parting(traces: Mapping[str, SymmetryTrace], layer: int = 0) -> Figure:
         traces: label -> a `SymmetryTrace` over several sizes of noise.
         layer: the hidden layer, from 0.
     """
-    figure = Figure(figsize=(12.8, 5.0), dpi=100, facecolor="white", layout="constrained")
-    axes = figure.subplots(1, 3)
-    for ax in axes:
-        bare(ax)
-        ax.set_facecolor(PAPER_COLOR)
-        ax.grid(color=GRID, lw=0.8)
-        ax.tick_params(labelsize=FONT["fontsize"], labelcolor=INK, length=0)
     label, trace = next(iter(traces.items()))
-    colors = colormaps["viridis"](np.linspace(0.72, 0, len(trace.noise)))[np.argsort(np.argsort(trace.noise))]
-    _differences(axes[0], trace, layer, colors)
-    _counts(axes[1], trace, layer, colors)
-    for ax, words in zip(axes, ("Largest difference", "Distinct neurons")):
-        ax.set_title(f"{words}, {label}", loc="left", **TITLE)
-        ax.set_xlabel("training step", **FONT)
-        ax.set_xlim(0, trace.steps[-1])
-    _steps(axes[2], traces, layer)
-    return figure
+    ranks = np.argsort(np.argsort(trace.noise))
+    colors = [shades(len(ranks))[rank] for rank in ranks]
+    panels = (
+        _differences(trace, layer, colors, label), _counts(trace, layer, colors, label), _steps(traces, layer)
+    )  # fmt: skip
+    blocks = tuple(Block(427 * i, 0, 426, 500, (panel,)) for i, panel in enumerate(panels))
+    return Figure(blocks, height=500, label="How neurons part: their difference and number by step, and when they part")
 
 
-def _differences(ax: Axes, trace: SymmetryTrace, layer: int, colors: np.ndarray) -> None:
+parting = painted(parting_figure)
+
+
+def _differences(trace: SymmetryTrace, layer: int, colors: list[str], label: str) -> Panel:
+    marks: list[Mark] = []
+    words: list[Mark] = []
+    steps = np.asarray(trace.steps, dtype=float)
+    seen = [np.full(1, 0.1)]
     for noise, gaps, color in zip(trace.noise, trace.gap[..., layer], colors):
-        with np.errstate(divide="ignore"):
-            logs = np.where(gaps > 0, np.log10(gaps), np.nan)
-        known = np.isfinite(logs).all(axis=0)
-        ax.plot(trace.steps[known], logs[:, known].mean(axis=0), color=color, lw=2.4)
+        _, mean, _ = spread(gaps, log=True)
+        known = np.isfinite(mean)
+        marks.append(Line(steps[known], mean[known], color, 3.3, name=f"noise {_power(noise)}"))
+        seen.append(mean[known])
         if known.any():
-            first = int(known.argmax())
-            x = trace.steps[first] + 0.07 * trace.steps[-1]
-            y = np.interp(x, trace.steps[known], logs[:, known].mean(axis=0))
-            ax.text(x, y, _words(noise), ha="center", va="center", bbox=BOX, **(FONT | {"color": color}))
-    ax.axhline(-1, color=INK, lw=1.4, ls=(0, (2, 2)))
-    ax.text(0.98, -1.2, "10 % apart", ha="right", va="top", transform=ax.get_yaxis_transform(), **FONT)
-    low = int(np.floor(ax.get_ylim()[0]))
+            x = steps[known.argmax()] + 0.07 * steps[-1]
+            y = 10 ** np.interp(x, steps[known], np.log10(mean[known]))
+            words.append(_label(x, float(y), noise, color))
+    marks.append(Line(np.array([0.0, steps[-1]]), np.full(2, 0.1), "ink", 2.0, dash=(3.9, 3.9)))
+    words.append(Words(steps[-1:], np.full(1, 0.1), ("10 % apart",), ("ink",), NORMAL, "right", "top", shift=(-8, -4)))
+    low = int(np.floor(around(seen, log=True)[0]))
     ticks = [e for e in range(low, 1) if e % 4 == 0]
-    ax.set_yticks(ticks, [power(e) for e in ticks], **FONT)
-    ax.set_ylim(low, 1)
+    y_axis = Axis(low, 1, "log", ticks=tuple(map(float, ticks)), labels=tuple(map(power, ticks)))
+    return Panel(_by_step(steps), y_axis, (*marks, *words), title=f"Largest difference, {label}", **BOX)
 
 
-def _counts(ax: Axes, trace: SymmetryTrace, layer: int, colors: np.ndarray) -> None:
+def _counts(trace: SymmetryTrace, layer: int, colors: list[str], label: str) -> Panel:
+    bands: list[Mark] = []
+    lines: list[Mark] = []
+    words: list[Mark] = []
+    steps = np.asarray(trace.steps, dtype=float)
     for row, (noise, counts, color) in enumerate(zip(trace.noise, trace.distinct[..., layer], colors)):
         mean = counts.mean(axis=0)
-        ax.fill_between(trace.steps, counts.min(axis=0), counts.max(axis=0), color=color, alpha=0.12, lw=0)
-        ax.plot(trace.steps, mean, color=color, lw=2.4)
+        bands.append(Band(steps, counts.min(axis=0), counts.max(axis=0), color, 0.12))
+        lines.append(Line(steps, mean, color, 3.3, name=f"noise {_power(noise)}"))
         place = (1 + counts.max()) * (0.5 if row % 2 else 0.65)  # neighbours' words at two heights
         flat = mean.min() >= place or mean.max() < place
-        x, y = (0.9 * trace.steps[-1], mean[-1]) if flat else (trace.steps[(mean >= place).argmax()], place)
-        ax.text(x, y, _words(noise), ha="center", va="center", bbox=BOX, **(FONT | {"color": color}))
-    ax.set_ylim(0, 1.06 * trace.distinct[..., layer].max())
+        x, y = (0.9 * steps[-1], mean[-1]) if flat else (steps[(mean >= place).argmax()], place)
+        words.append(_label(x, y, noise, color))
+    top = 1.06 * float(trace.distinct[..., layer].max())
+    ticks, labels = round_ticks(0, top, 9)
+    y_axis = Axis(0, top, ticks=ticks, labels=labels)
+    return Panel(_by_step(steps), y_axis, (*bands, *lines, *words), title=f"Distinct neurons, {label}", **BOX)
 
 
-def _steps(ax: Axes, traces: Mapping[str, SymmetryTrace], layer: int) -> None:
-    powers: list[int] = []  # where there is a point
-    for (label, trace), (color, marker, ls) in zip(traces.items(), KINDS):
+def _steps(traces: Mapping[str, SymmetryTrace], layer: int) -> Panel:
+    marks: list[Mark] = []
+    seen = [np.zeros(1)]
+    at: list[np.ndarray] = []  # where there is a point, as powers of ten
+    for (label, trace), (role, marker, _), dash in zip(traces.items(), LOOKS, DASHES):
         parted = trace.parted[..., layer]
         shown = (trace.noise > 0) & np.isfinite(parted).all(axis=1)
-        spread = parted[shown].std(axis=1, ddof=1) if parted.shape[1] > 1 else None
-        ax.errorbar(
-            np.log10(trace.noise[shown]), parted[shown].mean(axis=1), spread, color=color, marker=marker, ls=ls, ms=8, lw=2,
-            capsize=5, label=label,
-        )  # fmt: skip
-        powers += [round(np.log10(noise)) for noise in trace.noise[shown]]
-    low, high = min(powers, default=0), max(powers, default=0)
-    exponents = range(low, high + 1, 1 if high - low < 4 else 2)
-    ax.set_xticks(exponents, [power(e) for e in exponents], **FONT)
-    ax.set_ylim(bottom=0)
-    ax.set_title("Step at which neurons part", loc="left", **TITLE)
-    ax.set_xlabel("noise, as a share of the weight", **FONT)
-    ax.legend(frameon=False, fontsize=14)
+        low, mean, high = spread(parted[shown].T)
+        noise, gap = trace.noise[shown], np.full(int(shown.sum()), np.nan)
+        marks.append(Line(np.stack([noise, noise, gap], 1).ravel(), np.stack([low, high, gap], 1).ravel(), role))
+        marks.append(Line(noise, mean, role, dash=dash, name=f"{label}: step"))
+        marks.append(Line(noise, mean, role, 0, marker=marker, size=11))
+        seen += [low, high]
+        at.append(log10(noise))
+    powers = np.rint(np.concatenate(at)).astype(int)
+    low_power, high_power = (int(powers.min()), int(powers.max())) if len(powers) else (0, 0)
+    ticks = range(low_power, high_power + 1, 1 if high_power - low_power < 4 else 2)
+    ends = around(at)
+    title = "noise, as a share of the weight"
+    x = Axis(
+        *ends, "log", ticks=tuple(map(float, ticks)), labels=tuple(map(power, ticks)), name="noise", title=title, tick=0
+    )
+    top = around(seen)[1]
+    ticks_up, labels = round_ticks(0, top, 9)
+    looks = list(zip(traces, LOOKS))
+    words = Words(
+        np.full(len(looks), 0.97), 0.94 - 0.07 * np.arange(len(looks)), tuple(f"{sign} {label}" for label, (_, _, sign) in looks),
+        tuple(role for _, (role, *_) in looks), NORMAL, "right", panel=True, paper=True,
+    )  # fmt: skip
+    return Panel(
+        x, Axis(0, top, ticks=ticks_up, labels=labels), (*marks, words), title="Step at which neurons part", **BOX
+    )
 
 
-def _words(noise: float) -> str:
+def _by_step(steps: np.ndarray) -> Axis:
+    last = float(steps[-1])
+    ticks, labels = round_ticks(0, last)
+    return Axis(0, last, ticks=ticks, labels=labels, name="training step", title="training step", tick=0)
+
+
+def _label(x: float, y: float, noise: float, color: str) -> Words:
+    return Words(np.array([x]), np.array([y]), (_power(noise),), (color,), NORMAL, paper=True)
+
+
+def _power(noise: float) -> str:
     return power(round(np.log10(noise))) if noise else "none"

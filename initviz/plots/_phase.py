@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import matplotlib.figure
 import numpy as np
 from contourpy import contour_generator
 
 from initviz.initializers import ACTIVATIONS
 from initviz.plots._figure import Axis, Block, Figure, Heat, Line, Mark, Panel, Words
-from initviz.plots._matplotlib import draw
+from initviz.plots._matplotlib import painted
 from initviz.plots._scale import round_ticks
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ LEVELS = {3: 0.5, 10: 0.8, 30: 0.6, 100: 0.2}
 
 
 def phase_figure(phase: Phase, point: tuple[float, float] | None = None) -> Figure:
-    """A `Phase` (from `initviz.theory.phase_diagram`) as data, with a network's (sigma_w, sigma_b) as a point on it."""
+    """A `Phase` (from `initviz.theory.phase_diagram`), with a network's (sigma_w, sigma_b) as a point on it."""
     with np.errstate(divide="ignore"):
         log = np.clip(np.log10(phase.chi), -0.6, 0.6)  # χ: factor of a gradient's square a layer
     w, b = phase.sigma_w, phase.sigma_b
@@ -55,6 +54,4 @@ def phase_figure(phase: Phase, point: tuple[float, float] | None = None) -> Figu
     return Figure((Block(0, 0, 640, 530, (panel,)),), 640, 530, label=words)
 
 
-def phase(data: Phase, point: tuple[float, float] | None = None) -> matplotlib.figure.Figure:
-    """A `Phase` (from `initviz.theory.phase_diagram`) as a matplotlib Figure, with a point if there is one."""
-    return draw(phase_figure(data, point))
+phase = painted(phase_figure)

@@ -13,16 +13,13 @@ from initviz.plots._figure import TITLE, Axis, Band, Block, Figure, Line, Mark, 
 from initviz.plots._flow import output_layer
 from initviz.plots._layers import density_panel, strip_panel
 from initviz.plots._matplotlib import draw
-from initviz.plots._scale import apart, exponent_ticks, round_ticks
+from initviz.plots._palette import LOOKS
+from initviz.plots._scale import apart, exponent_ticks, round_ticks, spread
 
 if TYPE_CHECKING:
     from initviz.inspection import Report
     from initviz.training import RaceResult
 
-LOOKS = [
-    ("blue", "o", "●"), ("orange", "s", "■"), ("green", "^", "▲"), ("purple", "D", "◆"), ("ink", "v", "▼"), ("olive", "P", "✚"),
-]  # fmt: skip
-"""Role, marker and its character for each racer, in order."""
 LEAST, MOST = -3, 2
 """Ends of the loss axis, as powers of ten."""
 GAP = 0.115
@@ -150,7 +147,7 @@ def _curves(
     marks: list[Mark] = []
     for (label, runs), (role, marker, sign) in zip(result.histories.items(), LOOKS):
         at, values = result.curve(label, what)
-        low, mean, high = _spread(values, loss)
+        low, mean, high = spread(values, loss, partly=True)
         known = np.isfinite(mean)
         at = np.asarray(at, dtype=float)
         bands.append(Band(at[known], low[known], high[known], role, 0.18))
@@ -191,16 +188,3 @@ def _curves(
             Words(np.ones(1), np.zeros(1), ("✖ diverged",), align="left", valign="top", shift=(33, -11), panel=True)
         )
     return Panel(x, y, (*rules, *bands, *lines, *marks, names), title=title, grid=True, **box)
-
-
-def _spread(values: np.ndarray, log: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(lower edge, mean, upper edge) over the first axis, NaN left out; of logarithms, taken back, if `log`."""
-    logs = np.log(values, out=np.full_like(values, np.nan), where=values > 0) if log else values
-    known = np.isfinite(logs)
-    count = known.sum(axis=0)
-    nothing = np.full(values.shape[1], np.nan)
-    mean = np.divide(np.where(known, logs, 0).sum(axis=0), count, out=nothing.copy(), where=count > 0)
-    squares = np.where(known, (logs - mean) ** 2, 0).sum(axis=0)
-    std = np.sqrt(np.divide(squares, count - 1, out=np.zeros_like(mean), where=count > 1))
-    edges = mean - std, mean, mean + std
-    return (np.exp(edges[0]), np.exp(edges[1]), np.exp(edges[2])) if log else edges

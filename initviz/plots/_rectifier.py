@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import matplotlib.figure
 import numpy as np
 
 from initviz.plots._figure import Axis, Band, Block, Figure, Line, Mark, Panel
-from initviz.plots._matplotlib import draw
+from initviz.plots._matplotlib import painted
 from initviz.plots._scale import counts, exponent_ticks, log_limits
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ Z = np.linspace(-3.2, 3.2, 129)
 
 
 def rectifier_figure(run: RectifierRun, title: str = "") -> Figure:
-    """The picture of a `RectifierRun` as data; `title` stands above."""
+    """A `RectifierRun`; `title` stands above."""
     rows = [
         (run.forward, run.forward_theory, run.forward_band, run.forward_factors, "blue", "o", "Forward: E[h²] by layer"),
         (run.backward, run.backward_theory, run.backward_band, run.backward_factors, "orange", "s", "Backward: E[(dL/dh)²] by layer"),
@@ -36,9 +35,7 @@ def rectifier_figure(run: RectifierRun, title: str = "") -> Figure:
     )
 
 
-def rectifier(run: RectifierRun) -> matplotlib.figure.Figure:
-    """The picture as a matplotlib Figure."""
-    return draw(rectifier_figure(run))
+rectifier = painted(rectifier_figure)
 
 
 def _function(run: RectifierRun) -> Panel:

@@ -139,3 +139,39 @@ def round_ticks(low: float, high: float, most: int = 5) -> tuple[tuple[float, ..
     step = unit * ladder((high - low) / unit, most)
     ticks = [round(n * step, 12) for n in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
     return tuple(ticks), tuple(number(t) for t in ticks)
+
+
+def spread(values: np.ndarray, log: bool = False, partly: bool = False) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(lower edge, mean, upper edge), shape (k,), of values of shape (seeds, k): one standard deviation about the mean; with `log` of
+    the logarithms, taken back. NaN where a seed has no number, or with `partly` where none has one.
+    """
+    values = np.atleast_2d(np.asarray(values, dtype=float))
+    logs = np.log(values, out=np.full_like(values, np.nan), where=values > 0) if log else values
+    known = np.isfinite(logs)
+    count = known.sum(axis=0)
+    enough = count >= (1 if partly else len(values))
+    mean = np.divide(np.where(known, logs, 0).sum(axis=0), count, out=np.full(len(count), np.nan), where=enough)
+    squares = np.where(known, (logs - mean) ** 2, 0).sum(axis=0)
+    std = np.sqrt(np.divide(squares, count - 1, out=np.zeros_like(mean), where=count > 1))
+    edges = mean - std, mean, mean + std
+    return (np.exp(edges[0]), np.exp(edges[1]), np.exp(edges[2])) if log else edges
+
+
+def around(values: Sequence[np.ndarray] | np.ndarray, log: bool = False, share: float = 0.05) -> tuple[float, float]:
+    """The ends of an axis around finite values, with a margin: as powers of ten if `log`."""
+    found = np.concatenate([np.ravel(some) for some in values]).astype(float)
+    found = log10(found) if log else found
+    found = found[np.isfinite(found)]
+    low, high = (float(found.min()), float(found.max())) if len(found) else (0.0, 1.0)
+    margin = share * (high - low) or 0.5 * share * (1.0 if log else abs(high) or 1.0)
+    return low - margin, high + margin
+
+
+def log_ticks(low: float, high: float, most: int = 9) -> tuple[tuple[float, ...], tuple[str, ...]]:
+    """Ticks of a log axis between ends that need not be whole, as powers of ten, and their words; between powers where it is short."""
+    if high - low > 2.5:
+        return exponent_ticks(math.ceil(low), math.floor(high), most)
+    digits = (1, 2, 5) if high - low > 1.35 else (1, 1.5, 2, 3, 5, 7)
+    values = [digit * 10.0**e for e in range(math.floor(low), math.ceil(high) + 1) for digit in digits]
+    values = [value for value in values if low <= math.log10(value) <= high]
+    return tuple(math.log10(value) for value in values), tuple(number(float(f"{value:.2g}")) for value in values)

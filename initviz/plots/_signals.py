@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from initviz.plots._panels import BLUE, INK, ORANGE, PAPER_COLOR, PURPLE, TITLE, bare
+from initviz.plots._figure import Axis, Block, Figure, Line, Panel
+from initviz.plots._matplotlib import painted
 
-COLORS = (BLUE, INK, ORANGE, PURPLE)
+ROLES = ("blue", "ink", "orange", "purple")
 
 
-def signals(rows: Mapping[str, np.ndarray]) -> Figure:
+def signals_figure(rows: Mapping[str, np.ndarray]) -> Figure:
     """Draw signals side by side.
 
     Args:
@@ -25,16 +25,22 @@ def signals(rows: Mapping[str, np.ndarray]) -> Figure:
         raise ValueError(
             f"rows: got {len(rows)} rows of {sorted(counts)} signals; it takes one to four rows of equally many"
         )
-    height = 0.1 + 1.5 * len(rows)
-    figure = Figure(figsize=(12.8, height), dpi=100, facecolor="white")
-    axes = figure.subplots(len(rows), counts.pop(), squeeze=False)
-    figure.subplots_adjust(left=0.012, right=0.988, top=1 - 0.4 / height, bottom=0.08 / height, hspace=0.5, wspace=0.06)
-    for line, (words, some), color in zip(axes, rows.items(), COLORS):
-        limit = 1.05 * np.abs(some).max()
-        line[0].set_title(words, loc="left", **TITLE)
-        for ax, signal in zip(line, np.asarray(some)):
-            bare(ax)
-            ax.set_facecolor(PAPER_COLOR)
-            ax.plot(signal, color=color, lw=2.2)
-            ax.set(xticks=[], yticks=[], ylim=(-limit, limit))
-    return figure
+    (count,) = counts
+    pitch = 1250 / count
+    blocks = []
+    for row, ((words, some), role) in enumerate(zip(rows.items(), ROLES)):
+        some = np.asarray(some, dtype=float)
+        last, limit = some.shape[1] - 1, 1.05 * float(np.abs(some).max()) or 1.0
+        x, y = Axis(-0.05 * last, 1.05 * last), Axis(-limit, limit)
+        panels = [
+            Panel(
+                x, y, (Line(np.arange(last + 1.0), signal, role, 3.0),), title=words if column == 0 else "",
+                left=15 + pitch * column, right=1277 - pitch * (column + 1), top=41, bottom=142, least=pitch - 12,
+            )
+            for column, signal in enumerate(some)
+        ]  # fmt: skip
+        blocks.append(Block(0, 150 * row, 1280, 150, tuple(panels)))
+    return Figure(tuple(blocks), height=10 + 150 * len(rows), label=f"Signals: {', '.join(rows)}")
+
+
+signals = painted(signals_figure)

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from initviz.plots._curves import LINES
-from initviz.plots._panels import FONT, GRID, INK, SIGNS, TITLE, bare
-from initviz.plots._scale import power
+from initviz.plots._figure import NORMAL, TITLE, Axis, Band, Block, Figure, Line, Mark, Panel, Words
+from initviz.plots._matplotlib import painted
+from initviz.plots._palette import LOOKS
+from initviz.plots._scale import around, power
 
 SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
 ZERO = 1e-14
 """Singular values below this share of their Jacobian's largest count as 0: float64 does not resolve them beside it."""
 
 
-def singular_values(
+def singular_values_figure(
     depths: Sequence[int], panels: Mapping[str, Mapping[str, Sequence[np.ndarray]]], title: str = "Singular values of the Jacobian"
 ) -> Figure:  # fmt: skip
     """A panel a network, a line a way to draw its weights: the median, the middle half (dark) and the middle nine tenths (light) of
@@ -32,40 +32,52 @@ def singular_values(
     """
     if not 1 <= len(panels) <= 4:
         raise ValueError(f"panels: got {len(panels)}; it takes one to four")
-    figure = Figure(figsize=(12.8, 5.2), dpi=100, facecolor="white")
-    axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-    figure.subplots_adjust(left=0.075, right=0.99, top=0.76, bottom=0.15, wspace=0.08)
-    lowest, highest = 1.0, 1.0
-    for ax, (name, lines) in zip(axes, panels.items()):
-        bare(ax)
-        ax.grid(axis="y", color=GRID, lw=0.8)
-        ax.set_axisbelow(True)
-        for (label, values), (color, marker) in zip(lines.items(), LINES):
-            alive = [v[v > ZERO * v.max(axis=-1, keepdims=True)] for v in map(np.asarray, values)]
-            quantiles = np.array([np.quantile(v, SHARES) for v in alive]).T
-            zeros = [1 - len(a) / np.size(v) for a, v in zip(alive, values)]
-            if max(zeros) > 0:
-                words = f"{SIGNS[marker]} {100 * zeros[0]:.0f} % are 0, then {100 * zeros[-1]:.0f} %"
-                ax.text(0.03, 0.05 + 0.09 * len(ax.texts), words, transform=ax.transAxes, **(FONT | {"color": color}))
-            lowest, highest = min(lowest, quantiles.min()), max(highest, quantiles.max())
-            ax.fill_between(depths, quantiles[0], quantiles[4], color=color, alpha=0.16, lw=0)
-            ax.fill_between(depths, quantiles[1], quantiles[3], color=color, alpha=0.3, lw=0)
-            ax.plot(depths, quantiles[2], color=color, marker=marker, ms=8, lw=2.2, label=label)
-        ax.set(xscale="log", yscale="log")
-        ax.set_xticks(depths, [f"{d}" for d in depths], **FONT)
-        ax.minorticks_off()
-        ax.tick_params(length=0)
-        ax.set_xlabel("layers", **FONT)
-        ax.set_title(name, loc="left", **TITLE)
-    low, high = int(np.floor(np.log10(lowest))), int(np.ceil(np.log10(highest)))
-    step = max(1, round((high - low) / 6))
-    ticks = [10.0**p for p in range(-(-low // step) * step, high + 1, step)]
-    axes[0].set(ylim=(10.0 ** (low - 0.3), 10.0 ** (high + 0.3)))
-    axes[0].set_yticks(ticks, [power(round(np.log10(t))) for t in ticks], **FONT)
-    figure.text(0.012, 0.97, title, va="top", **TITLE)
-    for place, (label, (color, marker)) in enumerate(zip(next(iter(panels.values())), LINES)):
-        figure.text(0.075 + 0.16 * place, 0.885, f"{SIGNS[marker]} {label}", va="top", **(FONT | {"color": color}))
-    figure.text(
-        0.99, 0.885, "line: median; dark: middle half; light: 90 %", ha="right", va="top", **(FONT | {"color": INK})
+    across = np.asarray(depths, dtype=float)
+    drawn = {name: _marks(across, lines) for name, lines in panels.items()}
+    seen = np.concatenate(
+        [np.ones(1), *(np.r_[m.low, m.high] for some in drawn.values() for m in some if isinstance(m, Band))]
     )
-    return figure
+    low, high = int(np.floor(np.log10(seen.min()))), int(np.ceil(np.log10(seen.max())))
+    step = max(1, round((high - low) / 6))
+    ticks = range(-(-low // step) * step, high + 1, step)
+    ends = around([across], log=True)
+    x = Axis(
+        *ends, "log", ticks=tuple(np.log10(across)), labels=tuple(f"{d}" for d in depths), name="layers", title="layers", tick=0
+    )  # fmt: skip
+    key = [(f"{sign} {label}", role) for label, (role, _, sign) in zip(next(iter(panels.values())), LOOKS)]
+    key.append(("line: median; dark: middle half; light: 90 %", "ink"))
+    wide = 1171 / (len(panels) + 0.08 * (len(panels) - 1))
+    blocks = []
+    for place, (name, marks) in enumerate(drawn.items()):
+        labels = tuple(map(power, ticks)) if place == 0 else ()
+        if place == 0:
+            marks.append(
+                Words(np.zeros(1), np.ones(1), (title,), size=TITLE, align="left", valign="bottom", shift=(-80, 44), panel=True)
+            )  # fmt: skip
+        panel = Panel(
+            x, Axis(low - 0.3, high + 0.3, "log", ticks=tuple(map(float, ticks)), labels=labels), tuple(marks), title=name, grid=True,
+            key=(tuple(key),) if place == 0 else (), key_top=72, left=96, right=0.08 * wide, top=84, bottom=414,
+        )  # fmt: skip
+        blocks.append(Block(1.08 * wide * place, 0, 96 + 1.08 * wide, 520, (panel,)))
+    return Figure(tuple(blocks), height=520, label=f"{title} by depth: {', '.join(panels)}")
+
+
+singular_values = painted(singular_values_figure)
+
+
+def _marks(depths: np.ndarray, lines: Mapping[str, Sequence[np.ndarray]]) -> list[Mark]:
+    bands: list[Mark] = []
+    over: list[Mark] = []
+    height = 0.05
+    for (label, values), (role, marker, sign) in zip(lines.items(), LOOKS):
+        alive = [v[v > ZERO * v.max(axis=-1, keepdims=True)] for v in map(np.asarray, values)]
+        low, quarter, median, three, high = np.array([np.quantile(v, SHARES) for v in alive]).T
+        zeros = [1 - len(a) / np.size(v) for a, v in zip(alive, values)]
+        bands += [Band(depths, low, high, role, 0.16), Band(depths, quarter, three, role, 0.3)]
+        over.append(Line(depths, median, role, 3.0, marker=marker, size=11, name=f"{label}: median"))
+        if max(zeros) > 0:
+            words = f"{sign} {100 * zeros[0]:.0f} % are 0, then {100 * zeros[-1]:.0f} %"
+            place = np.array([0.03]), np.array([height])
+            over.append(Words(*place, (words,), (role,), NORMAL, align="left", valign="bottom", panel=True))
+            height += 0.09
+    return [*bands, *over]

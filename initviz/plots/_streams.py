@@ -3,62 +3,77 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from initviz.plots._growth import BIG, STYLES, TITLE
-from initviz.plots._panels import GRID, INK, OLIVE, PAPER_COLOR, SIGNS, bare
-from initviz.plots._scale import apart, ladder, power
+from initviz.plots._figure import NORMAL, Axis, Band, Block, Figure, Line, Mark, Panel, Words
+from initviz.plots._matplotlib import painted
+from initviz.plots._palette import LOOKS
+from initviz.plots._scale import apart, ladder, log_ticks, power, spread
 
 if TYPE_CHECKING:
     from initviz.experiments import StreamGrowth
 
-SIZE = (12.8, 5.6)
-LEFT, RIGHT = (0.065, 0.185, 0.305, 0.70), (0.635, 0.185, 0.305, 0.70)
+LEFT, WIDE, RIGHT = 83, 390, 813
+"""Left edge and width of the first panel, left edge of the second."""
 TALL = 30.0
 """A line that rises by more leaves a picture in which others rise by less; its end is written."""
-GAP = 0.085
+GAP = 0.12
 """Least distance of two names, a share of the height."""
-MORE = [*STYLES, (OLIVE, "*")]
 
 
-def streams(curves: Mapping[str, StreamGrowth]) -> Figure:
+def streams_figure(curves: Mapping[str, StreamGrowth]) -> Figure:
     """Draw up to six `StreamGrowth` records of one number of blocks, by label.
 
     Each line is the geometric mean over seeds of the rms relative to where the signal starts (block 0, or for gradients the last block),
     with one standard deviation about it; theory is dashed. Lines within a factor of 30 are told apart; others leave the picture at its
     top, and their end is written.
     """
-    figure = Figure(figsize=SIZE, dpi=100, facecolor="white")
-    axes = [figure.add_axes(LEFT), figure.add_axes(RIGHT)]
-    titles = ("Stream: rms of x over block 0's", "Gradient: rms over the last block's")
     ends = {label: _end(one) for label, one in curves.items()}
     low, high = _limits(list(ends.values()))
-    for way, (ax, title) in enumerate(zip(axes, titles)):
-        bare(ax)
-        ax.set_facecolor(PAPER_COLOR)
-        ax.set_title(title, loc="left" if way == 0 else "right", **TITLE)
-        for number, ((label, one), (color, marker)) in enumerate(zip(curves.items(), MORE)):
-            logs = 0.5 * np.log10(one.backward if way else one.forward)
-            mean, std = logs.mean(axis=0), logs.std(axis=0, ddof=min(1, len(logs) - 1))
-            blocks = np.arange(one.blocks + 1)
-            every = max(1, one.blocks // 8)
-            start = number * every // len(curves) if every >= len(curves) else number % every
-            # lines that lie upon one another show their markers in turn
-            ax.fill_between(blocks, mean - std, mean + std, color=color, alpha=0.2, lw=0)
-            ax.plot(
-                blocks, mean, color=color, lw=2.2, marker=marker, ms=9, markevery=(start, every), label=label, zorder=3
-            )
-            theory = one.backward_theory if way else one.forward_theory
-            ax.plot(blocks, 0.5 * np.log10(theory), color=INK, lw=1.8, ls=(0, (3, 1.5)), zorder=2.5)
-        _axis(ax, low, high, max(one.blocks for one in curves.values()), way)
-    _labels(figure, curves, ends, low, high)
-    figure.text(LEFT[0], 0.025, "- - theory     shaded: ± one standard deviation over the draws", va="bottom", **BIG)
-    return figure
+    ticks, words = log_ticks(low, high)
+    y = Axis(low, high, "log", ticks=ticks, labels=words)
+    blocks = max(one.blocks for one in curves.values())
+    steps = range(0, blocks + 1, ladder(blocks, 5))
+    x = Axis(
+        -0.02 * blocks, 1.02 * blocks, ticks=tuple(map(float, steps)), labels=tuple(map(str, steps)), name="block", title="block", tick=0
+    )  # fmt: skip
+    ways = [_lines(curves, way) for way in (0, 1)]
+    ways[0] += _names(curves, ends, x, y)
+    key = (("– – theory", "ink"), ("shaded: ± one standard deviation over the draws", "ink"))
+    box: dict[str, Any] = {"top": 62, "bottom": 440, "least": WIDE}
+    left = Panel(
+        x, y, tuple(ways[0]), title="Stream: rms of x over block 0's", grid=True, key=(key,), key_top=76,
+        left=LEFT, right=1280 - LEFT - WIDE, **box,
+    )  # fmt: skip
+    right = Panel(
+        x, y, tuple(ways[1]), title="Gradient: rms over the last block's", side="right", grid=True,
+        left=RIGHT, right=1280 - RIGHT - WIDE, **box,
+    )  # fmt: skip
+    label = "The stream's rms block by block, forward and of its gradient, a line a remedy"
+    return Figure((Block(0, 0, 1280, 560, (left, right)),), height=560, label=label)
+
+
+streams = painted(streams_figure)
+
+
+def _lines(curves: Mapping[str, StreamGrowth], way: int) -> list[Mark]:
+    bands: list[Mark] = []
+    theories: list[Mark] = []
+    lines: list[Mark] = []
+    for turn, ((label, one), (role, marker, _)) in enumerate(zip(curves.items(), LOOKS)):
+        low, mean, high = spread(np.sqrt(one.backward if way else one.forward), log=True)
+        theory = np.sqrt(one.backward_theory if way else one.forward_theory)
+        blocks = np.arange(one.blocks + 1.0)
+        every = max(1, one.blocks // 8)
+        start = turn * every // len(curves) if every >= len(curves) else turn % every
+        at = slice(start, None, every)  # lines that lie upon one another show their markers in turn
+        bands.append(Band(blocks, low, high, role))
+        theories.append(Line(blocks, theory, "ink", 2.5, dash=(7.5, 3.8), name=f"{label}: theory"))
+        lines.append(Line(blocks, mean, role, 3.0, name=f"{label}: measured"))
+        lines.append(Line(blocks[at], mean[at], role, 0, marker=marker, size=12.5))
+    return [*bands, *theories, *lines]
 
 
 def _end(one: StreamGrowth) -> tuple[float, float]:
@@ -67,7 +82,7 @@ def _end(one: StreamGrowth) -> tuple[float, float]:
 
 
 def _limits(ends: list[tuple[float, float]]) -> tuple[float, float]:
-    """From just below to just above the lines that do not leave the picture."""
+    """From just below to just above the lines that do not leave the picture, as powers of ten."""
     values = np.array([0.0, *np.ravel(ends)])
     tall = np.log10(TALL)
     seen = values[np.abs(values) <= tall] if (np.abs(values) <= tall).sum() > 1 else values
@@ -75,45 +90,19 @@ def _limits(ends: list[tuple[float, float]]) -> tuple[float, float]:
     return low - 0.08 * (high - low), high + 0.12 * (high - low)
 
 
-def _axis(ax: Axes, low: float, high: float, blocks: int, way: int) -> None:
-    if high - low > 2.5:
-        step = ladder(high - low, 6)
-        ticks = [t for t in range(int(np.ceil(low)), int(high) + 1) if t % step == 0]
-        words = [power(t) for t in ticks]
-    else:
-        values = [v for v in (0.1, 0.2, 0.5, 1, 1.5, 2, 3, 5, 10, 20, 50) if low <= np.log10(v) <= high]
-        ticks, words = np.log10(values).tolist(), [f"{v:g}" for v in values]
-    ax.set(xlim=(-0.02 * blocks, 1.02 * blocks), ylim=(low, high))
-    ax.set_yticks(ticks, words, **BIG)
-    ax.yaxis.set_ticks_position("left" if way == 0 else "right")
-    ax.grid(axis="y", color=GRID, lw=0.8)
-    ax.set_axisbelow(True)
-    step = ladder(blocks, 5)
-    ax.set_xticks(range(0, blocks + 1, step), [str(n) for n in range(0, blocks + 1, step)], **BIG)
-    ax.tick_params(length=0)
-    ax.set_xlabel("block", labelpad=1, **BIG)
-
-
-def _labels(
-    figure: Figure, curves: Mapping[str, StreamGrowth], ends: dict[str, tuple[float, float]], low: float, high: float
-) -> None:
-    """Names between the panels, in the order in which the lines arrive, with a thin line to either end."""
-    bottom, height = LEFT[1], LEFT[3]
+def _names(curves: Mapping[str, StreamGrowth], ends: dict[str, tuple[float, float]], x: Axis, y: Axis) -> list[Mark]:
+    """Names between the panels, in the order in which the lines arrive, with a thin line to either end; of the left panel."""
+    shares = {label: (np.clip(end, y.low, y.high) - y.low) / (y.high - y.low) for label, end in ends.items()}
     order = sorted(curves, key=lambda label: np.mean(ends[label]))
-    places = [bottom + height * (np.clip(np.mean(ends[label]), low, high) - low) / (high - low) for label in order]
-    at = apart(places, GAP, bottom, bottom + height - 0.03)
-    left, right = LEFT[0] + LEFT[2] + 0.006, RIGHT[0] - 0.006
-    styles = dict(zip(curves, MORE))
-    for label, y in zip(order, at):
-        color, marker = styles[label]
-        gone = [value for value in ends[label] if not low <= value <= high]
-        words = f"{SIGNS[marker]} {label}" + (f", {power(round(gone[0]))}" if gone else "")
-        reach = max(0.012, (right - left) / 2 - 0.0052 * len(words) - 0.012)
-        for (x, inner), value in zip(((left, left + reach), (right, right - reach)), ends[label]):
-            to = bottom + height * (np.clip(value, low, high) - low) / (high - low)
-            figure.add_artist(_leader(figure, (x, inner), (to, y), color))
-        figure.text((left + right) / 2, y, words, ha="center", va="center", **(BIG | {"color": color, "fontsize": 15}))
-
-
-def _leader(figure: Figure, x: tuple[float, float], y: tuple[float, float], color: str) -> Line2D:
-    return Line2D(x, y, transform=figure.transFigure, color=color, lw=1.4)
+    heights = dict(zip(order, apart([float(shares[label].mean()) for label in order], GAP, 0.0, 0.96)))
+    left, right = 1 + 8 / WIDE, (RIGHT - 8 - LEFT) / WIDE
+    marks: list[Mark] = []
+    for label, (role, _, sign) in zip(curves, LOOKS):
+        gone = [value for value in ends[label] if not y.low <= value <= y.high]
+        words = f"{sign} {label}" + (f", {power(round(gone[0]))}" if gone else "")
+        reach = max(15, 155 - 6.4 * len(words)) / WIDE
+        for outer, inner, end in zip((left, right), (left + reach, right - reach), shares[label]):
+            marks.append(Line(x.value([outer, inner]), np.array([end, heights[label]]), role, 2, lane=True, free=True))
+        middle = np.array([(left + right) / 2])
+        marks.append(Words(middle, np.array([heights[label]]), (words,), (role,), NORMAL, panel=True))
+    return marks

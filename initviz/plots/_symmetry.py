@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import matplotlib.figure
 import numpy as np
 
 from initviz.plots._figure import Axis, Block, Figure, Heat, Line, Mark, Panel
-from initviz.plots._matplotlib import draw
+from initviz.plots._matplotlib import painted
 from initviz.plots._scale import round_ticks
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ LAYERS: list[tuple[str, tuple[float, ...], str]] = [
 
 
 def symmetry_figure(trace: SymmetryTrace, single: SymmetryTrace, step: int, title: str = "") -> Figure:
-    """The picture as data: the first network of `trace` after `step` updates.
+    """The first network of `trace` after `step` updates.
 
     Args:
         trace: from `initviz.experiments.train_symmetric`, with its weights kept.
@@ -78,9 +77,7 @@ def symmetry_figure(trace: SymmetryTrace, single: SymmetryTrace, step: int, titl
     )
 
 
-def symmetry(trace: SymmetryTrace, single: SymmetryTrace, step: int, title: str = "") -> matplotlib.figure.Figure:
-    """The picture as a matplotlib Figure. Arguments as `symmetry_figure`."""
-    return draw(symmetry_figure(trace, single, step, title))
+symmetry = painted(symmetry_figure)
 
 
 def _counts(count: int, name: str, down: bool = False) -> Axis:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-import matplotlib.figure
 import numpy as np
 
 from initviz.plots._figure import Axis, Band, Block, Figure, Line, Mark, Panel
-from initviz.plots._matplotlib import draw
-from initviz.plots._scale import round_ticks
+from initviz.plots._matplotlib import painted
+from initviz.plots._scale import round_ticks, spread
 from initviz.training import STRATEGIES
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ KEY_ROW = 4
 
 
 def transfer_figure(result: TransferResult, labels: int, strategy: str, title: str = "") -> Figure:
-    """The picture as data.
+    """Accuracy by number of labels, and the learning curves at one number.
 
     Args:
         result: from `initviz.transfer`; strategies that it has not are left out.
@@ -103,16 +102,14 @@ def transfer_figure(result: TransferResult, labels: int, strategy: str, title: s
     )
 
 
-def transfer(result: TransferResult, labels: int, strategy: str, title: str = "") -> matplotlib.figure.Figure:
-    """The picture as a matplotlib Figure. Arguments as `transfer_figure`."""
-    return draw(transfer_figure(result, labels, strategy, title))
+transfer = painted(transfer_figure)
 
 
 def _line(x: np.ndarray, values: np.ndarray, role: str, label: str, chosen: bool, marker: str = "") -> list[Mark]:
     """The mean of `values`, shape (len(x), seeds), and one standard deviation about it."""
-    mean, std = values.mean(axis=1), values.std(axis=1, ddof=min(1, values.shape[1] - 1))
+    low, mean, high = spread(values.T)
     size = 11.0 if chosen else 8.3
     line = Line(
         x, mean, role, 4.4 if chosen else 2.5, marker=marker, size=size, percent=True, name=f"{label}: accuracy"
     )
-    return [Band(x, mean - std, mean + std, role, 0.3 if chosen else 0.15), line]
+    return [Band(x, low, high, role, 0.3 if chosen else 0.15), line]

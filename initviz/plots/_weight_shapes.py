@@ -6,16 +6,19 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from initviz.experiments import EDGES
-from initviz.plots._panels import FONT, GREY, INK, ORANGE, PAPER_COLOR, TITLE, bare
+from initviz.plots._figure import TITLE, Axis, Band, Block, Figure, Line, Mark, Panel, Words
+from initviz.plots._matplotlib import painted
 
 if TYPE_CHECKING:
     from initviz.experiments import WeightShape
 
+LEAST = -3
+"""Where the density's axis ends, as a power of ten."""
 
-def weight_shapes(shapes: Sequence[WeightShape], words: str = "pretrained") -> Figure:
+
+def weight_shapes_figure(shapes: Sequence[WeightShape], words: str = "pretrained") -> Figure:
     """Draw up to four layers side by side.
 
     Args:
@@ -26,32 +29,42 @@ def weight_shapes(shapes: Sequence[WeightShape], words: str = "pretrained") -> F
     """
     if not 1 <= len(shapes) <= 4:
         raise ValueError(f"shapes: got {len(shapes)}; it takes one to four layers")
-    figure = Figure(figsize=(12.8, 4.8), dpi=100, facecolor="white")
-    axes = figure.subplots(1, len(shapes), squeeze=False)[0]
-    figure.subplots_adjust(left=0.055, right=0.99, top=0.72, bottom=0.24, wspace=0.12)
     peak = max(max(s.density.max(), s.fresh_density.max()) for s in shapes)
-    for place, (ax, shape) in enumerate(zip(axes, shapes)):
-        bare(ax)
-        ax.set_facecolor(PAPER_COLOR)
-        ax.set(yscale="log", ylim=(1e-3, 1.5 * peak), xlim=(EDGES[0], EDGES[-1]))
-        ax.stairs(shape.fresh_density, EDGES, fill=True, color=GREY, alpha=0.45)
-        ax.stairs(shape.density, EDGES, color=ORANGE, lw=2.4)
-        grid = np.linspace(EDGES[0], EDGES[-1], 201)
-        ax.plot(grid, np.exp(-(grid**2) / 2) / np.sqrt(2 * np.pi), color=INK, lw=1.6, ls=(0, (3, 2)))
-        ax.set_title(f"{shape.name} {'×'.join(map(str, shape.shape))}", loc="left", pad=50, **TITLE)
-        ax.text(
-            0, 1.025, f"{shape.std / shape.fresh_std:.1f} × as wide,\nexcess kurtosis {shape.excess_kurtosis:+.1f}".replace("-", "−"),
-            transform=ax.transAxes, va="bottom", **(FONT | {"color": ORANGE, "fontsize": 13, "linespacing": 1.2}),
+    wide = 1197 / (len(shapes) + 0.12 * (len(shapes) - 1))
+    x = Axis(
+        float(EDGES[0]), float(EDGES[-1]), ticks=(-6.0, -3.0, 0.0, 3.0, 6.0), labels=("−6", "−3", "0", "3", "6"), name="weight", tick=0
+    )  # fmt: skip
+    key = (
+        (("across: weight / standard deviation of the fresh draw", "ink"),),
+        ((f"━ {words}", "orange"), ("█ fresh draw", "grey"), ("– – its normal density", "ink")),
+    )
+    blocks = []
+    for place, shape in enumerate(shapes):
+        labels = ("0.01", "0.1", "1") if place == 0 else ()
+        y = Axis(LEAST, float(np.log10(1.5 * peak)), "log", ticks=(-2, -1, 0), labels=labels, tick=0)
+        start = 1.12 * wide * place
+        panel = Panel(
+            x, y, _marks(shape), key=key if place == 0 else (), key_top=48, left=70, right=0.12 * wide, top=112, bottom=346, least=wide
         )  # fmt: skip
-        ax.set_xticks([-6, -3, 0, 3, 6], ["−6", "−3", "0", "3", "6"], **FONT)
-        ax.set_yticks([0.01, 0.1, 1], ["0.01", "0.1", "1"] if place == 0 else [], **FONT)
-        ax.minorticks_off()
-        ax.tick_params(length=0)
-    figure.text(0.5, 0.115, "weight / standard deviation of the fresh draw", ha="center", **FONT)
-    for x, key, color in (
-        (0.055, f"━ {words}", ORANGE),
-        (0.30, "█ fresh draw", GREY),
-        (0.52, "– – its normal density", INK),
-    ):
-        figure.text(x, 0.03, key, **(FONT | {"color": color}))
-    return figure
+        blocks.append(Block(start, 0, 70 + 1.12 * wide, 480, (panel,)))
+    label = f"Histograms of {words} weights by layer, beside a fresh draw's"
+    return Figure(tuple(blocks), height=480, label=label)
+
+
+weight_shapes = painted(weight_shapes_figure)
+
+
+def _marks(shape: WeightShape) -> tuple[Mark, ...]:
+    sides = np.repeat(EDGES, 2)
+    fresh, own = (np.r_[0, np.repeat(some, 2), 0] for some in (shape.fresh_density, shape.density))
+    nothing = 10.0 ** (LEAST - 1)  # a log axis has no place for 0; this is below the panel
+    across = np.linspace(EDGES[0], EDGES[-1], 201)
+    about = f"{shape.std / shape.fresh_std:.1f} × as wide,\nexcess kurtosis {shape.excess_kurtosis:+.1f}"
+    corner: dict = {"x": np.zeros(1), "y": np.ones(1), "align": "left", "valign": "bottom", "panel": True}
+    return (
+        Band(sides, np.full(len(sides), nothing), np.maximum(fresh, nothing), "grey", 0.45),
+        Line(sides, np.maximum(own, nothing), "orange", 3.3),
+        Line(across, np.exp(-(across**2) / 2) / np.sqrt(2 * np.pi), "ink", 2.2, dash=(6.6, 4.4)),
+        Words(words=(about.replace("-", "−"),), roles=("orange",), shift=(0, 5), **corner),
+        Words(words=(f"{shape.name} {'×'.join(map(str, shape.shape))}",), size=TITLE, shift=(0, 54), **corner),
+    )

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import matplotlib.figure
 import numpy as np
 
 from initviz.plots._figure import NORMAL, Axis, Band, Block, Figure, Heat, Line, Mark, Panel, Words
-from initviz.plots._matplotlib import draw
-from initviz.plots._palette import ramp
+from initviz.plots._matplotlib import painted
+from initviz.plots._palette import shades
 from initviz.plots._scale import apart, exponent_ticks, log10, log_limits
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ MARKERS = "osD^vPX*"
 
 
 def widths_figure(spread: SignalByWidth, curve: FactorCurve, chosen_at: int, title: str = "") -> Figure:
-    """The picture as data.
+    """The spread by layer of each width, and where each lies on the map of (width, std).
 
     Args:
         spread: from `initviz.experiments.signal_by_width`; up to eight widths.
@@ -47,16 +46,7 @@ def widths_figure(spread: SignalByWidth, curve: FactorCurve, chosen_at: int, tit
     )
 
 
-def widths(spread: SignalByWidth, curve: FactorCurve, chosen_at: int, title: str = "") -> matplotlib.figure.Figure:
-    """The picture as a matplotlib Figure. Arguments as `widths_figure`."""
-    return draw(widths_figure(spread, curve, chosen_at, title))
-
-
-def _colors(count: int) -> list[str]:
-    """From viridis: its darker part on a white page, its brighter part on a dark one."""
-    parts = (np.linspace(0.72, 0.08, count), np.linspace(0.45, 1, count))
-    tables = [ramp("viridis")[np.rint(part * 255).astype(int)].tolist() for part in parts]
-    return ["|".join("#{:02X}{:02X}{:02X}".format(*row) for row in pair) for pair in zip(*tables)]
+widths = painted(widths_figure)
 
 
 def _spread(spread: SignalByWidth, chosen_at: int) -> Panel:
@@ -67,7 +57,7 @@ def _spread(spread: SignalByWidth, chosen_at: int) -> Panel:
     ticks, labels = exponent_ticks(low, high)
     every = 1 if depth <= 8 else 2 if depth <= 16 else 5
     marks: list[Mark] = []
-    colors = _colors(len(spread.widths))
+    colors = shades(len(spread.widths))
     ends = []
     for row, (width, color, marker) in enumerate(zip(spread.widths, colors, MARKERS)):
         strong = width == chosen_at
@@ -114,7 +104,7 @@ def _map(spread: SignalByWidth, curve: FactorCurve, chosen_at: int) -> Panel:
     ]
     marks.append(Line(*_edge(curve, across), "ink", 2.8, dash=(11.0, 5.6)))
     marks.append(Line(at, std, "ink", 1.7))
-    for width, place, value, color, marker in zip(spread.widths, at, std, _colors(len(at)), MARKERS):
+    for width, place, value, color, marker in zip(spread.widths, at, std, shades(len(at)), MARKERS):
         size = 12.5 if width == chosen_at else 9.0
         marks.append(
             Line(

@@ -30,10 +30,11 @@ def without_outputs(text: str) -> str:
 
 
 def write_notebooks(folder: Path, source: Path, overwrite: bool = False) -> tuple[list[str], list[str]]:
-    """Write the notebooks of `source` into `folder`, without outputs. One that is there and differs is kept, unless `overwrite`.
+    """Write the notebooks of `source` into `folder`, without outputs, and the pages that they link to (`*.md`). What is there and
+    differs is kept, unless `overwrite`.
 
     Returns:
-        The names of those written and of those kept.
+        The names of the notebooks written and of those kept.
     Raises:
         OSError: the folder can't be made or written; FileNotFoundError: no notebooks in `source`.
     """
@@ -41,14 +42,17 @@ def write_notebooks(folder: Path, source: Path, overwrite: bool = False) -> tupl
     if not paths:
         raise FileNotFoundError(f"no notebooks in {source}")
     folder.mkdir(parents=True, exist_ok=True)
-    written, kept = [], []
-    for path in paths:
-        target, text = folder / path.name, without_outputs(path.read_text(encoding="utf-8"))
-        if target.exists() and not overwrite and target.read_text(encoding="utf-8") != text:
-            kept.append(path.name)
-        else:
+    written: list[str] = []
+    kept: list[str] = []
+    for path in paths + sorted(source.glob("*.md")):
+        target, text = folder / path.name, path.read_text(encoding="utf-8")
+        if path.suffix == ".ipynb":
+            text = without_outputs(text)
+        differs = target.exists() and not overwrite and target.read_text(encoding="utf-8") != text
+        if not differs:
             target.write_text(text, encoding="utf-8", newline="\n")
-            written.append(path.name)
+        if path.suffix == ".ipynb":
+            (kept if differs else written).append(path.name)
     return written, kept
 
 

@@ -29,6 +29,9 @@ class History:
         layers: names of the n layers (parameters of two or more dimensions) that train.
         layer_gradient_norm: shape (k, n), the same norm for each layer's weight alone.
         layer_change: shape (k, n), root mean square of what each layer's weights have moved from where they started.
+        layer_update: shape (k, n), rms of the update that this step makes to each layer's weights, over the rms of the weights before
+            it; infinite for weights that were all 0, NaN where no update was made: at the last row.
+        train_accuracy: share in [0, 1] of the training set at the last row; NaN while the run has not ended.
         diverged_at: the first step whose loss or gradient was not finite, or None. It is the last row then: no update was made
             with such a gradient.
         snapshots: step -> the `Report` of `initviz.probe` at that step, for the steps that were asked for.
@@ -41,6 +44,8 @@ class History:
     layers: tuple[str, ...]
     layer_gradient_norm: np.ndarray
     layer_change: np.ndarray
+    layer_update: np.ndarray
+    train_accuracy: float = math.nan
     diverged_at: int | None = None
     snapshots: dict[int, Report] = field(default_factory=dict)
 
@@ -78,6 +83,10 @@ class RaceResult:
     def final_accuracy(self, label: str) -> np.ndarray:
         """Shape (seeds,): test accuracy at the end of each run."""
         return np.array([run.final_accuracy for run in look_up("label", label, self.histories)])
+
+    def train_accuracy(self, label: str) -> np.ndarray:
+        """Shape (seeds,): accuracy on the training set at the end of each run, NaN for a run that has not ended."""
+        return np.array([run.train_accuracy for run in look_up("label", label, self.histories)])
 
     def diverged(self, label: str) -> int:
         """How many of the runs diverged."""

@@ -83,6 +83,7 @@ class Training:
         self._start = {name: self._stack.parameters[name].detach().clone() for name in self._stack.layers}
         self._alive = np.ones(len(models), dtype=bool)
         self._diverged_at: list[int | None] = [None] * len(models)
+        self._train_accuracy = np.full(len(models), math.nan)
         self._rows: list[tuple[int, np.ndarray, dict[str, np.ndarray]]] = []
         self._snapshots: list[dict[int, Report]] = [{} for _ in models]
         self.step = 0
@@ -113,7 +114,7 @@ class Training:
                 losses.sum().backward()
                 self._record({name: p.grad for name, p in parameters.items()}, losses.detach())
                 if not self.done:
-                    self._optimizer.step()
+                    self._update()
                     self._stack.clear(~self._alive)
                     self.step += 1
             finally:
@@ -140,6 +141,18 @@ class Training:
         index = index.to(self._x.device)
         return self._x[index], self._y[index]
 
+    def _update(self) -> None:
+        """The optimizer's step; if this step has a row, how far it moved each layer goes there."""
+        stack, row = self._stack, self._rows[-1] if self._rows and self._rows[-1][0] == self.step else None
+        before = {name: stack.parameters[name].detach().clone() for name in stack.layers} if row else {}
+        self._optimizer.step()
+        if not row:
+            return
+        with torch.no_grad(), np.errstate(divide="ignore", invalid="ignore"):
+            for number, (name, old) in enumerate(before.items()):
+                ratio = stack.norms(stack.parameters[name] - old) / stack.norms(old)
+                row[2]["layer_update"][:, number] = np.where(self._alive, ratio, math.nan)
+
     def _record(self, gradients: dict[str, Tensor | None], losses: Tensor) -> None:
         """Record what is due, and who has diverged."""
         there = [gradient for gradient in gradients.values() if gradient is not None]
@@ -156,6 +169,9 @@ class Training:
         if self.step in self._snapshot_steps:
             for index in np.flatnonzero(self._alive).tolist():
                 self._snapshots[index][self.step] = self.probe(index)
+        at_the_end = self._alive if last else ended
+        if at_the_end.any():
+            self._train_accuracy[at_the_end] = self._stack.accuracies(self._x, self._y)[at_the_end]
         for index in np.flatnonzero(ended).tolist():
             self.model(index)
             self._diverged_at[index] = self.step
@@ -179,15 +195,17 @@ class Training:
             "gradient_norm": np.sqrt(sum(norm**2 for norm in norms.values())),
             "layer_gradient_norm": np.column_stack([empty, *(norms[name] for name in stack.layers)]),
             "layer_change": np.column_stack([empty, *moved]),
+            "layer_update": np.full((stack.count, len(stack.layers)), math.nan),
         }
 
     def _history(self, index: int) -> History:
         rows = [(step, values) for step, due, values in self._rows if due[index]]
-        names = ("loss", "accuracy", "gradient_norm", "layer_gradient_norm", "layer_change")
+        names = ("loss", "accuracy", "gradient_norm", "layer_gradient_norm", "layer_change", "layer_update")
         columns: dict[str, Any] = {name: np.array([values[name][index] for _, values in rows]) for name in names}
         return History(
             steps=np.array([step for step, _ in rows], dtype=int),
             layers=tuple(name.removesuffix(".weight") for name in self._stack.layers),
+            train_accuracy=float(self._train_accuracy[index]),
             diverged_at=self._diverged_at[index],
             snapshots=dict(self._snapshots[index]),
             **columns,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import ipywidgets as widgets
+import numpy as np
 
 from initviz._core.arguments import look_up, whole_number
 from initviz.diagnosis import verdict
@@ -293,7 +294,18 @@ class RaceExplorer(Frame):
                 parts.append(f"{label} {100 * run.final_accuracy:.0f} %")
         where = f"Step {self.step} of {STEPS}, {state}. " + (f"Test accuracy: {', '.join(parts)}. " if parts else "")
         shown, step = self.controls["shown"].value, self.controls["time"].value
-        return where + f"The layers of {shown} at step {step}: {verdict(self.report).kind}."
+        return (
+            where
+            + f"The layers of {shown} at step {step}: {verdict(self.report).kind}.{self._update_words(shown, step)}"
+        )
+
+    def _update_words(self, shown: str, step: int) -> str:
+        """How large the update at that step is beside the weights, if one was made."""
+        (run,) = self.result.histories[shown]
+        ratios = run.layer_update[run.steps == step]
+        if not np.isfinite(ratios).any():
+            return ""
+        return f" The update there is {np.nanmin(ratios):.1g} to {np.nanmax(ratios):.1g} of the layers' weights (rms over rms)."
 
     def grid(self) -> dict[str, list]:
         return {"shown": self.labels, "time": list(range(0, self.step + 1, EVERY))}

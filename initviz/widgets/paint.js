@@ -15,7 +15,7 @@ const ROWS = 160;       // cells of a density column
 function unpack(bytes) {  // a DataView or typed array -> the figure; see initviz.plots.packed
     const buffer = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);  // it may begin anywhere
     const size = new DataView(buffer).getUint32(0, true), first = Math.ceil((4 + size) / 8) * 8;
-    const types = {1: Uint8Array, 4: Float32Array, 8: Float64Array};
+    const types = {1: Uint8Array, 4: Float32Array, 8: Float64Array}, seen = [];
     const visit = thing => {
         if (Array.isArray(thing)) return thing.map(visit);
         if (thing === null || typeof thing !== 'object') return thing;
@@ -23,7 +23,10 @@ function unpack(bytes) {  // a DataView or typed array -> the figure; see initvi
             const [width, start, count, row = count] = thing.at;
             return Object.assign(new types[width](buffer, first + start, count), {row});
         }
-        const found = {...LOOK.defaults[thing.kind]};
+        if ('as' in thing) return seen[thing.as];
+        const kind = thing.kind || (thing.blocks ? 'Figure' : thing.panels ? 'Block' : thing.marks ? 'Panel' : 'Axis');
+        const found = {...LOOK.defaults[kind]};
+        seen.push(found);
         for (const name in thing) found[name] = visit(thing[name]);
         return found;
     };
@@ -252,7 +255,7 @@ const MARKS = {
             context.setLineDash([]);
         }
         if (mark.marker) points.forEach(([px, py], i) => {
-            if (i % mark.every === 0 && py >= y - 0.5 && py <= y + h + 0.5) sign(context, mark, px, py, dark);
+            if (i % mark.every === 0 && (mark.free || (py >= y - 0.5 && py <= y + h + 0.5))) sign(context, mark, px, py, dark);
         });
     },
 
@@ -274,7 +277,10 @@ const MARKS = {
             if (isNaN(x + y + w + h)) return;
             context.fillStyle = context.strokeStyle = color(mark.roles[i % mark.roles.length], dark);
             context.globalAlpha = mark.alpha;
-            if (!mark.hollow) return context.fillRect(x, y, w + (mark.alpha === 1 ? 0.6 : 0), h);  // no seams between neighbours
+            if (!mark.hollow) {
+                context.fillRect(x, y, w + (mark.alpha === 1 && !mark.hatch ? 0.6 : 0), h);  // no seams between neighbours
+                return mark.hatch && hatch(context, mark.hatch, x, y, w, h, dark);
+            }
             context.lineWidth = mark.width;
             context.setLineDash(mark.dash);
             context.strokeRect(x, y, w, h);
@@ -337,6 +343,23 @@ function barBox({panel, x, y, w, h}, mark, i) {
     const [left, right] = [at(panel.x, mark.left[i]), at(panel.x, mark.right[i])].sort((a, b) => a - b);
     const [bottom, top] = [at(panel.y, mark.bottom[i]), at(panel.y, mark.top[i])].sort((a, b) => a - b);
     return [x + w * left, y + h * (1 - top), w * (right - left), h * (top - bottom)];
+}
+
+function hatch(context, kind, x, y, w, h, dark) {
+    context.save();
+    context.beginPath();
+    context.rect(x, y, w, h);
+    context.clip();
+    context.strokeStyle = color('page', dark);
+    context.lineWidth = 1.4;
+    context.beginPath();
+    for (let at = x - h; at < x + w; at += 14) {
+        context.moveTo(at, y + h);
+        context.lineTo(at + h, y);
+        if (kind === 'x') { context.moveTo(at, y); context.lineTo(at + h, y + h); }
+    }
+    context.stroke();
+    context.restore();
 }
 
 function sign(context, mark, x, y, dark) {
@@ -417,7 +440,7 @@ function panelOn(context, box, dark) {
     }
     for (const mark of panel.marks) {
         context.save();
-        if (!FREE.has(mark.kind) && !(mark.kind === 'Line' && mark.marker)) {
+        if (!FREE.has(mark.kind) && !(mark.kind === 'Line' && (mark.marker || mark.free))) {
             context.beginPath();
             context.rect(x, y, w, h);
             context.clip();
@@ -431,9 +454,10 @@ function panelOn(context, box, dark) {
     const down = panel.over ? -1 : 1, level = panel.over ? y : y + h;
     words(context, 'center', panel.over ? 'bottom' : 'top', ink);
     if (panel.over) font(context, SMALL);
-    let free = Infinity;
+    let free = Infinity, rows = 1;
     for (let i = panel.x.ticks.length - 1; i >= 0; i--) {  // the last label is the one to keep
-        const at = x + w * tickPlace(panel.x, panel.x.ticks[i]), half = context.measureText(panel.x.labels[i] || '').width / 2;
+        const at = x + w * tickPlace(panel.x, panel.x.ticks[i]), lines = (panel.x.labels[i] || '').split('\n');
+        const half = Math.max(...lines.map(line => context.measureText(line).width)) / 2;
         if (panel.x.tick) { context.beginPath(); context.moveTo(at, level); context.lineTo(at, level + down * panel.x.tick); context.stroke(); }
         if (box.lift) {
             context.save();
@@ -445,11 +469,12 @@ function panelOn(context, box, dark) {
             continue;
         }
         if (!panel.x.labels[i] || at + half > free) continue;
-        context.fillText(panel.x.labels[i], at, level + down * (panel.x.tick + 8));
+        lines.forEach((line, row) => context.fillText(line, at, level + down * (panel.x.tick + 8 + 22 * row)));
+        rows = Math.max(rows, lines.length);
         free = at - half - 3;
     }
     font(context, NORMAL);
-    if (panel.x.title) context.fillText(panel.x.title, x + w / 2, y + h + 33);
+    if (panel.x.title) context.fillText(panel.x.title, x + w / 2, y + h + 33 + 22 * (rows - 1));
     const right = panel.side === 'right', side = right ? x + w : x, out = right ? 1 : -1, tickLength = panel.grid ? 0 : panel.y.tick;
     font(context, panel.y.tick ? NORMAL : SMALL);
     words(context, right ? 'left' : 'right', 'middle', ink);

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from browser.pages import PICTURE, TOLD, key
+from browser.pages import PICTURE, TOLD, burst, check_values, key, pointed, three
 from pictures import marks
 
 import initviz as iv
@@ -126,6 +126,9 @@ def apps():
         "symmetry": lambda: iv.explore_symmetry(noise=1e-2, steps=100, depth=2),
         "scale": lambda: iv.explore_scale(depth=4),
         "fans": iv.explore_fans,
+        "attention": lambda: iv.explore_attention(seeds=1, norm="pre"),
+        "layer": iv.explore_layer,
+        "rates": iv.explore_rates,
         "relu": lambda: iv.explore_relu(width=32),
         "lsuv": lambda: iv.explore_lsuv(step=3),
         "transfer": iv.explore_transfer,
@@ -151,16 +154,55 @@ def test_words_keep_apart_and_grow_with_the_width(page, tmp_path, screenshots, n
             canvas.screenshot(path=screenshots / f"picture-{name}-{width}-{scheme}.png")
 
 
+def still_pictures():
+    """Those that no app shows, from records of little cost."""
+    from initviz.experiments import Growth
+
+    draw = np.random.default_rng(0)
+    x = np.arange(1, 13)
+    lines = {
+        name: 10.0 ** (rate * x + 0.1 * draw.normal(size=(3, 12))) for name, rate in (("falls", -0.5), ("rises", 0.3))
+    }
+    grown = {name: Growth(values, values[:, ::-1]) for name, values in lines.items()}
+    shares = {task: {way: draw.uniform(size=5) for way in ("He", "Xavier", "LSUV")} for task in ("tanh", "ReLU")}
+    stray = iv.experiments.finite_width("relu", width=16, ratios=[0.5, 1], draws=20)
+    trace = iv.experiments.train_symmetric([1e-3, 1e-2], seeds=2, steps=60)
+    blocks = iv.experiments.stream_growth(
+        lambda seed: iv.residual(6, 16, "tanh", seed=seed), iv.digits().batch(32)[0], seeds=2
+    )
+    run = iv.measure(depth=6, width=32, batch=64)
+    values = [draw.uniform(size=(2, 8)) * (draw.uniform(size=(2, 8)) > 0.2) for _ in range(3)]
+    plots = iv.plots
+    return {
+        "anatomy": plots.anatomy_figure(run.report, run.prediction, run.verdict),
+        "curves": plots.curves_figure(x, lines, predicted={"falls": lines["falls"][0]}, title="height", xlabel="layer", log_y=True),
+        "filters": plots.filters_figure({"one": draw.normal(size=(8, 64)), "another": draw.normal(size=(6, 64))}),
+        "finite_width": plots.finite_width_figure({"ReLU": stray}),
+        "groups": plots.groups_figure(shares, title="Test accuracy", percent=True, chance=0.1),
+        "growth": plots.growth_figure(grown, {"falls": (0.5, 0.5)}, np.full(12, 100)),
+        "overlay": plots.overlay_figure({"tanh": run.report, "again": run.report}),
+        "parting": plots.parting_figure({"tanh": trace}),
+        "signals": plots.signals_figure({"one": draw.normal(size=(6, 40)), "another": draw.normal(size=(6, 40))}),
+        "singular_values": plots.singular_values_figure([1, 4, 16], {"linear": {"Gaussian": values}, "ReLU": {"Gaussian": values}}),
+        "streams": plots.streams_figure({"Unscaled": blocks, "the same": blocks}),
+        "transfer_curves": plots.transfer_curves_figure(iv.experiments.transfer_study(), 5),
+        "weight_shapes": plots.weight_shapes_figure(iv.experiments.weight_shapes(iv.models.pretrained("curves-cnn"))),
+    }  # fmt: skip
+
+
+def test_the_pictures_without_an_app_are_painted_too(page, tmp_path, screenshots):
+    for name, figure in still_pictures().items():
+        canvas = open_figure(page, figure, tmp_path)
+        for width in (390, 1280):
+            seen = page.evaluate(OVERLAPS, width)
+            assert not seen["overlaps"], (name, width, seen["overlaps"])
+            assert not seen["outside"], (name, width, seen["outside"])
+            page.set_viewport_size({"width": width, "height": 800})
+            page.wait_for_timeout(100)
+            canvas.screenshot(path=screenshots / f"picture-{name}-{width}.png")
+
+
 # Values --------------------------------------------------------------------------------------------------------------------
-
-
-def three(value: float) -> str:
-    """A number with three digits, as the page writes it."""
-    if value == 0 or 1e-3 <= abs(value) < 1e5:
-        return np.format_float_positional(float(f"{value:.3g}"), trim="-").replace("-", "−")
-    digits, power = f"{value:.2e}".split("e")
-    raised = str(int(power)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-    return f"{float(digits):g}·10{raised}"
 
 
 def test_the_value_under_the_pointer_is_the_records(page, run, tmp_path):
@@ -329,3 +371,14 @@ def test_the_values_of_a_recording_are_the_records(page, recorded):
     settings = json.loads(page.locator('.initviz-recording script[type="application/json"]').text_content())["settings"]
     assert [one["values"][one["at"]] for one in settings] == ["3", "1", "tanh"]
     assert f"rms {three(m.report.values('activation', 'rms')[1])}" in told
+
+
+def test_a_burst_of_keys_in_a_recording_ends_on_the_last_value(page, recorded):
+    page.goto(recorded.as_uri())
+    page.locator(".initviz-recording[data-state]").wait_for()
+    canvas, depth = page.locator(PICTURE), page.locator("[name=depth]")
+    depth.focus()
+    strokes = ["ArrowRight"] * 20 + ["ArrowLeft"] * 15 + ["ArrowRight"] * 5
+    assert burst(page, canvas, strokes, lambda: page.keyboard.press("Home")) <= 2
+    assert page.locator("output").first.inner_text() == "13"
+    check_values(pointed(page, canvas, 0.87, 0.35), iv.measure(depth=13, width=16, scale=1.0, activation="tanh").report)

@@ -2,7 +2,7 @@
 
 import nbformat
 import pytest
-from browser.test_jupyterlab import LAB
+from browser.servers import LAB
 from nbconvert import HTMLExporter
 from nbformat.v4 import new_code_cell, new_notebook
 

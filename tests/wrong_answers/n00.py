@@ -35,12 +35,12 @@ def another_name(model, x, y):
 
 WRONG = {
     "scale": [
-        (1, r"factor of 0\.70\d a layer; the scale has to be larger"),
+        (1, r"factor of 0\.70\d per layer; the scale has to be larger"),
         (2, "twice the standard deviation is four times the variance"),
         (1.5, "the scale has to be smaller"),
         (0, "got 0; a scale is a positive number"),
         (-1.4, "a scale is a positive number"),
-        (1e-9, "less than 0.1 a layer; the scale has to be larger"),
+        (1e-9, "less than 0.1 per layer; the scale has to be larger"),
         ("large", "the answer is one number"),
     ],
     "quietest": [

@@ -44,6 +44,18 @@ def against_the_first(losses, classes):
     return "learning" if losses[-1] < losses[0] else "stuck"
 
 
+def ten_percent_below_the_first(losses, classes):
+    if not all(math.isfinite(loss) for loss in losses):
+        return "diverged"
+    return "learning" if losses[-1] <= 0.9 * losses[0] else "stuck"
+
+
+def below_either(losses, classes):
+    if not all(math.isfinite(loss) for loss in losses):
+        return "diverged"
+    return "learning" if losses[-1] <= 0.9 * min(losses[0], math.log(classes)) else "stuck"
+
+
 WRONG = {
     "loss_of_guessing": [
         (lambda classes: -math.log(classes), "The sign"),
@@ -67,6 +79,8 @@ WRONG = {
         (nan_by_equality, "Every comparison with NaN is false"),
         (only_nan, "Infinity is not a finite number"),
         (against_the_first, "not 10 % below"),
+        (ten_percent_below_the_first, "Its first loss says how it began"),
+        (below_either, "compare the last one with that of guessing"),
         (lambda losses, classes: "fine", 'the answer is "diverged"'),
         (lambda losses, classes: True, 'the answer is "diverged"'),
     ],

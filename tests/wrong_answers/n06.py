@@ -70,7 +70,7 @@ WRONG = {
         (31, "not of its square"),
         (40, "Xavier's factor of 2"),
         (26, "the ReLU takes another 2"),
-        (12, "factor of 10 a layer"),
+        (12, "factor of 10 per layer"),
         (5, "too few"),
         (100, "more than it takes"),
         ("many", "one number"),
