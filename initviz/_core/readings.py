@@ -153,7 +153,7 @@ class Readings:
         make: Callable[[np.ndarray], Any] = np.copy,
     ) -> None:
         values, dtype, device = tensor, tensor.dtype, tensor.device
-        if dtype not in _FUSED or not tensor.is_contiguous():
+        if dtype not in _FUSED or tensor.layout != torch.strided or not tensor.is_contiguous():
             values = flat_values(tensor).contiguous()  # the gradient of a sum is one number, expanded
             dtype = values.dtype
         key = dtype, device, current_stream(device)
