@@ -29,9 +29,9 @@ __version__ = "0.1.0"
 __all__ = [
     "ACTIVATIONS", "SCHEMES", "Report", "Verdict", "assert_stable", "check", "clinic", "cnn", "compare", "coord_check", "datasets",
     "diagnose", "digits", "experiments", "explore", "explore_attention", "explore_comparison", "explore_fans", "explore_layer",
-    "explore_lsuv", "explore_phase", "explore_race", "explore_relu", "explore_scale", "explore_symmetry", "explore_transfer",
-    "growth", "init_", "jacobian_singular_values", "leaky_relu", "lsuv_", "measure", "mlp", "models", "plots", "probe", "quiz",
-    "race", "record", "residual", "sweep", "theory", "train", "training", "transfer", "transformer", "verdict",
+    "explore_lsuv", "explore_phase", "explore_race", "explore_rates", "explore_relu", "explore_scale", "explore_symmetry",
+    "explore_transfer", "growth", "init_", "jacobian_singular_values", "leaky_relu", "lsuv_", "measure", "mlp", "models", "plots",
+    "probe", "quiz", "race", "record", "residual", "sweep", "theory", "train", "training", "transfer", "transformer", "verdict",
 ]  # fmt: skip
 
 if TYPE_CHECKING:  # what draws (matplotlib, ipywidgets) is loaded when it is asked for
@@ -47,6 +47,7 @@ if TYPE_CHECKING:  # what draws (matplotlib, ipywidgets) is loaded when it is as
         explore_lsuv,
         explore_phase,
         explore_race,
+        explore_rates,
         explore_relu,
         explore_scale,
         explore_symmetry,

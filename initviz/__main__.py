@@ -38,6 +38,7 @@ TOOLS = {
     "execute": ("initviz.tools._execute", "run notebooks in place, or check their outputs"),
     "pretrain": ("initviz.tools._pretrain", "train the networks that ship with initviz"),
     "transfer-study": ("initviz.experiments._transfer_study", "measure what the shipped weights are worth"),
+    "rate-study": ("initviz.experiments._rate_sweep", "train at every width and learning rate again"),
 }
 """Commands with arguments of their own: name -> (module whose `main` takes them, help)."""
 
@@ -132,7 +133,8 @@ def _page(options: argparse.Namespace, model: nn.Module, x: Any, y: Any) -> Diag
 
 def _compare(options: argparse.Namespace) -> int:
     runs = remake(options.output, options.resume, options.workers)
-    print(compare(runs)[["trained", "diverged"]].round(2).to_string())
+    for optimizer in dict.fromkeys(runs.optimizer):
+        print(f"{optimizer}\n{compare(runs, optimizer)[['trained', 'diverged']].round(2).to_string()}")
     return 0
 
 

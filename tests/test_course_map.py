@@ -37,3 +37,15 @@ def test_the_pages_that_notebooks_link_to_are_there():
     for page in NOTEBOOKS.glob("*.md"):
         for target in re.findall(r"\]\(([\w-]+\.(?:md|ipynb))", page.read_text(encoding="utf-8")):
             assert (NOTEBOOKS / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_paths_of_a_lecture_name_slides_that_are_there():
+    page = (NOTEBOOKS.parent / "docs" / "lecturers.md").read_text(encoding="utf-8")
+    paths = re.findall(r"^\| (\d+) \| (\d\d) \| (.*) \|$", page, re.M)
+    first = page.index("For 90 minutes")
+    assert sum(int(minutes) for minutes, number, words in paths if page.index(words) < first) == 45
+    assert sum(int(minutes) for minutes, _, _ in paths) == 90
+    for _, number, words in paths:
+        (path,) = NOTEBOOKS.glob(f"{number}_*.ipynb")
+        headings = re.findall(r"^#+ (.*)$", "\n".join(cells(path.name)), re.M)
+        assert not [word for word in words.split("; ") if word not in headings], path.name

@@ -1,5 +1,8 @@
 """The phase explorer: the point and the network move together, and the plane is drawn from its numbers."""
 
+import io
+
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from pictures import marks
@@ -19,6 +22,13 @@ def test_point_network_and_verdict_follow_the_sliders():
     app.set(sigma_w=3.0, depth=50)
     assert app.measurement.verdict.kind in ("exploding", "saturated")
     assert app._repr_mimebundle_()["image/png"] and app._repr_mimebundle_()["text/plain"] == app.summary()
+
+
+def test_a_page_without_a_kernel_shows_the_plane_and_the_network():
+    app = iv.explore_phase(depth=5)
+    plane, network = app.figures()
+    high, wide = plt.imread(io.BytesIO(app.still())).shape[:2]
+    assert wide / high == pytest.approx(network.width / (plane.height + network.height), rel=0.01)
 
 
 def test_to_the_edge():

@@ -67,3 +67,10 @@ def test_groups_are_means_and_spreads_of_seeds():
     assert words(figure.panels[0])[:4] == ["60", "90", "10", "0"]
     assert figure.panels[0].x.labels == ("one", "two")
     assert len({one.hatch for one in bars}) == 2, "no colour is the only sign"
+
+
+def test_lines_that_lie_upon_one_another_show_their_markers_in_turn():
+    x = np.arange(13)
+    figure = iv.plots.curves_figure(x, {"a": 0 * x, "b": 0 * x}, title="", xlabel="")
+    shown = [set(line.x) for line in marks(figure, Line) if line.marker]
+    assert not shown[0] & shown[1] and shown[0] | shown[1] == set(x)

@@ -14,7 +14,7 @@ from PIL import Image
 import initviz as iv
 from initviz._core.statistics import TensorStats, tensor_stats
 from initviz.inspection import QUANTITIES, LayerStats, Report
-from initviz.plots import draw, flow_figure, png, power
+from initviz.plots import draw, flow_figure, packed, png, power
 from initviz.plots._figure import Axis, Band, Columns, Figure, Heat, Line
 from initviz.plots._layers import LANE, STRIPS, density_panel, layer_axis
 from initviz.plots._matplotlib import ROWS, masses
@@ -358,6 +358,11 @@ def test_the_anatomy_is_the_picture_with_a_number_on_each_part(change):
     for i, box in enumerate(boxes):
         assert figure.bbox.x0 < box.x0 and box.x1 < figure.bbox.x1 and box.y1 < figure.bbox.y1
         assert not any(box.overlaps(other) for other in boxes[:i])
+
+
+def test_a_page_gets_few_bytes_of_it():
+    m = iv.measure(depth=30)
+    assert len(packed(flow_figure(m.report, m.prediction))) <= 12_000
 
 
 # Reports of any kind -------------------------------------------------------------------------------------------------------

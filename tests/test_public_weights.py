@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 import initviz as iv
+from initviz.experiments._public_weights import FIRST_BLOCK
 from initviz.models._checkpoint import load_safetensors_
 
 SMALL = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32, "vocab_size": 60}
@@ -279,6 +280,36 @@ def test_what_is_in_the_cache_needs_no_network(tmp_path, saved):
     Path(folder).rename(snapshot)
     net = iv.models.public_model("bert", offline=True, cache=tmp_path / "cache")
     assert torch.equal(net.embeddings.word_embeddings.weight, model.bert.embeddings.word_embeddings.weight)
+
+
+def test_what_is_found_on_this_machine_is_looked_at_and_what_is_not_is_none(tmp_path, saved):
+    """Tiny checkpoints in a cache of the hub's own form, under the names of the real ones."""
+    at = {
+        "bert": ("google-bert/bert-base-uncased", "bert.encoder.layer.0"),
+        "gpt2": ("openai-community/gpt2", "h.0"),
+        "resnet50": ("microsoft/resnet-50", "resnet.encoder.stages.0.layers.0"),
+    }
+    expected = {}
+    for name, (repository, block) in at.items():
+        assert iv.models.PUBLIC_MODELS[name].repository == repository
+        folder, model = saved(name)
+        place = tmp_path / "cache" / f"models--{repository.replace('/', '--')}"
+        (place / "snapshots").mkdir(parents=True)
+        (place / "refs").mkdir()
+        (place / "refs" / "main").write_text("0" * 40)
+        Path(folder).rename(place / "snapshots" / ("0" * 40))
+        expected[name] = iv.experiments.weight_shapes(model.get_submodule(block), "xavier_normal")
+    found = iv.experiments.public_weights(tmp_path / "cache")
+    assert list(found) == list(iv.models.PUBLIC_MODELS) and found["resnet18"] is found["resnet34"] is None
+    for name, shapes in expected.items():
+        assert [(s.name, s.shape, s.std) for s in found[name]] == [(s.name, s.shape, s.std) for s in shapes] != []
+    assert set(iv.experiments.public_weights(tmp_path / "empty").values()) == {None}
+
+
+def test_the_block_that_is_looked_at_is_one_of_the_resnet_that_torchvision_has(tmp_path):
+    nets = pytest.importorskip("torchvision.models")
+    for name in ("resnet18", "resnet34"):
+        assert len(iv.experiments.weight_shapes(nets.get_model(name).get_submodule(FIRST_BLOCK[name]))) == 2
 
 
 @pytest.mark.parametrize(

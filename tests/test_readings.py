@@ -1,8 +1,8 @@
 """Numbers that are read after the pass: the way of a GPU, forced on the CPU. The same numbers, and no read before the end."""
 
+import ctypes
 import math
 import os
-from functools import partial
 
 import numpy as np
 import pytest
@@ -15,6 +15,7 @@ import initviz as iv
 from initviz._core import readings
 from initviz._core.readings import BUFFER, Readings
 from initviz._core.statistics import STATISTICS, tensor_stats
+from initviz._core.torch_internals import UnseenByModes
 from initviz.inspection import QUANTITIES, _probe
 from initviz.inspection._units import few_places, largest_magnitudes, units_at_places, units_everywhere
 
@@ -89,52 +90,77 @@ def assert_all_same(tolerance=1e-7, skipped=()):
         assert_same_stats(reading.value, tensor_stats(normal(40, 50, seed=seed) + seed), tolerance)
 
 
-def test_torchs_own_operations_find_the_same(later):
+@pytest.fixture
+def unfused(later, monkeypatch):
+    monkeypatch.setattr(readings, "fused_kernel", lambda device: None)
+
+
+def test_torchs_own_operations_find_the_same(unfused):
     assert_all_same()
 
 
-def test_without_float64_they_find_nearly_the_same(later, monkeypatch):
+def test_without_float64_they_find_nearly_the_same(unfused, monkeypatch):
     monkeypatch.setattr(readings, "_wide", lambda device: torch.float32)  # as on Apple's GPUs
     assert_all_same(1e-5, skipped=("float64",))
 
 
 class InTorch:
-    """What the fused kernel does, in torch's words: the way to it and back is then seen without Triton."""
+    """What the fused kernels do, in torch's words: the way to them and back is then seen without Triton."""
 
     @staticmethod
-    def launch(
-        programs, kind, x, partials, samples, others, of_units, row, count, rounds, sampled, step, sample_rounds, below, above,
-        units_row, units, inner, apart, places, place_rounds,
-    ):  # fmt: skip
-        assert x.is_contiguous()
-        assert rounds * programs * readings.BLOCK >= count and sample_rounds * programs * readings.BLOCK >= sampled
-        v = x.double()
-        finite = v.isfinite()
-        fine = v[finite]
-        partials[row] = torch.tensor([math.inf, -math.inf, 0, 0, 0, 0, 0, fine[0] if len(fine) else 0])
-        if len(fine):
-            off = fine - fine[0]
+    def launch(dtype, aligned, programs, rounds, sample_rounds, few, table, partials, others, of_units, found):
+        bins = found.shape[1] - readings.NUMBERS
+        bounds = table[:, 6:8].numpy().view(np.float64)
+        for line, (below, above), row in zip(table.tolist(), bounds, found):
+            address, count, own, begin, sampled, step, _, _, kind, place, units, inner, apart, places = line
+            assert (not aligned or address % 16 == 0) and own <= programs and 0 <= begin <= len(partials) // 8 - own
+            assert rounds * own * readings.BLOCK >= count and sample_rounds * readings.BLOCK >= sampled
+            memory = (ctypes.c_char * ((count or places * apart * units) * dtype.itemsize)).from_address(address)
+            x = torch.frombuffer(memory, dtype=dtype)
+            if kind == readings.PLACES:
+                array = x[: len(x) // (units * inner) * units * inner].view(-1, units, inner).movedim(1, 2)
+                of_units[place : place + places * units] = array.reshape(-1, units)[::apart][:places].reshape(-1)
+            elif kind == readings.ALIVE:
+                of_units[place : place + units] = (x.view(-1, units, inner) != 0).any(0).any(-1).float()
+            v = x[:count].double()
+            fine = v[v.isfinite()]
+            row[:8] = torch.tensor([math.inf, -math.inf, 0, 0, 0, 0, 0, 1])
+            if not len(fine):
+                continue
             saturated = ((fine < below) | (fine > above)).sum()
-            numbers = [fine.min(), fine.max(), off.sum(), off.square().sum(), (fine == 0).sum(), len(fine), saturated]
-            partials[row, 0, :7] = torch.tensor(numbers)
-        samples[row] = x[::step]
-        others[row] = 0
-        rest = x[(x != 0) & x.isfinite()][: others.shape[1]].float()
-        others[row, : len(rest)] = rest
-        array = x.float().view(-1, units, inner).movedim(1, 2)
-        if kind == readings.PLACES:
-            assert place_rounds * programs * readings.BLOCK >= places * units
-            of_units[units_row] = array.reshape(-1, units)[::apart][:places]
-        elif kind == readings.ALIVE:
-            of_units[units_row] = (array != 0).any(0).any(0).float()
+            row[:7] = torch.stack(
+                [
+                    fine.min(),
+                    fine.max(),
+                    fine.mean(),
+                    fine.var(correction=0),
+                    (fine == 0).sum(),
+                    torch.tensor(len(fine)),
+                    saturated,
+                ]
+            )
+            seen = v[::step]
+            usable = seen[seen.isfinite() & (seen != 0)]
+            if step > 1 and len(usable) < few:
+                usable = fine[fine != 0][: readings.LANES * own]
+            width = (row[1] - row[0]).item() or 1.0
+            cells = ((usable - row[0]) / width * bins).long().clamp(max=bins - 1)
+            row[8:] = torch.bincount(cells, minlength=bins)
+
+
+def kernels():
+    """The fused kernels: on a GPU, or under Triton's interpreter, where TRITON_INTERPRET=1 is set before it is loaded; else in torch's
+    words."""
+    if torch.get_default_device().type == "cuda" or os.environ.get("TRITON_INTERPRET") == "1":
+        from initviz._core import fused
+
+        return fused
+    return InTorch
 
 
 @pytest.fixture
 def fused(later, monkeypatch):
-    """The way of the fused kernel: under Triton's interpreter, where TRITON_INTERPRET=1 is set before it is loaded, or in torch's words."""
-    module = InTorch
-    if os.environ.get("TRITON_INTERPRET") == "1":
-        from initviz._core import fused as module
+    module = kernels()
     monkeypatch.setattr(readings, "fused_kernel", lambda device: module)
     monkeypatch.setattr(readings, "_give_up", refuse)
 
@@ -153,13 +179,13 @@ def test_the_fused_kernel_finds_units(fused, shape, axis):
         tensor = normal(*shape, seed=seed)
         tensor.select(axis, seed % shape[axis]).zero_()
         both = [
-            taken.stats_and_units(tensor, units=partial(units, tensor, axis), make=np.copy)
-            for units in (units_at_places, units_everywhere)
+            taken.stats_and_units(tensor, units(tensor, axis), np.copy) for units in (units_at_places, units_everywhere)
         ]
-        found.append((tensor, *both))
+        found.append((tensor, *both, taken.units(tensor, units_at_places(tensor, axis), np.copy)))
     taken.read()
-    for tensor, (stats, places), (same, alive) in found:
+    for tensor, (stats, places), (same, alive), alone in found:
         assert np.array_equal(places.value, few_places(tensor, axis).numpy(force=True))
+        assert np.array_equal(alone.value, places.value)
         assert np.array_equal(alive.value == 0, largest_magnitudes(tensor, axis).numpy(force=True) == 0)
         assert stats.value.mean == same.value.mean == pytest.approx(tensor.mean().item(), abs=1e-6)
 
@@ -168,23 +194,23 @@ def test_a_nan_is_no_dead_unit(fused):
     tensor = torch.zeros(3, 4)
     tensor[1, 2] = math.nan
     taken = Readings()
-    _, alive = taken.stats_and_units(tensor, units=partial(units_everywhere, tensor, 1))
+    _, alive = taken.stats_and_units(tensor, units_everywhere(tensor, 1), np.copy)
     taken.read()
     assert alive.value.tolist() == [0, 0, 1, 0]
 
 
-class Compiled:
-    """Stands for Triton's kernel: counts how often it has to look for what it compiled."""
+class Kernel:
+    """Stands for one of Triton's kernels, and for what it is compiled to: counts how often Triton has to look for that."""
 
-    def __init__(self, breaks=False):
+    def __init__(self, breaks):
         self.looked, self.launched, self.breaks = 0, [], breaks
 
     def __getitem__(self, grid):
-        return self.launch if len(grid) == 3 else self.look
+        return self.look
 
-    def look(self, *arguments, **named):
+    def look(self, *arguments):
         self.looked += 1
-        return self
+        return {(3, 1, 1): self.launch}
 
     def launch(self, *arguments):
         if self.breaks:
@@ -197,16 +223,12 @@ def test_what_triton_compiled_is_launched_itself(monkeypatch, breaks):
     pytest.importorskip("triton")
     from initviz._core import fused
 
-    kernel = Compiled(breaks)
-    monkeypatch.setattr(fused, "measure", kernel)
+    kernel, device = Kernel(breaks), torch.device("cuda:0")
     monkeypatch.setattr(fused, "_compiled", {})
-    x = torch.zeros(65)
-    for tensor in (x[:64], x[:64], x[1:], x[:64], x[:64].half()):  # the third begins between two multiples of 16 bytes
-        fused.launch(1, 0, tensor, 7)
-    assert kernel.looked == (5 if breaks else 3)
-    assert [arguments[1:] for arguments in kernel.launched] == (
-        [] if breaks else [(7, 0, fused.BLOCK, fused.LANES)] * 2
-    )
+    for constants in (("float32", True), ("float32", True), ("float16", True), ("float32", True)):
+        fused._run(kernel, (3, 1, 1), device, (7,), constants)
+    assert kernel.looked == (4 if breaks else 2)
+    assert kernel.launched == ([] if breaks else [(7, "float32", True)] * 2)
 
 
 def test_where_triton_cannot_compile_torchs_operations_take_over(later, monkeypatch):
@@ -264,7 +286,7 @@ class Unguarded:
         with _disable_current_modes(), pytest.MonkeyPatch.context() as patch:
             for name, kept in READS.items():
                 patch.setattr(torch.Tensor, name, kept)
-            InTorch.launch(*arguments)
+            kernels().launch(*arguments)
 
 
 READS = {
@@ -314,3 +336,94 @@ def test_the_guard_sees_a_read(no_read_in_the_pass):
 
     with pytest.raises(ValueError, match="is read in the pass"):
         iv.probe(Reads(3, 3), torch.ones(2, 3))
+
+
+# What is held until it is measured, and written into --------------------------------------------------------------------------
+
+
+class Halved(torch.autograd.Function):
+    """Writes into the gradient that it is given, as one's own kernels do."""
+
+    how = "mul_"
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        if Halved.how == "data":
+            gradient.data *= 0.5
+        elif Halved.how == "unseen":
+            with UnseenByModes():
+                gradient.mul_(0.5)
+        else:
+            gradient.mul_(0.5)
+        return gradient
+
+
+class Overwrites(nn.Module):
+    """Writes into its layers' outputs and into their gradients."""
+
+    def __init__(self, how):
+        super().__init__()
+        self.first, self.second, self.third, self.last = (nn.Linear(8, 8) for _ in range(4))
+        self.how, self.calls = how, 0
+
+    def forward(self, x):
+        self.calls += 1
+        x = self.first(x)
+        if self.how == "+=":
+            x += 1
+        elif self.how == "out":
+            torch.mul(x.detach(), 2, out=x.detach())
+        elif self.how == "data":
+            x.data[:2] = 3
+        elif self.how == "view":
+            x[1].zero_()
+        elif self.how == "foreach":
+            torch._foreach_mul_([x], 2)
+        elif self.how == "unseen":
+            with UnseenByModes():
+                x.mul_(2)
+        x = torch.tanh_(self.second(torch.relu_(x)))
+        x = Halved.apply(self.third(x))
+        return self.last(nn.functional.elu(x, inplace=True))
+
+
+@pytest.mark.parametrize("way", ["fused", "later"])
+@pytest.mark.parametrize("how", ["mul_", "+=", "out", "data", "view", "foreach", "unseen"])
+def test_what_is_written_into_is_measured_before(how, way, later, monkeypatch):
+    module = kernels() if way == "fused" else None
+    monkeypatch.setattr(readings, "fused_kernel", lambda device: module)
+    monkeypatch.setattr(Halved, "how", how)
+    torch.manual_seed(0)
+    model, x = Overwrites(how), normal(5, 8)
+    passes = []
+    model.first.register_forward_hook(lambda *_: passes.append(1))
+    report = iv.probe(model, x)
+    assert len(passes) == (2 if (how, way) == ("unseen", "fused") else 1)
+    monkeypatch.setattr(Readings, "later", False)
+    monkeypatch.setattr(readings, "fused_kernel", lambda device: None)
+    now = iv.probe(model, x)
+    assert model.calls == 0
+    for layer, other in zip(report.layers, now.layers, strict=True):
+        assert (layer.distinct_units, layer.dead_units) == (other.distinct_units, other.dead_units)
+        for quantity in QUANTITIES:
+            if getattr(other, quantity) is not None:
+                assert_same_stats(getattr(layer, quantity), getattr(other, quantity), 1e-6)
+
+
+def test_so_many_tensors_are_held(fused):
+    """Few launches, and little memory."""
+    taken, counts = Readings(), []
+    tensor = torch.zeros(64, 1024)  # a quarter of a megabyte
+    for _ in range(40):
+        taken.stats(tensor)
+        counts.append(sum(map(len, taken._waiting.values())))
+    assert max(counts) == 12  # 3 MB
+    taken.flush()
+    assert not any(map(len, taken._waiting.values())) and len(taken._tables) == 4
+    once = Readings(at_once=True)
+    once.stats(tensor)
+    assert not once._waiting and len(once._tables) == 1

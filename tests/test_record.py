@@ -74,6 +74,7 @@ def test_an_executor_gives_the_same_file_and_leaves_no_widget():
         iv.explore_layer,
         iv.explore_transfer,
         iv.explore_comparison,
+        iv.explore_rates,
         lambda: iv.explore_race(step=20),
         lambda: iv.explore_lsuv(depth=3),
     ],

@@ -9,7 +9,7 @@ import sys
 import time
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from multiprocessing import get_context
 
 import numpy as np
@@ -52,6 +52,30 @@ class Immediate(Executor):
         return future
 
 
+@pytest.mark.parametrize("normalization", ["none", "batch"])  # vmap can't run batch normalization: one after the other
+def test_runs_that_are_trained_as_one_computation_are_the_same_within_rounding(normalization):
+    grid = GRID | {"normalization": normalization, "optimizer": ["sgd", "adam"], "lr": [0.1, 1e30], "steps": 12}
+    alone, together = sweep(grid), sweep(grid, vectorize=True)
+    assert not alone.diverged.all() and alone.diverged.any()
+    exact = [name for name in alone if name not in ("validation", "accuracy")]
+    pd.testing.assert_frame_equal(together[exact], alone[exact], check_exact=True)
+    assert (together.accuracy - alone.accuracy).abs().max() < 0.02
+    assert (together.validation - alone.validation).abs().max() < 0.02
+
+
+def test_together_means_in_one_job_a_learning_rate(tmp_path):
+    executor = Immediate()
+    path = tmp_path / "runs.jsonl"
+    table = sweep(GRID | {"lr": [0.1, 0.2]}, executor, path=path, vectorize=True)
+    assert executor.calls == 4 and len(table) == len(path.read_text().splitlines()) == 16  # activations x rates
+    assert table.lr.tolist()[:4] == [0.1, 0.2, 0.1, 0.2]  # in the order of the grid
+
+
+def test_grids_one_after_the_other():
+    runs = expand([{"optimizer": "sgd", "lr": [0.1, 0.3]}, {"optimizer": "adam", "lr": 0.001}])
+    assert [(r.optimizer, r.lr) for r in runs] == [("sgd", 0.1), ("sgd", 0.3), ("adam", 0.001)]
+
+
 def test_a_row_for_every_combination_in_order(here):
     assert list(here.columns) == [*asdict(Run()), *RESULTS]
     assert len(here) == 8
@@ -70,8 +94,12 @@ def test_a_run_is_what_probe_and_train_say():
     rms = report.values("preactivation_gradient", "rms")
     assert row["backward"] == pytest.approx(rms[0] / rms[3])
     assert row["verdict"] == iv.verdict(report).kind
-    history = iv.train(net, data, steps=20, batch_size=128, lr=0.05, seed=3)
+    kept = replace(data, x_train=data.x_train[:1150], y_train=data.y_train[:1150])  # the last fifth is held out
+    history = iv.train(net, kept, steps=20, batch_size=128, lr=0.05, seed=3)
     assert row["accuracy"] == pytest.approx(history.final_accuracy)
+    with torch.no_grad():
+        right = net(data.x_train[1150:]).argmax(1) == data.y_train[1150:]
+    assert row["validation"] == pytest.approx(right.double().mean().item())
     assert row["diverged"] is False
 
 
@@ -82,7 +110,8 @@ def test_divergence_is_recorded():
 
 def test_no_steps_measures_the_start_alone():
     row = run(Run(steps=0, depth=2, width=8))
-    assert row["verdict"] == "stable" and math.isnan(row["accuracy"]) and not row["diverged"]
+    assert row["verdict"] == "stable" and math.isnan(row["accuracy"]) and math.isnan(row["validation"])
+    assert not row["diverged"]
 
 
 def test_threads_and_the_random_state_stay():
@@ -193,6 +222,8 @@ def test_expand_takes_single_values_ranges_and_arrays():
     ("call", "kind", "message"),
     [
         (lambda p: sweep([1]), TypeError, "^grid: got list"),
+        (lambda p: sweep([]), TypeError, "^grid: got list"),
+        (lambda p: sweep({"optimizer": "adm"}), ValueError, "^optimizer: 'adm' is unknown; did you mean 'adam'"),
         (lambda p: sweep({"shceme": "zeros"}), ValueError, "^grid: 'shceme' is unknown; did you mean 'scheme'"),
         (lambda p: sweep({"scheme": "zeroes"}), ValueError, "^scheme: 'zeroes' is unknown; did you mean .*'zeros'"),
         (lambda p: sweep({"depth": []}), ValueError, "^grid: depth has no values"),
@@ -205,7 +236,7 @@ def test_expand_takes_single_values_ranges_and_arrays():
 )
 def test_bad_input_is_refused_before_a_run(tmp_path, monkeypatch, call, kind, message):
     monkeypatch.setattr(
-        sys.modules["initviz.training._sweep"], "run", lambda settings: pytest.fail("a run was started")
+        sys.modules["initviz.training._sweep"], "run_alike", lambda *_: pytest.fail("a run was started")
     )
     path = tmp_path / "notes.txt"
     path.write_text("not a sweep\n")

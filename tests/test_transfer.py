@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+from dataclasses import replace
 from importlib import import_module
 
 import numpy as np
@@ -13,13 +14,13 @@ from torch import nn
 
 import initviz as iv
 from initviz._core.statistics import sample_std
-from initviz.datasets import curves, mnist1d_large, textures
+from initviz.datasets import curves, mnist1d_large, mnist1d_sheared, textures
 from initviz.datasets._source_tasks import random_curves
 from initviz.models import FOLDER, signal_cnn
 from initviz.models._checkpoint import load_safetensors_
 from initviz.tools import _pretrain as pretrain
 from initviz.training import TransferResult, evaluating, in_words
-from initviz.training._transfer import features
+from initviz.training._transfer import ENDS, features
 
 study_module = import_module("initviz.experiments._transfer_study")  # the package has a function of this name
 
@@ -142,7 +143,7 @@ def test_a_network_of_ones_own_stays_as_it_is(own):
     assert not own.body[0].weight.requires_grad and all(p.grad is None for p in own.parameters())
     assert torch.equal(random, torch.get_rng_state())
     assert result.source == "Own" and result.data == "digits" and result.steps.tolist() == [0, 6, 12, 18, 20]
-    assert result.accuracy.shape == (4, 2, 2, 5)
+    assert result.accuracy.shape == (len(iv.training.STRATEGIES), 2, 2, 5) and result.rates.shape == (7, 2)
     assert ((result.accuracy >= 0) & (result.accuracy <= 1)).all()
 
 
@@ -157,7 +158,7 @@ def test_frozen_is_training_the_head_alone_of_the_whole_network():
     data = iv.training.few_labels(mnist1d_large(), 5, seed=0)
     result = iv.transfer("curves-cnn", strategies=["frozen"], labels=[5], seeds=1, steps=30, every=10)
     net = iv.models.pretrained("curves-cnn")
-    net.head = iv.init_(nn.Linear(32, 10), "he_normal", seed=0)
+    net.head = iv.init_(nn.Linear(32, 10), "zeros")
     for name, parameter in net.named_parameters():
         parameter.requires_grad_(name.startswith("head"))
     history = iv.train(net, data, steps=30, batch_size=32, lr=1e-2, optimizer="adam", seed=0, every=10)
@@ -165,14 +166,83 @@ def test_frozen_is_training_the_head_alone_of_the_whole_network():
     assert same(state(net.conv2), state(iv.models.pretrained("curves-cnn").conv2))
 
 
-def test_fine_tuned_is_training_all_from_the_pretrained_weights_and_random_from_none_of_them():
+@pytest.mark.parametrize(
+    ("strategy", "head"),
+    [
+        ("random", "he_normal"),
+        ("fine_tuned", "zeros"),
+        ("fine_tuned_he", "he_normal"),
+        ("fine_tuned_default", "pytorch_default"),
+    ],
+)
+def test_a_strategy_is_training_all_from_its_body_and_its_head(strategy, head):
     data = iv.training.few_labels(mnist1d_large(), 5, seed=1)
-    result = iv.transfer("curves-cnn", strategies=["fine_tuned", "random"], labels=[5], seeds=[1], steps=20, every=10)
-    head = iv.init_(nn.Linear(32, 10), "he_normal", seed=1)
-    for strategy, net in (("fine_tuned", iv.models.pretrained("curves-cnn")), ("random", signal_cnn(10, seed=1))):
-        net.head = copy.deepcopy(head)
-        history = iv.train(net.train(), data, steps=20, batch_size=32, lr=3e-3, optimizer="adam", seed=1, every=10)
-        assert result.curve(strategy, 5)[0] == pytest.approx(history.accuracy, abs=0.005), strategy
+    result = iv.transfer("curves-cnn", strategies=[strategy], labels=[5], seeds=[1], steps=20, every=10)
+    net = signal_cnn(10, seed=1) if strategy == "random" else iv.models.pretrained("curves-cnn")
+    before = nn.utils.parameters_to_vector(p for name, p in net.named_parameters() if "head" not in name).detach()
+    net.head = iv.init_(nn.Linear(32, 10), head, seed=1)
+    history = iv.train(net.train(), data, steps=20, batch_size=32, lr=3e-3, optimizer="adam", seed=1, every=10)
+    assert result.curve(strategy, 5)[0] == pytest.approx(history.accuracy, abs=0.005)
+    after = nn.utils.parameters_to_vector(p for name, p in net.named_parameters() if "head" not in name).detach()
+    assert result.end("moved", strategy, 5)[0] == pytest.approx(
+        ((after - before).norm() / before.norm()).item(), rel=0.02
+    )
+    right = (net.eval()(data.x_train).argmax(1) == data.y_train).double().mean()
+    assert result.end("train_accuracy", strategy, 5)[0] == pytest.approx(right.item(), abs=0.03)
+
+
+def test_a_frozen_body_stays_and_remembers_its_source_and_a_random_one_has_none():
+    source = replace(curves(), x_test=curves().x_test[:500], y_test=curves().y_test[:500])
+    result = iv.transfer(
+        "curves-cnn", strategies=["frozen", "frozen_random", "fine_tuned"], labels=[5], seeds=1, steps=40, source=source
+    )
+    assert result.end("moved", "frozen", 5)[0] == result.end("moved", "frozen_random", 5)[0] == 0
+    own = accuracy(iv.models.pretrained("curves-cnn"), source)
+    assert result.end("source_accuracy", "frozen", 5)[0] == pytest.approx(own)
+    assert result.end("source_accuracy", "fine_tuned", 5)[0] < own
+    assert math.isnan(result.end("source_accuracy", "frozen_random", 5)[0])
+    with pytest.raises(ValueError, match="^name: 'shifted_accuracy' is unknown"):
+        result.end("shifted_accuracy", "frozen", 5)
+
+
+def test_a_random_frozen_body_is_drawn_by_the_seed():
+    result = iv.transfer("curves-cnn", strategies=["frozen_random"], labels=[5], seeds=[3], steps=20, every=10)
+    net = signal_cnn(10, seed=3)
+    net.head = iv.init_(nn.Linear(32, 10), "zeros")
+    few = iv.training.few_labels(mnist1d_large(), 5, seed=3)
+    history = iv.train(
+        net.head, features(net, "head", few), steps=20, batch_size=32, lr=1e-2, optimizer="adam", seed=3, every=10
+    )
+    assert result.curve("frozen_random", 5)[0] == pytest.approx(history.accuracy, abs=0.005)
+
+
+def test_a_tuned_rate_is_the_best_on_samples_that_the_result_is_not_of(monkeypatch):
+    data = iv.digits()
+    options = {"strategies": ["frozen"], "labels": [5], "seeds": 2, "steps": 30}
+    held_out = torch.arange(len(data.x_test)) % 5 == 0
+    parts = {"chosen by": held_out, "judged by": ~held_out}
+    judged = {part: replace(data, x_test=data.x_test[of], y_test=data.y_test[of]) for part, of in parts.items()}
+    net = iv.mlp(2, 16, "relu", n_in=64, n_out=10, seed=0)
+    strategy = iv.training.STRATEGIES["frozen"]
+    final = {}
+    for rate in (1e-4, 1e-1, 1e-3):
+        monkeypatch.setitem(iv.training.STRATEGIES, "frozen", replace(strategy, rates=(rate,)))
+        final[rate] = {part: iv.transfer(net, of, **options).final("frozen", 5) for part, of in judged.items()}
+    best = max(final, key=lambda rate: final[rate]["chosen by"].mean())
+    assert len({f["chosen by"].mean() for f in final.values()}) == 3
+    monkeypatch.setitem(iv.training.STRATEGIES, "frozen", replace(strategy, rates=tuple(final)))
+    result = iv.transfer(net, data, tune=True, **options)
+    assert result.rate("frozen", 5) == best
+    assert result.final("frozen", 5) == pytest.approx(final[best]["judged by"])
+    untuned = iv.transfer(net, data, **options)
+    assert untuned.rate("frozen", 5) == 1e-4 and result.final("frozen", 5).mean() > untuned.final("frozen", 5).mean()
+
+
+def test_the_shifted_test_set_is_the_same_digits_sheared_more():
+    data = mnist1d_sheared()
+    assert data.x_test.shape == (500, 40) and data.y_test.bincount().tolist() == [50] * 10
+    result = iv.transfer("curves-cnn", strategies=["frozen"], labels=[50], seeds=1, steps=100, shifted=data)
+    assert 0.2 < result.end("shifted_accuracy", "frozen", 50)[0] < result.final("frozen", 50)[0] - 0.03
 
 
 def test_head_first_begins_as_frozen_does():
@@ -245,6 +315,11 @@ def test_a_result_is_saved_and_read_back(tmp_path):
     again = TransferResult.load(tmp_path / "r.json")
     assert again.labels == (5, 50) and again.strategies == ("random", "frozen")
     assert again.accuracy == pytest.approx(made().accuracy, abs=5e-5) and again.steps.tolist() == [0, 10, 20]
+    ends = {"moved": np.arange(8.0).reshape(2, 2, 2) / 7}
+    made(rates=np.array([[0.1, 0.01], [0.1, 0.1]]), ends=ends).save(tmp_path / "r.json")
+    again = TransferResult.load(tmp_path / "r.json")
+    assert again.rate("random", 50) == 0.01
+    assert again.end("moved", "frozen", 5) == pytest.approx([4 / 7, 5 / 7], abs=5e-5)
 
 
 def test_a_result_in_words():
@@ -266,6 +341,9 @@ def test_the_study_is_complete(name):
     assert study.strategies == tuple(iv.training.STRATEGIES)
     shape = (len(study.strategies), len(study.labels), len(study.seeds), len(study.steps))
     assert study.accuracy.shape == shape and np.isfinite(study.accuracy).all()
+    assert set(study.ends) == set(ENDS) and all(values.shape == shape[:3] for values in study.ends.values())
+    for strategy in study.strategies:
+        assert {study.rate(strategy, labels) for labels in study.labels} <= set(iv.training.STRATEGIES[strategy].rates)
 
 
 def test_with_five_labels_a_related_source_beats_random_by_more_than_the_spread():
@@ -293,9 +371,10 @@ def test_an_unrelated_source_does_not_help_and_hurts_where_it_is_frozen():
 @pytest.mark.parametrize("name", iv.models.PRETRAINED)
 def test_the_study_is_measured_again_where_it_is_cheap(name):
     study = iv.experiments.transfer_study(name)
-    again = iv.transfer(name, strategies=["frozen"], labels=[5, 50], seeds=2)
-    for labels in (5, 50):  # a convex problem: where sums differ in their last digits, so do a few of 1,250 signals
-        assert again.final("frozen", labels) == pytest.approx(study.final("frozen", labels)[:2], abs=0.02)
+    again = iv.transfer(name, strategies=["frozen"], labels=[5, 50], seeds=2, tune=True)
+    for labels in (5, 50):  # a convex problem: where sums differ in their last digits, so do a few of 1,000 signals
+        assert again.rate("frozen", labels) in iv.training.STRATEGIES["frozen"].rates
+        assert again.final("frozen", labels) == pytest.approx(study.final("frozen", labels)[:2], abs=0.03)
 
 
 def test_a_run_of_the_study_that_trains_all_is_measured_again():
@@ -308,14 +387,19 @@ def test_a_run_of_the_study_that_trains_all_is_measured_again():
 
 def test_the_study_command_writes_what_the_study_reads(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(study_module, "LABELS", (5,))
-    study_module.main(["--seeds", "1", "--steps", "4", "--folder", str(tmp_path)])
+    few = {name: iv.training.STRATEGIES[name] for name in ("random", "frozen", "fine_tuned")}
+    monkeypatch.setattr(study_module, "STRATEGIES", few)
+    parts = tmp_path / "parts"
+    study_module.main(["--seeds", "1", "--steps", "4", "--folder", str(tmp_path), "--resume", str(parts)])
+    made = {part.name: part.stat().st_mtime_ns for part in parts.iterdir()}
+    assert len(made) == 5  # random weights know of no source
+    next(parts.glob("curves-cnn-frozen-*")).unlink()
+    study_module.main(["--seeds", "1", "--steps", "4", "--folder", str(tmp_path), "--resume", str(parts)])
+    again = {part.name: part.stat().st_mtime_ns for part in parts.iterdir()}
+    assert sum(again[name] != made[name] for name in made) == 1  # it went on where it was
     for name in iv.models.PRETRAINED:
         result = TransferResult.load(tmp_path / f"{name}-study.json")
-        assert (
-            result.source == name
-            and result.strategies == tuple(iv.training.STRATEGIES)
-            and result.steps.tolist() == [0, 4]
-        )
+        assert result.source == name and result.strategies == tuple(few) and result.steps.tolist() == [0, 4]
     assert "curves-cnn" in capsys.readouterr().out
 
 
@@ -387,6 +471,9 @@ def test_features_are_what_the_head_is_called_with():
         (lambda: iv.transfer(3), TypeError, "model: got int"),
         (lambda: iv.transfer(nn.Sequential(nn.ReLU())), ValueError, "model: has no nn.Linear"),
         (lambda: iv.transfer(data="digits"), TypeError, "data: got str"),
+        (lambda: iv.transfer(source="curves"), TypeError, "data: got str"),
+        (lambda: made().end("mooved", "random", 5), ValueError, "name: 'mooved' is unknown"),
+        (lambda: made().rate("random", 6), ValueError, "labels: got 6; measured were 5, 50"),
         (lambda: iv.transfer(strategies=["fine-tuned"]), ValueError, "did you mean 'fine_tuned'"),
         (lambda: iv.transfer(strategies="frozen"), TypeError, "strategies: got str"),
         (lambda: iv.transfer(strategies=[]), ValueError, "strategies: got none"),

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from initviz._core.fans import is_conv1d
-from initviz._core.torch_internals import Convolution, compiled_from, own_parameters, within_torch_func
+from initviz._core.torch_internals import Convolution, compiled_from, own_buffers, own_parameters, within_torch_func
 
 _LAZY = (nn.parameter.UninitializedParameter, nn.parameter.UninitializedBuffer)
 _SCRIPTED = (
@@ -150,7 +150,7 @@ def _refuse_what_cannot_be_measured(modules: list[tuple[str, nn.Module]]) -> Non
             raise ValueError(
                 f"model: {where} is compiled by TorchScript, which hides its layers; use the nn.Module it is from"
             )
-        for key, tensor in [*own_parameters(module).items(), *module.named_buffers(recurse=False)]:
+        for key, tensor in [*own_parameters(module).items(), *own_buffers(module).items()]:
             if tensor is None:
                 continue
             whole = f"{name}.{key}" if name else key

@@ -29,8 +29,9 @@ def restored(model: nn.Module, parameters: list[nn.Parameter], seed: int | None 
     compiled inside, attention takes no fast path past the hooks, recurrent layers have a backward pass in eval mode too, and other
     threads wait. Every step back is taken, also if one fails; the first error is raised after the last.
     """
-    with random_states({p.device for p in parameters}, seed), uncompiled(), _hooked_paths(), _own_recurrence(model):
-        found = [_Found(module) for module in model.modules()]
+    modules = list(model.modules())
+    with random_states({p.device for p in parameters}, seed), uncompiled(), _hooked_paths(), _own_recurrence(modules):
+        found = [_Found(module) for module in modules]
         gradients = [(p, p.grad, p.requires_grad, p.dtype, put_gradient_hooks_aside(p)) for p in parameters]
         try:
             for parameter, *_ in gradients:
@@ -204,10 +205,10 @@ def _hooked_paths() -> Iterator[None]:
 
 
 @contextmanager
-def _own_recurrence(model: nn.Module) -> Iterator[None]:
+def _own_recurrence(modules: list[nn.Module]) -> Iterator[None]:
     """Without cuDNN where a recurrent layer is in eval mode, in which cuDNN's has no backward pass; PyTorch's own has one."""
     enabled = torch.backends.cudnn.enabled
-    if any(isinstance(module, nn.RNNBase) and not module.training for module in model.modules()):
+    if any(isinstance(module, nn.RNNBase) and not module.training for module in modules):
         torch.backends.cudnn.enabled = False
     try:
         yield

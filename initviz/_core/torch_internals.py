@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import sys
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from importlib.util import find_spec
@@ -38,6 +38,12 @@ def own_parameters(module: nn.Module) -> Mapping[str, nn.Parameter | None]:
     """The module's parameters by name, without those of its submodules; a name may stand for None."""
     found = vars(module).get("_parameters")  # forty times as fast as the public way
     return dict(module.named_parameters(recurse=False, remove_duplicate=False)) if found is None else found
+
+
+def own_buffers(module: nn.Module) -> Mapping[str, Tensor | None]:
+    """The same of its buffers."""
+    found = vars(module).get("_buffers")
+    return dict(module.named_buffers(recurse=False, remove_duplicate=False)) if found is None else found
 
 
 def compiled_from(model: nn.Module) -> nn.Module | None:
@@ -150,6 +156,22 @@ def uncompiled() -> AbstractContextManager[Any]:
     return torch.compiler.set_stance("force_eager") if loaded else nullcontext()
 
 
+try:
+    from torch.autograd.graph import _engine_run_backward as _run_backward
+except ImportError:
+    _run_backward = None  # type: ignore[assignment]
+
+
+def backward(value: Tensor, inputs: Sequence[Tensor] | None) -> None:
+    """torch.autograd.backward, but a TorchFunctionMode around it sees the functions within, of hooks and of one's own gradients. (Where
+    torch lacks it, it does not.)"""
+    if _run_backward is None or (inputs is not None and not len(inputs)):
+        torch.autograd.backward(value, inputs=inputs)
+        return
+    ones, targets = (torch.ones_like(value),), tuple(inputs or ())
+    _run_backward((value,), ones, False, False, targets, allow_unreachable=True, accumulate_grad=True)
+
+
 # Tensors ------------------------------------------------------------------------------------------------------------------
 
 _looks = itertools.count()
@@ -157,11 +179,13 @@ _looks = itertools.count()
 
 def version(tensor: Any) -> int:
     """How often the tensor was written into. Tensors of inference mode don't count."""
-    if tensor.is_inference():
-        return 0
     try:
         return tensor._version
+    except RuntimeError:
+        return 0
     except AttributeError:
+        if tensor.is_inference():
+            return 0
         return next(_looks)  # as if it had been written into since the last look: what was measured is measured again
 
 
@@ -172,6 +196,36 @@ def whole(tensor: Tensor, parameters: Iterable[nn.Parameter]) -> Tensor:
     except AttributeError:
         memory = tensor.untyped_storage().data_ptr()
         return next((p for p in parameters if p.untyped_storage().data_ptr() == memory), tensor)
+
+
+try:
+    from torch._C import _cuda_getCurrentRawStream as _raw_stream
+except ImportError:  # a CPU's torch has none; another one takes ten times as long
+
+    def _raw_stream(device: int) -> int:  # type: ignore[misc]
+        return torch.cuda.current_stream(device).cuda_stream
+
+
+def current_stream(device: torch.device) -> int:
+    """The number of the stream that launches on this device now go to; 0 is the default one."""
+    return _raw_stream(device.index) if device.type == "cuda" else 0
+
+
+def _stream(device: torch.device, number: int) -> torch.cuda.Stream:
+    return torch.cuda.ExternalStream(number, device) if number else torch.cuda.default_stream(device)
+
+
+def on_stream(device: torch.device, number: int) -> AbstractContextManager[Any]:
+    """Launches go to this device and its stream of that number."""
+    if device.type != "cuda" or (device.index == torch.cuda.current_device() and number == current_stream(device)):
+        return nullcontext()
+    return torch.cuda.stream(_stream(device, number))
+
+
+def wait_for(device: torch.device, number: int) -> None:
+    """What is launched from now on begins when all is done that the stream of that number was given."""
+    if number != current_stream(device):
+        torch.cuda.current_stream(device).wait_stream(_stream(device, number))
 
 
 def norms(tensors: list[Tensor], dtype: torch.dtype) -> list[Tensor]:

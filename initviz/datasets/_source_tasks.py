@@ -36,6 +36,18 @@ def _mnist1d_large(seed: int, device: torch.device) -> Data:
     return from_arrays("mnist1d_large", *mnist1d_signals(num_samples=6250), seed=seed, device=device)
 
 
+def mnist1d_sheared(seed: int = 0, device: str | torch.device | None = None) -> Data:
+    """The digits of `mnist1d_large` under another distribution: sheared up to twice as much (shear_scale 1.5 instead of 0.75), 200
+    training and 50 test signals in each class. `seed` draws the split; `device` as for `digits`."""
+    return _mnist1d_sheared(whole_number("seed", seed, least=0), pick_device(device))
+
+
+@lru_cache(maxsize=2)
+def _mnist1d_sheared(seed: int, device: torch.device) -> Data:
+    signals = mnist1d_signals(num_samples=2500, shear_scale=1.5, seed=43)
+    return from_arrays("mnist1d_sheared", *signals, seed=seed, device=device)
+
+
 def curves(n_classes: int = 100, per_class: int = 150, seed: int = 0, device: str | torch.device | None = None) -> Data:
     """Signals whose class is which of `n_classes` random curves they are a distorted copy of.
 

@@ -4,6 +4,7 @@ from initviz.experiments._attention import AttentionRun, attention_run
 from initviz.experiments._compare import (
     GRID,
     QUANTITIES,
+    RATES,
     Map,
     cells,
     compare,
@@ -28,6 +29,8 @@ from initviz.experiments._lsuv_steps import LSUV_CHOICES, STARTS, LsuvSettings, 
 from initviz.experiments._measure import Measurement, Settings, changed, measure
 from initviz.experiments._one_layer import DISTRIBUTIONS, FAN_CHOICES, LayerFactors, layer_factors
 from initviz.experiments._patients import PATIENTS, is_patient, left_at_the_default
+from initviz.experiments._public_weights import public_weights
+from initviz.experiments._rate_sweep import SCHEMES_OF, RateSweep, rate_sweep, shipped_sweep
 from initviz.experiments._rectifier import LAYERS, RECIPES, RectifierRun, rectifier
 from initviz.experiments._streams import StreamGrowth, stream_growth
 from initviz.experiments._symmetry import SymmetryTrace, distinct_neurons, train_one_neuron, train_symmetric
@@ -44,8 +47,10 @@ __all__ = [
     "LSUV_CHOICES",
     "PATIENTS",
     "QUANTITIES",
+    "RATES",
     "RECIPES",
     "RULES",
+    "SCHEMES_OF",
     "STARTS",
     "START_RULES",
     "WAYS",
@@ -62,6 +67,7 @@ __all__ = [
     "LsuvStep",
     "Map",
     "Measurement",
+    "RateSweep",
     "RectifierRun",
     "Settings",
     "SignalByWidth",
@@ -87,10 +93,13 @@ __all__ = [
     "left_at_the_default",
     "lsuv_step",
     "measure",
+    "public_weights",
+    "rate_sweep",
     "recommendations",
     "rectifier",
     "remake",
     "shipped_runs",
+    "shipped_sweep",
     "signal_by_width",
     "stream_growth",
     "train_one_neuron",

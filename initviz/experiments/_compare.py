@@ -1,30 +1,38 @@
 """The lecture's table of strategies, measured: every scheme with every activation at every depth, started and trained.
 
-`python -m initviz compare` does all the runs of GRID (half an hour on two cores) and writes them to `comparison.csv` in the
+`python -m initviz compare` does all the runs of GRIDS (some twenty minutes on two cores) and writes them to `comparison.csv` in the
 current folder; the functions here read the one that is shipped, or any other table that `initviz.sweep` made.
+
+A cell is a scheme with an activation at a depth. Its learning rate is the one with the best mean validation accuracy, and so is the best
+scheme of a column; what is then said of it is its test accuracy, on samples that chose nothing.
 """
 
 from __future__ import annotations
 
-import math
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from initviz._core.arguments import look_up, whole_number
 from initviz._core.extras import pandas
+from initviz._core.statistics import sample_std
 from initviz.initializers import ACTIVATIONS, SCHEMES
 from initviz.training import sweep
 
 if TYPE_CHECKING:
     import pandas as pd
 
-GRID = {
+RATES = {"sgd": [0.01, 0.03, 0.1, 0.3, 1.0], "adam": [0.001, 0.003, 0.01]}
+"""The learning rates that each optimizer is given in the shipped comparison."""
+DEEP_RATES = {"sgd": RATES["sgd"][:3], "adam": RATES["adam"][:2]}
+"""Those at 30 layers. (0.3 and 1 were tried with five of the activations, and were never the best for a network that trained.)"""
+
+GRID: dict[str, Any] = {
     "scheme": [
         "zeros",
         "small_normal",
@@ -36,16 +44,37 @@ GRID = {
         "lsuv",
     ],
     "activation": ["sigmoid", "tanh", "softsign", "sine", "relu", "leaky_relu", "gelu", "selu"],
-    "depth": [2, 5, 10, 30],
+    "depth": [2, 5, 30],
     "width": 64,
-    "lr": [0.01, 0.05],
     "steps": 200,
     "seed": range(5),
 }
-"""What the shipped comparison ran: plain SGD on digits, two learning rates, of which each network is given its better one."""
+"""What the shipped comparison ran on digits, with each optimizer at each of its rates."""
+
+NORMALIZED: dict[str, Any] = GRID | {
+    "scheme": ["pytorch_default", "he_normal"],
+    "activation": "relu",
+    "depth": [10],
+    "normalization": "batch",
+}
+"""What it ran besides, with batch normalization."""
+
+GRIDS = [
+    grid | {"depth": depth, "optimizer": name, "lr": (DEEP_RATES if depth == 30 else RATES)[name]}
+    for grid in (GRID, NORMALIZED)
+    for depth in grid["depth"]
+    for name in RATES
+]
 
 FILE = Path(__file__).with_name("comparison.csv")
-COLUMNS = ["scheme", "activation", "depth", "lr", "seed", "forward", "backward", "verdict", "accuracy", "diverged"]
+CELL = ["scheme", "activation", "depth", "optimizer"]
+FOUND = ["forward", "backward", "verdict", "validation", "accuracy", "diverged"]
+COLUMNS = [*CELL, "lr", "seed", *FOUND]
+
+SUMMARY = [
+    *CELL, "lr", "at_edge", "validation", "accuracy", "accuracy_std", "forward", "forward_std", "backward", "backward_std",
+    "diverged", "trained", "seeds",
+]  # fmt: skip
 
 CHANCE = 0.2
 """Mean test accuracy below which a network counts as not having learned (chance is 0.1)."""
@@ -61,19 +90,20 @@ QUANTITIES = {
 
 @dataclass(frozen=True)
 class Map:
-    """One number for each scheme and activation at one depth.
+    """One number for each scheme and activation at one depth, under one optimizer.
 
     Attributes:
-        quantity, depth: what and where.
+        quantity, depth, optimizer: what and where.
         schemes, activations: names of the rows and of the columns.
         mean, spread: shape (rows, columns), over seeds. Accuracy in percent; changes as log10, -inf when nothing is left.
         recommended: shape (rows, columns), whether the scheme is `Activation.best_scheme`.
-        best: shape (rows, columns), whether the scheme is the activation's best: the highest accuracy (none, where nothing learned),
-            or the change nearest to none.
+        best: shape (rows, columns). Accuracy: whether the scheme is the activation's best, or within twice the standard error of it
+            (see `recommendations`; none, where nothing learned). Changes: whether its change is the nearest to none.
     """
 
     quantity: str
     depth: int
+    optimizer: str
     schemes: tuple[str, ...]
     activations: tuple[str, ...]
     mean: np.ndarray
@@ -82,92 +112,97 @@ class Map:
     best: np.ndarray
 
 
-@lru_cache(maxsize=1)
-def shipped_runs() -> pd.DataFrame:
-    """The runs of GRID as they are shipped, a row a run, with the columns COLUMNS (see `initviz.training.run`)."""
-    return pandas().read_csv(FILE)
+@lru_cache(maxsize=2)
+def shipped_runs(normalization: str = "none") -> pd.DataFrame:
+    """The runs of GRIDS with this normalization ("none", "batch") as they are shipped, a row a run, with the columns COLUMNS (see
+    `initviz.training.run`).
+
+    Raises:
+        TypeError, ValueError: a normalization that was not run.
+    """
+    runs = pandas().read_csv(FILE)
+    look_up("normalization", normalization, dict.fromkeys(runs.normalization.unique()))
+    return runs.loc[runs.normalization == normalization, COLUMNS].reset_index(drop=True)
 
 
 def cells(runs: pd.DataFrame | None = None) -> pd.DataFrame:
-    """A row for each scheme, activation and depth: mean and standard deviation over seeds, at the learning rate with the best mean.
+    """A row for each scheme, activation, depth and optimizer, with the columns SUMMARY: mean and standard deviation over seeds, at the
+    learning rate with the best mean validation accuracy.
 
-    Columns: scheme, activation, depth, lr, accuracy, accuracy_std, forward, forward_std, backward, backward_std (log10 changes),
-    diverged (share of the runs at this learning rate), trained (accuracy of at least TRAINED), seeds.
-    """
-    runs = _checked(runs)
-    with np.errstate(divide="ignore"):
-        logs = runs.assign(forward=np.log10(runs.forward), backward=np.log10(runs.backward))
-    grouped = logs.groupby(["scheme", "activation", "depth", "lr"], sort=False)
-    table = grouped.agg(
-        accuracy=("accuracy", "mean"), accuracy_std=("accuracy", "std"), forward=("forward", "mean"), forward_std=("forward", _std),
-        backward=("backward", "mean"), backward_std=("backward", _std), diverged=("diverged", "mean"), seeds=("seed", "size"),
-    ).reset_index()  # fmt: skip
-    best = table.loc[table.groupby(["scheme", "activation", "depth"], sort=False).accuracy.idxmax()]
-    return best.assign(trained=best.accuracy >= TRAINED).reset_index(drop=True)
-
-
-def heat_map(runs: pd.DataFrame | None = None, quantity: str = "accuracy", depth: int = 10) -> Map:
-    """One quantity of `cells` at one depth, as a `Map`.
+    at_edge: the rate is the lowest or the highest of several, so that one beyond might be better. forward, backward: log10 changes.
+    diverged: share of the runs, at all learning rates. trained: accuracy of at least TRAINED.
 
     Raises:
-        ValueError: an unknown quantity, a depth that was not run.
+        TypeError, ValueError: as `compare`.
+    """
+    return _summary(_checked(runs))
+
+
+def heat_map(
+    runs: pd.DataFrame | None = None, quantity: str = "accuracy", depth: int = 5, optimizer: str | None = None
+) -> Map:
+    """One quantity of `cells` at one depth under one optimizer (None is the first of the runs), as a `Map`.
+
+    Raises:
+        TypeError, ValueError: an unknown quantity; a depth, an optimizer that was not run.
     """
     look_up("quantity", quantity, QUANTITIES)
-    table = cells(runs)
-    depths = sorted(table.depth.unique())
+    runs = _under(_checked(runs), optimizer)
+    depths = sorted(runs.depth.unique())
     if depth not in depths:
         raise ValueError(f"depth: got {depth}; it takes one of {', '.join(map(str, depths))}")
-    here = table[table.depth == depth]
-    schemes, activations = tuple(here.scheme.unique()), tuple(here.activation.unique())
-    wide = {c: here.pivot(index="scheme", columns="activation", values=c).loc[list(schemes), list(activations)] for c in
-            (quantity, f"{quantity}_std")}  # fmt: skip
+    runs = runs[runs.depth == depth]
+    here = _summary(runs)
+    schemes, activations = list(here.scheme.unique()), list(here.activation.unique())
+
+    def grid(column: str) -> np.ndarray:
+        return here.pivot(index="scheme", columns="activation", values=column).loc[schemes, activations].to_numpy()
+
     factor = 100.0 if quantity == "accuracy" else 1.0
-    mean, spread = (wide[c].to_numpy(dtype=float) * factor for c in (quantity, f"{quantity}_std"))
+    mean, spread = (grid(column).astype(float) * factor for column in (quantity, f"{quantity}_std"))
+    if quantity == "accuracy":
+        table = _beside_the_best(runs)
+        near = table.index[table.near & (table.best_accuracy >= CHANCE)]
+        best = np.array([[(s, a, depth, here.optimizer.iloc[0]) in near for a in activations] for s in schemes])
+    else:
+        score = np.where(np.isnan(mean), np.inf, np.abs(mean))
+        best = score == score.min(axis=0)
     recommended = np.array([[ACTIVATIONS[a].best_scheme == s for a in activations] for s in schemes])
-    score = mean if quantity == "accuracy" else -np.abs(mean)
-    score = np.where(np.isnan(score), -np.inf, score)
-    some = score.max(axis=0) >= (
-        100 * CHANCE if quantity == "accuracy" else -np.inf
-    )  # the best of what learned nothing is none
-    return Map(quantity, depth, schemes, activations, mean, spread, recommended, (score == score.max(axis=0)) & some)
+    return Map(
+        quantity, depth, here.optimizer.iloc[0], tuple(schemes), tuple(activations), mean, spread, recommended, best
+    )
 
 
-def recommendations(runs: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Recommended against measured best: a row for each activation and depth.
+def recommendations(runs: pd.DataFrame | None = None, optimizer: str | None = None) -> pd.DataFrame:
+    """Recommended against measured best under one optimizer (None is the first of the runs): a row for each activation and depth.
 
     Columns: activation, depth, recommended (`Activation.best_scheme`), its accuracy and accuracy_std, best (the scheme with the
-    highest mean accuracy), its best_accuracy and best_std, and `agrees`: whether the two are the same scheme or lie within
-    twice the standard error of their difference.
+    highest mean validation accuracy), its best_accuracy and best_std, and `agrees`: whether the two are the same scheme or their
+    accuracies, paired by seed, differ by at most twice the standard error of the mean difference.
+
+    Raises:
+        TypeError, ValueError: no such table; an optimizer that was not run.
     """
-    rows = []
-    for (name, depth), here in cells(runs).groupby(["activation", "depth"], sort=False):
-        best = here.loc[here.accuracy.idxmax()]
-        ours = here[here.scheme == ACTIVATIONS[name].best_scheme]
-        if ours.empty:
-            continue
-        own = ours.iloc[0]
-        error = math.sqrt((own.accuracy_std**2 + best.accuracy_std**2) / own.seeds)
-        rows.append(
-            {"activation": name, "depth": depth, "recommended": own.scheme, "accuracy": own.accuracy, "accuracy_std": own.accuracy_std,
-             "best": best.scheme, "best_accuracy": best.accuracy, "best_std": best.accuracy_std,
-             "agrees": own.scheme == best.scheme or best.accuracy - own.accuracy <= 2 * error}
-        )  # fmt: skip
-    return pandas().DataFrame(rows)
+    table = _beside_the_best(_under(_checked(runs), optimizer)).reset_index()
+    ours = table[table.scheme == table.activation.map(lambda name: ACTIVATIONS[name].best_scheme)]
+    columns = ["activation", "depth", "scheme", "accuracy", "accuracy_std", "best", "best_accuracy", "best_std", "near"]
+    return ours[columns].rename(columns={"scheme": "recommended", "near": "agrees"}).reset_index(drop=True)
 
 
-def compare(runs: pd.DataFrame | None = None) -> pd.DataFrame:
+def compare(runs: pd.DataFrame | None = None, optimizer: str | None = None) -> pd.DataFrame:
     """The lecture's table, measured: a row a scheme.
 
     Columns: method, best_for, variance (LaTeX) and notes from SCHEMES; for each activation the deepest of the depths at which it
     trained (mean accuracy of at least TRAINED; 0 if none); trained, the share of all cells that trained; diverged, the share of
-    runs that diverged.
+    runs that diverged, at all learning rates.
 
     Args:
-        runs: from `initviz.sweep`; None takes the shipped ones.
+        runs: from `initviz.sweep`, differing in scheme, activation, depth, optimizer, lr and seed alone; None takes the shipped ones.
+        optimizer: "sgd" or "adam"; None is the first of the runs.
     Raises:
-        TypeError, ValueError: no such table.
+        TypeError, ValueError: no such table; an optimizer that was not run.
     """
-    table = cells(runs)
+    table = _summary(_under(_checked(runs), optimizer))
     rows = []
     for name, here in table.groupby("scheme", sort=False):
         entry = SCHEMES[name]
@@ -182,9 +217,63 @@ def compare(runs: pd.DataFrame | None = None) -> pd.DataFrame:
     return pandas().DataFrame(rows).set_index("scheme")
 
 
-def _std(values: pd.Series) -> float:
-    """Standard deviation; 0 where all values are the same infinity."""
-    return 0.0 if values.nunique(dropna=False) == 1 else float(values.std())
+def _at_the_chosen_rate(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs of each cell at its learning rate."""
+    by_rate = runs.groupby([*CELL, "lr"], sort=False).validation.mean().reset_index()
+    chosen = by_rate.loc[by_rate.groupby(CELL, sort=False).validation.idxmax(), [*CELL, "lr"]]
+    return chosen.merge(runs, on=[*CELL, "lr"])
+
+
+def _summary(runs: pd.DataFrame) -> pd.DataFrame:
+    """What `cells` gives."""
+    chosen = _at_the_chosen_rate(runs)
+    with np.errstate(divide="ignore"):
+        chosen = chosen.assign(forward=np.log10(chosen.forward), backward=np.log10(chosen.backward))
+    cell = chosen.groupby(CELL, sort=False)
+    table = cell.agg(
+        lr=("lr", "first"), validation=("validation", "mean"), accuracy=("accuracy", "mean"), accuracy_std=("accuracy", "std"),
+        forward=("forward", "mean"), forward_std=("forward", "std"), backward=("backward", "mean"), backward_std=("backward", "std"),
+        seeds=("seed", "size"),
+    )  # fmt: skip
+    for name in ("forward", "backward"):  # equal infinities have no spread
+        table.loc[cell[name].nunique(dropna=False) == 1, f"{name}_std"] = 0.0
+    everywhere = runs.groupby(CELL, sort=False)
+    lowest, highest = everywhere.lr.min()[table.index], everywhere.lr.max()[table.index]
+    edge = (lowest < highest) & ((table.lr == lowest) | (table.lr == highest))
+    diverged = everywhere.diverged.mean()[table.index]
+    table = table.assign(at_edge=edge, diverged=diverged, trained=table.accuracy >= TRAINED)
+    return table.reset_index()[SUMMARY]
+
+
+def _beside_the_best(runs: pd.DataFrame) -> pd.DataFrame:
+    """A row for each cell (the index), with the best scheme of its activation, depth and optimizer: accuracy, accuracy_std, best,
+    best_accuracy, best_std, and near: whether it is the best, or its accuracies, seed by seed, lie within twice the standard error."""
+    chosen = _at_the_chosen_rate(runs)
+    column, rows = ["activation", "depth", "optimizer"], {}
+    for _, here in chosen.groupby(column, sort=False):
+        validation = here.groupby("scheme", sort=False).validation.mean()
+        by_seed = here.pivot(index="seed", columns="scheme", values="accuracy")
+        best = str(validation.idxmax())
+        for scheme in validation.index:
+            behind = (by_seed[best] - by_seed[scheme]).dropna().to_numpy()
+            error = sample_std(behind) / len(behind) ** 0.5 if len(behind) > 1 else 0.0
+            rows[(scheme, *here[column].iloc[0])] = {
+                "accuracy": by_seed[scheme].mean(), "accuracy_std": by_seed[scheme].std(), "best": best,
+                "best_accuracy": by_seed[best].mean(), "best_std": by_seed[best].std(),
+                "near": scheme == best or bool(behind.mean() <= 2 * error),
+            }  # fmt: skip
+    table = pandas().DataFrame.from_dict(rows, orient="index")
+    table.index.names = CELL
+    return table
+
+
+def _under(runs: pd.DataFrame, optimizer: str | None) -> pd.DataFrame:
+    """The runs with this optimizer, or with the first of them."""
+    there = dict.fromkeys(runs.optimizer)
+    if optimizer is None:
+        optimizer = next(iter(there))
+    look_up("optimizer", optimizer, there)
+    return runs[runs.optimizer == optimizer]
 
 
 def _checked(runs: pd.DataFrame | None) -> pd.DataFrame:
@@ -197,18 +286,28 @@ def _checked(runs: pd.DataFrame | None) -> pd.DataFrame:
         raise ValueError(
             f"runs: {'has no rows' if runs.empty else 'lacks ' + ', '.join(missing)}; it takes a table from initviz.sweep"
         )
+    others = [name for name in runs if name not in COLUMNS and runs[name].nunique(dropna=False) > 1]
+    if others:
+        raise ValueError(
+            f"runs: differ in {', '.join(map(str, others))}; it takes runs that differ in {', '.join([*CELL, 'lr'])} and seed alone: "
+            "compare one part after the other"
+        )
+    if runs.validation.isna().any() or runs.accuracy.isna().any():
+        raise ValueError("runs: some have no accuracy; it takes runs that were trained, with steps of at least 1")
+    if runs.duplicated([*CELL, "lr", "seed"]).any():
+        raise ValueError("runs: has a run twice; it takes one for each cell, rate and seed")
     return runs
 
 
 def remake(output: Path, resume: Path | None = None, workers: int = 2) -> pd.DataFrame:
-    """Do all the runs of GRID in `workers` processes and write them to `output` as CSV; `resume` keeps them as they end (see `sweep`).
+    """Do all the runs of GRIDS in `workers` processes and write them to `output` as CSV; `resume` keeps them as they end (see `sweep`).
 
     Returns:
-        The runs.
+        The runs without normalization.
     """
     context = multiprocessing.get_context("spawn")  # a forked torch may wait for threads that are not there
     with ProcessPoolExecutor(whole_number("workers", workers), mp_context=context) as executor:
-        runs = sweep(GRID, executor, path=resume, progress=True)
+        runs = sweep(GRIDS, executor, path=resume, vectorize=True, progress=True)
     output.parent.mkdir(parents=True, exist_ok=True)
-    runs[COLUMNS].to_csv(output, index=False, float_format="%.4g", lineterminator="\n")
-    return runs
+    runs[["normalization", *COLUMNS]].to_csv(output, index=False, float_format="%.4g", lineterminator="\n")
+    return runs.loc[runs.normalization == "none", COLUMNS].reset_index(drop=True)

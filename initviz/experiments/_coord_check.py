@@ -96,7 +96,8 @@ class CoordCheck:
         over = f"widths {self.widths[0]} to {self.widths[-1]}, {', '.join(counts)}"
         if not self.findings:
             ends = self.slopes().mean(axis=0)
-            return f"FLAT: every layer changes alike at all widths ({over}; slopes {ends.min():+.2f} to {ends.max():+.2f})."
+            slopes = f"slopes {ends.min():+.2f} to {ends.max():+.2f}".replace("-0.00", "+0.00")
+            return f"FLAT: every layer changes alike at all widths ({over}; {slopes})."
         head = f"NOT FLAT: {len(self.findings)} of {len(self.layers)} layers go with the width ({over})."
         return "\n".join([head, *self.findings])
 

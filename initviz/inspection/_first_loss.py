@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from initviz._core.outputs import real_tensors
+from initviz._core.readings import Reading, Readings
 from initviz.inspection._findings import FirstLoss
 
 
@@ -30,19 +31,46 @@ def by_class(logits: Tensor, y: Tensor) -> tuple[Tensor, Tensor, int] | None:
     return None
 
 
+class Looked(NamedTuple):
+    """What is kept of a model's output through the backward pass, where the output itself is let go: a language
+    model has no larger tensor.
+
+    Attributes:
+        logits: on the meta device, if no one asks for their values again.
+        rms: their root mean square; alike: whether the output is the same for every sample.
+    """
+
+    logits: Tensor | None
+    rms: Reading[float]
+    alike: Reading[bool]
+
+
 @torch.no_grad()
-def first_loss(output: Any, x: Any, y: Any, value: Tensor, own: bool) -> FirstLoss | None:
+def look_at(output: Any, needed: bool, readings: Readings) -> Looked:
+    """`needed`: whether `first_loss` computes a loss from the logits."""
+    first, logits = next(real_tensors(output), None), logits_of(output)
+    alike = Reading(False)
+    if first is not None and first.dim() > 0:
+        alike = readings.of(torch.all(first == first[:1]), bool)
+    if logits is None:
+        return Looked(None, Reading(math.nan), alike)
+    (rms,) = readings.rms([logits], finite=False)
+    return Looked(logits if needed else torch.empty(logits.shape, device="meta"), rms, alike)
+
+
+@torch.no_grad()
+def first_loss(looked: Looked, x: Any, y: Any, value: Tensor, own: bool) -> FirstLoss | None:
     """The `FirstLoss` of an output, or None where there is no target to compare it with.
 
     Args:
         value: the loss that was taken; own: whether it is by a function of the caller's, so that the usual one is computed beside it.
     """
-    logits = logits_of(output)
+    logits = looked.logits
     labels = x.get("labels") if y is None and isinstance(x, Mapping) else None
     target = labels if y is None else y
     if logits is None or not isinstance(target, Tensor) or target.numel() == 0 or target.is_complex():
         return None
-    rms = logits.double().square().mean().sqrt().item()
+    rms = looked.rms.value
     if target.is_floating_point():
         return None if y is None or y.shape != logits.shape else _real(logits, y, rms, own)
     if y is None:

@@ -7,7 +7,7 @@ back exactly as it went in.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,9 +22,9 @@ from initviz._core.layers import bare, layers_of
 from initviz._core.outputs import real_tensors
 from initviz._core.readings import Readings
 from initviz._core.restore import Kept, no_collection, restored
-from initviz._core.torch_internals import BatchNorm
+from initviz._core.torch_internals import BatchNorm, backward
 from initviz.inspection._findings import Origin, Reach
-from initviz.inspection._first_loss import by_class, first_loss, logits_of
+from initviz.inspection._first_loss import by_class, first_loss, logits_of, look_at
 from initviz.inspection._origin import find
 from initviz.inspection._ranks import Ranks
 from initviz.inspection._reach import copies, follow
@@ -93,6 +93,7 @@ def _probe(
     bins: int,
     sample: int,
     seed: int,
+    at_once: bool = False,
 ) -> Report:
     group, model = process_group(model), bare(model)
     layers = layers_of(model)
@@ -101,24 +102,31 @@ def _probe(
     quantities = several("quantities", quantities)
     for quantity in quantities:
         look_up("quantities", quantity, QUANTITIES)
-    parameters = list(model.parameters())
+    modules, parameters = list(model.modules()), list(model.parameters())
     parameter = parameters[0]
     size = batch_size(x)
     labels = _label_range(y) if loss is None else (0, 0)
     ranks = Ranks(group, size)
-    recorder = Recorder(layers, frozenset(quantities), Readings(bins, sample), spread=ranks.several)
+    readings = Readings(bins, sample, at_once or ranks.several)
+    recorder = Recorder(layers, frozenset(quantities), readings, spread=ranks.several)
 
     with no_collection(), ExitStack() as stack:
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         stack.enter_context(restored(model, parameters, seed))
-        recorder.watch(model, parameters, stack)
+        recorder.watch(modules, parameters, stack)
         batch, target = copy_batch(x, parameter.device), copy_batch(y, parameter.device)
         with recorder:
             output = call(model, batch)
         recorder.end_forward()
         value = ranks.weighted(_scalar(_loss(output, target, loss, ranks, labels)))
-        _backward(value, recorder.targets(stack))
+        needed = loss is not None or (isinstance(target, Tensor) and target.is_floating_point())
+        looked = look_at(output, needed, readings)
+        del output
+        with (
+            recorder if readings.waits(parameter) else nullcontext()
+        ):  # where tensors are held, it sees who may write into one
+            _backward(value, recorder.targets(stack))
         if ranks.several:
             ranks.average_gradients(parameters)
             recorder.take_gradients()
@@ -129,16 +137,18 @@ def _probe(
             dtype=str(parameter.dtype).removeprefix("torch."),
             device=str(parameter.device),
             input_rms=rms_of(batch),
-            first_loss=None if ranks.several else first_loss(output, batch, target, value, loss is not None),
+            first_loss=None if ranks.several else first_loss(looked, batch, target, value, loss is not None),
             attention=recorder.attention(),
             training=model.training,
-            untrained_norms=any(isinstance(m, BatchNorm) and _untrained(m) for m in model.modules()),
+            untrained_norms=any(isinstance(m, BatchNorm) and _untrained(m) for m in modules),
         )
         if size > 1 and any(layer.weight_rms == 0 for layer in report.reached[:-1]):
-            report = replace(report, one_output_for_all=_same_for_all(output))
+            report = replace(report, one_output_for_all=looked.alike.value)
         if report.first_loss is not None and not report.first_loss.loss <= 2 * report.first_loss.chance:
             report = replace(report, large=_large(model))
         report = ranks.merged(report, recorder.dead_masks())
+    if readings.overwritten:
+        return _probe(model, x, y, loss, quantities, bins, sample, seed, at_once=True)
     if ranks.several or recorder.lent:  # no further passes: a wrapper would have to be asked again
         return report
     silent = recorder.silent(parameters) if report.dtype != "float16" else set()  # there a small gradient is 0
@@ -212,7 +222,7 @@ class _Again:
 
 def _backward(value: Tensor, targets: Sequence[Tensor] | None) -> None:
     try:
-        torch.autograd.backward(value, inputs=targets)
+        backward(value, targets)
     except torch.OutOfMemoryError:
         raise
     except (RuntimeError, TypeError, ValueError) as error:
@@ -275,11 +285,6 @@ def loss_on(model: nn.Module, x: Any, y: Any = None, loss: Callable[[Any, Any], 
     device = next(model.parameters()).device
     batch, target = copy_batch(x, device), copy_batch(y, device)
     return _scalar(_loss(call(model, batch), target, loss, Ranks(None, batch_size(x)), _label_range(target)))
-
-
-def _same_for_all(output: Any) -> bool:
-    first = next(real_tensors(output), None)
-    return first is not None and first.dim() > 0 and bool((first == first[:1]).all())
 
 
 def _large(model: nn.Module) -> tuple[str, ...]:

@@ -123,14 +123,14 @@ class Recorder(TorchFunctionMode):
         self.product: Product | None = None
         self.attentions: list[Measured] = []
 
-    def watch(self, model: nn.Module, parameters: list[nn.Parameter], stack: ExitStack) -> None:
+    def watch(self, modules: list[nn.Module], parameters: list[nn.Parameter], stack: ExitStack) -> None:
         self.parameters = parameters
         stack.callback(self.kept.restore)
         for module in self.layers:
             if isinstance(module, nn.RNNBase):
                 stack.callback(module.register_forward_pre_hook(self.before_recurrent).remove)
             stack.callback(module.register_forward_hook(self.after_layer).remove)
-        for module in model.modules():
+        for module in modules:
             if isinstance(module, ActivationModule):
                 stack.callback(module.register_forward_pre_hook(self.before_module, with_kwargs=True).remove)
                 stack.callback(module.register_forward_hook(self.after_module).remove)
@@ -147,6 +147,7 @@ class Recorder(TorchFunctionMode):
     def end_forward(self) -> None:
         """From now on modules are only called again by checkpointing, and nothing needs to be kept of the pass."""
         self.forward = False
+        self.readings.flush()
         self.sources.clear()
         self.product = None
         if self.calls:
@@ -180,10 +181,9 @@ class Recorder(TorchFunctionMode):
         """The statistics of a tensor of two or more dimensions, and `make` of its `few_places`."""
         with UnseenByModes():
             tensor, axis = gathered(tensor), call.axis(tensor)
-            stats, places = self.readings.stats_and_units(
-                tensor, units=partial(units_at_places, tensor, axis), make=make
-            )
-            return stats, self.readings.of(few_places(tensor, axis), make) if places is None else places
+            if self.readings.takes_units(tensor):
+                return self.readings.stats_and_units(tensor, units_at_places(tensor, axis), make)
+            return self.readings.stats(tensor), self.readings.of(few_places(tensor, axis), make)
 
     def measure_other_gradients(self, call: _Call, output: Any) -> None:
         """Of several outputs the first is measured, but the gradient may come back through another one alone."""
@@ -331,6 +331,8 @@ class Recorder(TorchFunctionMode):
                 call.stats["preactivation"] = self.measure(tensor)
         elif asked:
             call.stats["preactivation"], call.units = self.measure_places(call, tensor, count)
+        elif self.readings.takes_units(tensor):
+            call.units = self.readings.units(tensor, units_at_places(tensor, call.axis(tensor)), count)
         else:
             call.units = self.readings.of(few_places(tensor, call.axis(tensor)), count)
 
@@ -340,11 +342,12 @@ class Recorder(TorchFunctionMode):
         if "activation" in self.quantities:
             with UnseenByModes():
                 axis, values = call.axis(tensor), gathered(tensor)
-                units = partial(units_everywhere, values, axis)
-                stats, dead = self.readings.stats_and_units(values, flat, units, share_of_zeros)
-                if stats.known:
+                units = units_everywhere(values, axis) if self.readings.takes_units(values) else None
+                if units is not None:
+                    stats, dead = self.readings.stats_and_units(values, units, share_of_zeros, flat)
+                elif (stats := self.readings.stats(values, flat)).known:
                     dead = Reading(dead_units(tensor, axis) if stats.value.zeros else 0.0)
-                elif dead is None:
+                else:
                     dead = self.readings.of(largest_magnitudes(tensor, axis), share_of_zeros)
                 call.stats["activation"], call.dead_units = stats, dead
                 if self.spread:  # dead on all ranks are fewer than on one
@@ -408,10 +411,13 @@ class Recorder(TorchFunctionMode):
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
+        activation = None if self.inside or not self.forward else activation_name(name)
+        call = None if activation is None else self.enter(args[0] if args else kwargs.get("input"))
         if may_write(func, name, args, kwargs):
-            with UnseenByModes():
-                self.keep(args, kwargs)
-        activation = None if self.inside else activation_name(name)
+            self.readings.flush()
+            if self.forward:
+                with UnseenByModes():
+                    self.keep(args, kwargs)
         if activation is None:
             output = func(*args, **kwargs)
             if name in ATTENTION and self.forward:
@@ -419,7 +425,6 @@ class Recorder(TorchFunctionMode):
                 with UnseenByModes(), suppress(IndexError, RuntimeError):
                     self.after_attention(name, args, kwargs, output)
             return output
-        call = self.enter(args[0] if args else kwargs.get("input"))
         output = func(*args, **kwargs)
         if call is not None:
             self.after_activation(call, *flat_parts(activation, args, kwargs), output)
@@ -474,8 +479,11 @@ class Recorder(TorchFunctionMode):
 
     def after_other_gradient(self, parameter: Tensor) -> None:
         if parameter.grad is not None:
-            with UnseenByModes():
-                self.has_gradient[id(parameter)] = self.readings.of(parameter.grad.any(), bool)
+            if self.readings.waits(parameter.grad) and parameter.grad.numel():  # no launch of its own
+                self.weight_gradients[id(parameter)] = self.measure(parameter.grad)
+            else:
+                with UnseenByModes():
+                    self.has_gradient[id(parameter)] = self.readings.of(parameter.grad.any(), bool)
         _drop_gradient(parameter)
 
     def silent(self, parameters: list[nn.Parameter]) -> set[int]:

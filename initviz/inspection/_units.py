@@ -32,7 +32,7 @@ def units_at_places(tensor: Tensor, axis: int) -> Units:
     inner = math.prod(shape[axis + 1 :])
     places = min(shape[0], 8) * math.prod(shape[1:axis]) * inner if axis else inner
     apart = max(-(-places // 8), 1)
-    return Units(shape[axis], inner, -(-places // apart), apart)
+    return Units(shape[axis], inner, apart, -(-places // apart))
 
 
 def units_everywhere(tensor: Tensor, axis: int) -> Units | None:

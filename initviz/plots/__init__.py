@@ -20,6 +20,7 @@ from initviz.plots._palette import RAMPS, ROLES
 from initviz.plots._parting import parting, parting_figure
 from initviz.plots._phase import phase, phase_figure
 from initviz.plots._race import race, race_figure
+from initviz.plots._rates import rates, rates_figure
 from initviz.plots._rectifier import rectifier, rectifier_figure
 from initviz.plots._scale import power
 from initviz.plots._signals import signals, signals_figure
@@ -74,6 +75,8 @@ __all__ = [
     "power",
     "race",
     "race_figure",
+    "rates",
+    "rates_figure",
     "rectifier",
     "rectifier_figure",
     "signals",

@@ -9,6 +9,7 @@ import matplotlib.figure
 import numpy as np
 from contourpy import contour_generator
 
+from initviz.diagnosis import ALIKE, ONE_PLACE
 from initviz.plots._figure import Axis, Band, Bars, Block, Figure, Heat, Line, Mark, Panel, Words
 from initviz.plots._matplotlib import draw
 from initviz.plots._scale import counts
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
     from initviz.experiments import AttentionRun
     from initviz.theory import AttentionPlane
 
-COSINES = {0.5: 1.4, 0.9: 1.4, 0.999: 4.2}
+COSINES = {0.5: 1.4, 0.9: 1.4, ALIKE: 4.2}
 """Cosines of two tokens that are drawn as lines -> how wide. Above the last `iv.verdict` speaks of rank collapse."""
-ENTROPIES = {0.9: 1.4, 0.5: 1.4, 0.2: 4.2}
+ENTROPIES = {0.9: 1.4, 0.5: 1.4, ONE_PLACE: 4.2}
 """Entropies likewise; below the last it speaks of attention to one place alone."""
 RAMP = "orange"
 NUMBERS = 4.5
@@ -63,7 +64,7 @@ def _plane(plane: AttentionPlane, point: tuple[float, float]) -> Panel:
         Heat((0, 1), (0, 1), plane.similarity, RAMP, 0, 1.25, smooth=True, name="cosine of two tokens")
     ]
     at = {level: np.interp(-level, -plane.entropy, x) for level in ENTROPIES}  # entropy falls to the right
-    one_place = 10 ** at[min(ENTROPIES)]
+    one_place = 10 ** at[ONE_PLACE]
     start, end, bottom, top = (np.array([value]) for value in (one_place, 10**right, 10**low, 10**high))
     marks.append(Bars(start, end, bottom, top, ("purple",), alpha=0.3))
     for number, (level, width) in enumerate(COSINES.items()):
@@ -88,8 +89,8 @@ def _plane(plane: AttentionPlane, point: tuple[float, float]) -> Panel:
     axes = [
         Axis(a, b, "log", ticks=tuple(np.log10(t)), labels=tuple(f"{v:g}" for v in t), title=title)
         for a, b, t, title in (
-            (left, right, ticks, "standard deviation of the logits q·k/√d"),
-            (low, high, ticks[:-1], "residual strength"),
+            (left, right, ticks, "std of the logits, β"),
+            (low, high, ticks[:-1], "residual strength, r"),
         )
     ]
     key = (("— cosine behind the last layer", "ink"), ("- - entropy, first layer", "purple"))

@@ -4,26 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import matplotlib.figure
 import numpy as np
 
 from initviz.plots._figure import NORMAL, Axis, Band, Block, Figure, Line, Mark, Panel, Words
-from initviz.plots._matplotlib import draw
+from initviz.plots._matplotlib import painted
+from initviz.plots._palette import LOOKS
 from initviz.plots._scale import apart, exponent_ticks, log_limits, number
 
 if TYPE_CHECKING:
     from initviz.experiments import CoordCheck
     from initviz.theory import WidthExponents
 
-STYLES = {
-    "input": ("blue", "o"),
-    "hidden": ("orange", "s"),
-    "output": ("green", "^"),
-    "fixed": ("grey", "D"),
-    "unknown": ("grey", "v"),
-}
-"""Colour and marker of a layer by its role."""
-SIGNS = {"o": "●", "s": "■", "^": "▲", "D": "◆", "v": "▼"}
+STYLES = dict(zip(("input", "hidden", "output", "fixed", "unknown"), LOOKS))
+"""Colour, marker and sign of a layer by its role."""
 
 
 def coord_check_figure(check: CoordCheck, theory: WidthExponents | None = None, title: str = "") -> Figure:
@@ -43,9 +36,7 @@ def coord_check_figure(check: CoordCheck, theory: WidthExponents | None = None, 
     )  # fmt: skip
 
 
-def coord_check(check: CoordCheck, theory: WidthExponents | None = None, title: str = "") -> matplotlib.figure.Figure:
-    """The picture as a matplotlib Figure. Arguments as `coord_check_figure`."""
-    return draw(coord_check_figure(check, theory, title))
+coord_check = painted(coord_check_figure)
 
 
 def _panel(check: CoordCheck, quantity: str, step: int, title: str, theory: WidthExponents | None) -> Panel:
@@ -57,7 +48,7 @@ def _panel(check: CoordCheck, quantity: str, step: int, title: str, theory: Widt
     low, high = log_limits(np.exp(mean))
     marks: list[Mark] = []
     for index, (name, role) in enumerate(zip(check.layers, check.roles)):
-        color, marker = STYLES[role]
+        color, marker, _ = STYLES[role]
         line = mean[:, index]
         marks.append(Band(at, np.exp(line - spread[:, index]), np.exp(line + spread[:, index]), color))
         marks.append(Line(at, np.exp(line), color, 2.2, marker=marker, size=9, name=name))
@@ -65,7 +56,7 @@ def _panel(check: CoordCheck, quantity: str, step: int, title: str, theory: Widt
     words, colors, places = [], [], []
     for role in dict.fromkeys(check.roles):
         own = [index for index, other in enumerate(check.roles) if other == role]
-        color, marker = STYLES[role]
+        color, _, sign = STYLES[role]
         if theory is not None and role in theory.size:
             power = getattr(theory, quantity)[role]
             start = np.nanmean(mean[0, own])
@@ -81,7 +72,7 @@ def _panel(check: CoordCheck, quantity: str, step: int, title: str, theory: Widt
             )
         least, most = slopes[own].min(), slopes[own].max()
         power = f"{least:+.2f}" if len(own) == 1 else f"{least:+.2f} … {most:+.2f}"
-        words.append(f"{SIGNS[marker]} {role} {power}".replace("-", "−"))
+        words.append(f"{sign} {role} {power}".replace("-", "−"))
         colors.append(color)
         end = np.nanmean(mean[-1, own]) / np.log(10)
         places.append(float(end) if np.isfinite(end) else float(low))

@@ -41,12 +41,27 @@ def curves_figure(
     drawn: list[Mark] = []
     seen = list(theory.values())
     names = []
-    for (label, values), (role, marker, sign) in zip(lines.items(), LOOKS):
+    for number, ((label, values), (role, marker, sign)) in enumerate(zip(lines.items(), LOOKS)):
         low, mean, high = spread(values, log_y)
         seen += [low, mean, high]
         bands.append(Band(x, low, high, role, 0.18))
         hollow = label in theory
-        drawn.append(Line(x, mean, role, 0 if hollow else 2.8, marker=marker, size=11, hollow=hollow, name=label))
+        in_turn = len(x) > 8 and not hollow
+        drawn.append(
+            Line(
+                x,
+                mean,
+                role,
+                0 if hollow else 2.8,
+                marker="" if in_turn else marker,
+                size=11,
+                hollow=hollow,
+                name=label,
+            )
+        )
+        if in_turn:  # of lines that lie upon one another both show their markers
+            own = slice(number % 2, None, 2)
+            drawn.append(Line(x[own], mean[own], role, 0, marker=marker, size=11, name=label))
         if hollow:
             drawn.append(Line(x, theory[label], role, 2.8, dash=(8.4, 4.2), name=f"{label}, predicted"))
         names.append((np.nanmean(np.log(mean) if log_y else mean), f"{HOLLOW[sign] if hollow else sign} {label}", role))

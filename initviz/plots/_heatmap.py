@@ -1,4 +1,5 @@
-"""Schemes by activations as a heat map: a number in every cell, the recommended scheme framed, the measured best starred."""
+"""Schemes by activations as a heat map: a number in every cell, the recommended scheme framed, the measured best starred (all that
+can't be told from it)."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from initviz.experiments import Map
 
 TITLES = {
-    "accuracy": "Test accuracy after training (%)",
+    "accuracy": "Test accuracy after training with {optimizer} (%)",
     "forward": "Activations: last layer over first, powers of ten (0: scale kept)",
     "backward": "Gradients: first layer over last, powers of ten (0: scale kept)",
 }
@@ -51,9 +52,11 @@ def heat_map_figure(data: Map) -> Figure:
         labels=tuple(SCHEMES[s].label for s in data.schemes),
         tick=0,
     )
-    title = f"{TITLES[data.quantity]}, {data.depth} layers"
+    star = "★ measured best, and what is within its error" if accuracy else "★ nearest to 0"
+    optimizer = {"sgd": "SGD", "adam": "Adam"}[data.optimizer]
+    title = f"{TITLES[data.quantity].format(optimizer=optimizer)}, {data.depth} layers"
     panel = Panel(
-        x, y, (cells, *gaps, frames), title=title, over=True, key=((("★ measured best", "ink"), ("☐ recommended", "ink")),), key_top=10,
+        x, y, (cells, *gaps, frames), title=title, over=True, key=(((star, "ink"), ("☐ recommended", "ink")),), key_top=10,
         left=218, right=13, top=72, bottom=546, least=420,
     )  # fmt: skip
     return Figure((Block(0, 0, 1280, 580, (panel,)),), height=580, label=f"{title}: schemes by activations")

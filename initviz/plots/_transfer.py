@@ -17,11 +17,16 @@ if TYPE_CHECKING:
 
 LOOKS = {
     "random": ("ink", "o", "●"),
+    "frozen_random": ("grey", "P", "✚"),
     "frozen": ("blue", "s", "■"),
     "fine_tuned": ("orange", "^", "▲"),
+    "fine_tuned_default": ("olive", "v", "▼"),
+    "fine_tuned_he": ("green", "X", "✖"),
     "head_first": ("purple", "D", "◆"),
 }
 """Role, marker and its character for each strategy."""
+KEY_ROW = 4
+"""Strategies in a row of the words below."""
 
 
 def transfer_figure(result: TransferResult, labels: int, strategy: str, title: str = "") -> Figure:
@@ -66,6 +71,8 @@ def transfer_figure(result: TransferResult, labels: int, strategy: str, title: s
         title="training step",
         tick=0,
     )
+    rows = tuple(tuple(key[start : start + KEY_ROW]) for start in range(0, len(key), KEY_ROW))
+    height = 455 + 32.0 * (len(rows) - 1)
     box: dict[str, Any] = {"top": 42, "bottom": 336, "right": 26}
     left = Panel(
         x,
@@ -73,7 +80,7 @@ def transfer_figure(result: TransferResult, labels: int, strategy: str, title: s
         tuple(by_labels),
         title="Test accuracy by number of labels",
         grid=True,
-        key=(tuple(key),),
+        key=rows,
         key_top=64,
         left=77,
         **box,
@@ -88,8 +95,8 @@ def transfer_figure(result: TransferResult, labels: int, strategy: str, title: s
         **box,
     )
     return Figure(
-        (Block(0, 0, 640, 455, (left,)), Block(640, 0, 640, 455, (right,))),
-        height=455,
+        (Block(0, 0, 640, height, (left,)), Block(640, 0, 640, height, (right,))),
+        height=height,
         label="Test accuracy by number of labels and by training step, a line a strategy",
         reason=title,
     )

@@ -4,7 +4,7 @@ from initviz.training._history import History, RaceResult
 from initviz.training._loop import OPTIMIZERS, batch_index, train
 from initviz.training._mup import mup_groups
 from initviz.training._race import Race, race
-from initviz.training._stack import evaluating
+from initviz.training._stack import Stack, evaluating
 from initviz.training._sweep import sweep
 from initviz.training._transfer import STRATEGIES, TransferResult, few_labels, in_words, transfer
 
@@ -14,6 +14,7 @@ __all__ = [
     "History",
     "Race",
     "RaceResult",
+    "Stack",
     "TransferResult",
     "batch_index",
     "evaluating",

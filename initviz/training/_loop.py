@@ -21,7 +21,7 @@ from initviz.datasets import Data, check_data
 from initviz.initializers import combined_seed
 from initviz.inspection import QUANTITIES, Report, probe
 from initviz.training._history import History
-from initviz.training._stack import Stack
+from initviz.training._stack import Stack, trainable
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
 """Optimizers by name."""
@@ -57,7 +57,7 @@ class Training:
         every: int = 10,
         snapshots: Collection[int] = (),
     ) -> None:
-        """Arguments as `train`, but for `models` and `seeds`, which go together.
+        """Arguments as `train`, but for `models`, which are `trainable`, and `seeds`, which go with them.
 
         Raises:
             TypeError, ValueError: see `train`.
@@ -249,7 +249,7 @@ def train(
         TypeError, ValueError: an argument that is not as above. Divergence raises nothing: see `History.diverged_at`.
     """
     training = Training(
-        [model], data, seeds=[seed], steps=steps, batch_size=batch_size, lr=lr, optimizer=optimizer, momentum=momentum,
+        [trainable(model)], data, seeds=[seed], steps=steps, batch_size=batch_size, lr=lr, optimizer=optimizer, momentum=momentum,
         every=every, snapshots=snapshots,
     )  # fmt: skip
     run_to_the_end(training, progress)

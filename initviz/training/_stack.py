@@ -31,12 +31,13 @@ class Stack:
     """
 
     def __init__(self, models: Sequence[nn.Module], data: Data) -> None:
-        """
+        """`models` as `trainable` let them pass.
+
         Raises:
-            TypeError, ValueError: a model that is none, has nothing to train, or does not fit the data.
+            ValueError: a model that does not fit the data.
             RuntimeError: models that torch.func can't stack.
         """
-        self.models = [trainable(model) for model in models]
+        self.models = list(models)
         self.count = len(self.models)
         self.device = next(self.models[0].parameters()).device
         with self.random_states():
@@ -147,6 +148,14 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     finally:
         for module, training in modes:
             module.training = training
+
+
+@torch.no_grad()
+def share_right(model: nn.Module, x: Tensor, y: Tensor) -> float:
+    """Share of `x` that `model` classifies right, in eval mode. Outputs that are not all finite are wrong."""
+    device = next(model.parameters()).device
+    with evaluating(model):
+        return float(_share_right(model, x.to(device), y.to(device)))
 
 
 def _shapes(model: nn.Module) -> list[tuple]:

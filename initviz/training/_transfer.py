@@ -6,7 +6,7 @@ import copy
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -25,7 +25,7 @@ from initviz.initializers import Scheme, init_
 from initviz.models import pretrained
 from initviz.training._history import share
 from initviz.training._loop import train
-from initviz.training._stack import evaluating
+from initviz.training._stack import evaluating, share_right
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,37 +38,66 @@ class Strategy:
     Attributes:
         name: the key in STRATEGIES.
         label: for a menu.
-        pretrained: whether the body starts from the pretrained weights or is drawn anew. The head always is.
-        phases: one after the other: (share of the steps, whether the body trains too, Adam's learning rate).
+        pretrained: whether the body starts from the pretrained weights or is drawn anew.
+        head: the scheme of the new head; None draws it as random weights are drawn.
+        phases: one after the other: (share of the steps, whether the body trains too, factor on the learning rate).
+        rates: Adam's learning rate, and others to choose it from (see `transfer`).
         words: what it does, in a sentence.
     """
 
     name: str
     label: str
     pretrained: bool
+    head: str | None
     phases: tuple[tuple[float, bool, float], ...]
+    rates: tuple[float, ...]
     words: str
 
+
+ALL, HEAD = ((1.0, True, 1.0),), ((1.0, False, 1.0),)
+BODY_RATES, HEAD_RATES = (3e-3, 1e-3, 1e-2), (1e-2, 3e-3, 3e-2)
 
 STRATEGIES = {
     s.name: s
     for s in [
-        Strategy("random", "Random (He)", False, ((1.0, True, 3e-3),), "All weights are drawn anew, and all train."),
+        Strategy("random", "Random (He)", False, None, ALL, BODY_RATES, "All weights are drawn anew, and all train."),
         Strategy(
-            "frozen", "Frozen body, new head", True, ((1.0, False, 1e-2),),
+            "frozen_random", "Frozen random body", False, "zeros", HEAD, HEAD_RATES,
+            "A random body stays as it was drawn; a head is trained on its features. A control: what an untrained body gives.",
+        ),
+        Strategy(
+            "frozen", "Frozen body, new head", True, "zeros", HEAD, HEAD_RATES,
             "The pretrained body stays as it is; a new head is trained on its features.",
         ),
         Strategy(
-            "fine_tuned", "Fine-tuned", True, ((1.0, True, 3e-3),),
-            "Pretrained body, new head, and all train: as random but for the start.",
+            "fine_tuned", "Fine-tuned, zero head", True, "zeros", ALL, BODY_RATES,
+            "Pretrained body, a new head of zeros, and all train.",
         ),
         Strategy(
-            "head_first", "Head first, then fine-tuned", True, ((0.5, False, 1e-2), (0.5, True, 1e-3)),
-            "The new head is trained on the frozen body; then all train, at a third of the rate.",
+            "fine_tuned_default", "Fine-tuned, PyTorch's head", True, "pytorch_default", ALL, BODY_RATES,
+            "Pretrained body, a new head as nn.Linear draws it, and all train.",
+        ),
+        Strategy(
+            "fine_tuned_he", "Fine-tuned, He head", True, "he_normal", ALL, BODY_RATES,
+            "Pretrained body, a new head drawn by He's scheme, and all train.",
+        ),
+        Strategy(
+            "head_first", "Head first, then fine-tuned", True, "zeros", ((0.5, False, 10.0), (0.5, True, 1.0)), (1e-3, 3e-4, 3e-3),
+            "The new head is trained on the frozen body, at ten times the rate; then all train.",
         ),
     ]
 }  # fmt: skip
 """Every strategy by name."""
+
+ENDS = {
+    "train_accuracy": "share of the labelled samples that are right",
+    "moved": "Euclidean distance of the body's parameters from where they started, over their norm there",
+    "source_accuracy": "test accuracy on the source's task with its old head, NaN for a body that is not pretrained",
+    "shifted_accuracy": "test accuracy on the target's task under another distribution",
+}
+"""What is measured of a network after its last step, besides its test accuracy."""
+VALIDATION = 5
+"""One test sample in so many chooses the learning rate, where one is chosen."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +112,8 @@ class TransferResult:
         seeds: each draws the labels, the order of the batches, the new head and, for "random", all weights.
         steps: shape (k,), updates made, the first 0.
         accuracy: shape (strategies, labels, seeds, k), shares in [0, 1].
+        rates: shape (strategies, labels), Adam's learning rate.
+        ends: name in ENDS -> shape (strategies, labels, seeds), of those that were measured.
     """
 
     source: str
@@ -92,6 +123,8 @@ class TransferResult:
     seeds: tuple[int, ...]
     steps: np.ndarray
     accuracy: np.ndarray
+    rates: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    ends: dict[str, np.ndarray] = field(default_factory=dict)
 
     def curve(self, strategy: str, labels: int) -> np.ndarray:
         """Accuracy at each of `steps`, shape (seeds, k).
@@ -104,6 +137,24 @@ class TransferResult:
     def final(self, strategy: str, labels: int) -> np.ndarray:
         """Accuracy after the last step, shape (seeds,)."""
         return self.curve(strategy, labels)[:, -1]
+
+    def end(self, name: str, strategy: str, labels: int) -> np.ndarray:
+        """One of `ends`, shape (seeds,).
+
+        Raises:
+            TypeError, ValueError: what was not measured.
+        """
+        values = look_up("name", name, self.ends)
+        return values[_place("strategy", strategy, self.strategies), _place("labels", labels, self.labels)]
+
+    def rate(self, strategy: str, labels: int) -> float:
+        """Adam's learning rate.
+
+        Raises:
+            ValueError: a strategy or a number of labels that was not measured.
+        """
+        place = _place("strategy", strategy, self.strategies), _place("labels", labels, self.labels)
+        return float(self.rates[place])
 
     def steps_to(self, strategy: str, labels: int, accuracy: float) -> np.ndarray:
         """Steps to this accuracy for each seed, shape (seeds,): inf where it was never recorded."""
@@ -127,9 +178,11 @@ class TransferResult:
         return pandas().DataFrame(rows).set_index(["strategy", "labels"])
 
     def save(self, path: str | Path) -> None:
-        """Write it as JSON, accuracies to four decimals."""
+        """Write it as JSON, shares to four decimals."""
         words = {name: getattr(self, name) for name in ("source", "data", "strategies", "labels", "seeds")}
-        numbers = {"steps": self.steps.tolist(), "accuracy": self.accuracy.round(4).tolist()}
+        ends = {name: values.round(4).tolist() for name, values in self.ends.items()}
+        numbers = {"steps": self.steps.tolist(), "rates": self.rates.tolist(), "ends": ends}
+        numbers["accuracy"] = self.accuracy.round(4).tolist()
         Path(path).write_text(json.dumps(words | numbers, separators=(",", ":")) + "\n", encoding="utf-8", newline="\n")
 
     @staticmethod
@@ -137,8 +190,9 @@ class TransferResult:
         """What `save` wrote."""
         stored = json.loads(Path(path).read_text(encoding="utf-8"))
         tuples = {name: tuple(stored[name]) for name in ("strategies", "labels", "seeds")}
-        arrays = {name: np.array(stored[name]) for name in ("steps", "accuracy")}
-        return TransferResult(**(stored | tuples | arrays))
+        arrays = {name: np.array(stored[name]) for name in ("steps", "accuracy", "rates")}
+        ends = {name: np.array(values) for name, values in stored["ends"].items()}
+        return TransferResult(**(stored | tuples | arrays | {"ends": ends}))
 
 
 def few_labels(data: Data, per_class: int, seed: int = 0) -> Data:
@@ -168,6 +222,9 @@ def transfer(
     head: str | None = None,
     fresh: Callable[[int], nn.Module] | None = None,
     scheme: str | Scheme = "he_normal",
+    tune: bool = False,
+    source: Data | None = None,
+    shifted: Data | None = None,
     progress: bool = False,
 ) -> TransferResult:
     """Train on `data` with few labels, from pretrained and from random weights, over several seeds. `model` itself stays as it is.
@@ -182,15 +239,21 @@ def transfer(
         head: name of the nn.Linear that a new one with a logit for each class replaces; the last one if left out.
         fresh: seed -> a random network of the same architecture, for "random". If left out, a copy of `model` is drawn anew: its
             layers by `scheme`, its other modules by their own reset_parameters.
-        scheme: of the new head, and of random weights.
+        scheme: of random weights; a strategy's head has a scheme of its own.
+        tune: choose each strategy's learning rate for each number of labels among its `rates`, by the mean accuracy on every fifth test
+            sample; all accuracies in the result are then of the other four. False takes the first.
+        source: the data that `model` was trained on, to measure what is left of it in the end.
+        shifted: the target's classes under another distribution: its test samples are tried in the end.
         progress: show a tqdm bar.
     Raises:
         TypeError, ValueError: an argument that is not as above.
     """
-    source = model if isinstance(model, str) else type(model).__name__
+    name = model if isinstance(model, str) else type(model).__name__
     net = pretrained(model) if isinstance(model, str) else model
     data = mnist1d_large() if data is None else data
-    check_data(data)
+    for given in (data, source, shifted):
+        if given is not None:
+            check_data(given)
     chosen = [look_up("strategies", name, STRATEGIES) for name in _several("strategies", strategies)]
     counts = [_count("labels", count, data) for count in _several("labels", labels)]
     numbers = seed_numbers(seeds)
@@ -198,16 +261,40 @@ def transfer(
         whole_number(*pair) for pair in (("steps", steps), ("every", every), ("batch_size", batch_size))
     )
     head = head_name(net, head)
-    subsets = {(count, seed): few_labels(data, count, seed) for count, seed in product(counts, numbers)}
-    runs = list(product(chosen, counts, numbers))
-    curves = []
-    for strategy, count, seed in _with_bar(runs, progress):
-        few = subsets[count, seed]
-        start = _start(net, strategy, data.n_classes, head, seed, scheme, fresh)
-        curves.append(_run(start, head, few, strategy, seed, steps, min(batch_size, len(few.x_train)), every))
+    judged, held_out = _with_validation(data) if tune else (data, None)
+    subsets = {(count, seed): few_labels(judged, count, seed) for count, seed in product(counts, numbers)}
+
+    def train_seeds(
+        strategy: Strategy, count: int, rate: float
+    ) -> tuple[float, list[tuple[np.ndarray, dict[str, float]]]]:
+        """Sum of the validation accuracies, and each seed's accuracies and ends."""
+        validation, runs = 0.0, []
+        for seed in numbers:
+            few = subsets[count, seed]
+            start = _start(net, strategy, data.n_classes, head, seed, scheme, fresh)
+            curve, end = _run(start, head, few, strategy, rate, seed, steps, min(batch_size, len(few.x_train)), every)
+            if source is not None:
+                end["source_accuracy"] = _remembered(start, head, net, source) if strategy.pretrained else math.nan
+            if shifted is not None:
+                end["shifted_accuracy"] = share_right(start, shifted.x_test, shifted.y_test)
+            validation += share_right(start, *held_out) if held_out else 0.0
+            runs.append((curve, end))
+        return validation, runs
+
+    rates, runs = [], []
+    for strategy, count in _with_bar(list(product(chosen, counts)), progress):
+        tried = {rate: train_seeds(strategy, count, rate) for rate in (strategy.rates if tune else strategy.rates[:1])}
+        best = max(tried, key=lambda rate: tried[rate][0])
+        rates.append(best)
+        runs += tried[best][1]
+    shape = (len(chosen), len(counts), len(numbers))
     recorded = np.array(sorted({*range(0, steps, every), steps}))
-    accuracy = np.reshape(curves, (len(chosen), len(counts), len(numbers), len(recorded)))
-    return TransferResult(source, data.name, tuple(s.name for s in chosen), tuple(counts), numbers, recorded, accuracy)
+    return TransferResult(
+        name, data.name, tuple(s.name for s in chosen), tuple(counts), numbers, recorded,
+        accuracy=np.reshape([curve for curve, _ in runs], (*shape, len(recorded))),
+        rates=np.reshape(rates, shape[:2]),
+        ends={name: np.reshape([end[name] for _, end in runs], shape) for name in runs[0][1]},
+    )  # fmt: skip
 
 
 def in_words(result: TransferResult, labels: int, strategy: str) -> str:
@@ -218,7 +305,7 @@ def in_words(result: TransferResult, labels: int, strategy: str) -> str:
     """
     final = result.final(strategy, labels)
     words = f"{labels} labels a class, {strategy.replace('_', ' ')}"
-    words += "" if strategy == "random" else f" from {result.source}"
+    words += f" from {result.source}" if STRATEGIES[strategy].pretrained else ""
     words += f": {100 * final.mean():.0f} ± {100 * sample_std(final):.0f} % after {result.steps[-1]} steps"
     if strategy == "random" or "random" not in result.strategies:
         return f"{words} ({len(final)} seeds)."
@@ -264,7 +351,7 @@ def _start(
     old = cast(nn.Linear, net.get_submodule(head))
     new = nn.utils.skip_init(nn.Linear, old.in_features, n_classes, device=old.weight.device, dtype=old.weight.dtype)
     parent, _, name = head.rpartition(".")
-    setattr(net.get_submodule(parent), name, init_(new, scheme, seed=seed))
+    setattr(net.get_submodule(parent), name, init_(new, strategy.head or scheme, seed=seed))
     return net
 
 
@@ -288,12 +375,13 @@ def _drawn_anew(net: nn.Module, scheme: str | Scheme, seed: int) -> nn.Module:
 
 
 def _run(
-    net: nn.Module, head: str, data: Data, strategy: Strategy, seed: int, steps: int, batch_size: int, every: int
-) -> np.ndarray:
-    """Accuracy at each recorded step, shape (k,)."""
+    net: nn.Module, head: str, data: Data, strategy: Strategy, rate: float, seed: int, steps: int, batch_size: int, every: int
+) -> tuple[np.ndarray, dict[str, float]]:  # fmt: skip
+    """Train it. Accuracy at each recorded step, shape (k,), and what is measured of any network in the end."""
+    start = {name: value.detach().clone() for name, value in _body(net, head).items()}
     parts: list[float] = []
     done = 0
-    for number, (part, body, lr) in enumerate(strategy.phases, start=1):
+    for number, (part, body, factor) in enumerate(strategy.phases, start=1):
         ends = steps if number == len(strategy.phases) else min(steps, round((done + part * steps) / every) * every)
         if ends == done:
             continue
@@ -304,7 +392,7 @@ def _run(
             data if body else features(net, head, data),
             steps=ends - done,
             batch_size=batch_size,
-            lr=lr,
+            lr=rate * factor,
             optimizer="adam",
             seed=seed,
             every=every,
@@ -313,7 +401,34 @@ def _run(
         last = np.searchsorted(history.steps, wanted, side="right") - 1  # a diverged run stays where it ended
         parts = [*parts[: len(parts) - bool(done)], *history.accuracy[last]]
         done = ends
-    return np.array(parts)
+    moved = sum(float((value.detach() - start[name]).square().sum()) for name, value in _body(net, head).items())
+    norm = sum(float(value.square().sum()) for value in start.values())
+    return np.array(parts), {
+        "train_accuracy": share_right(net, data.x_train, data.y_train),
+        "moved": math.sqrt(moved / norm) if norm else math.nan,
+    }
+
+
+def _body(net: nn.Module, head: str) -> dict[str, nn.Parameter]:
+    return {name: value for name, value in net.named_parameters() if not name.startswith(f"{head}.")}
+
+
+def _remembered(net: nn.Module, head: str, model: nn.Module, source: Data) -> float:
+    """Test accuracy on `source` of the body of `net` under the head of `model`."""
+    parent, _, name = head.rpartition(".")
+    place, new = net.get_submodule(parent), net.get_submodule(head)
+    setattr(place, name, model.get_submodule(head))
+    try:
+        return share_right(net, source.x_test, source.y_test)
+    finally:
+        setattr(place, name, new)
+
+
+def _with_validation(data: Data) -> tuple[Data, tuple[Tensor, Tensor]]:
+    """`data` with four fifths of its test samples, and the others."""
+    held_out = torch.arange(len(data.x_test), device=data.x_test.device) % VALIDATION == 0
+    rest = replace(data, x_test=data.x_test[~held_out], y_test=data.y_test[~held_out])
+    return rest, (data.x_test[held_out], data.y_test[held_out])
 
 
 def features(model: nn.Module, head: str, data: Data) -> Data:

@@ -10,6 +10,7 @@ from initviz.widgets._one_layer import LayerExplorer, explore_layer
 from initviz.widgets._phase import PhaseExplorer, explore_phase
 from initviz.widgets._presets import PRESETS
 from initviz.widgets._race import RaceExplorer, explore_race
+from initviz.widgets._rates import RatesExplorer, explore_rates
 from initviz.widgets._record import record, recording
 from initviz.widgets._rectifier import RectifierExplorer, explore_relu
 from initviz.widgets._scale_width import ScaleExplorer, explore_scale
@@ -27,6 +28,7 @@ __all__ = [
     "LsuvStepper",
     "PhaseExplorer",
     "RaceExplorer",
+    "RatesExplorer",
     "RectifierExplorer",
     "ScaleExplorer",
     "SymmetryExplorer",
@@ -40,6 +42,7 @@ __all__ = [
     "explore_lsuv",
     "explore_phase",
     "explore_race",
+    "explore_rates",
     "explore_relu",
     "explore_scale",
     "explore_symmetry",

@@ -16,6 +16,7 @@ from initviz.plots import Figure, heat_map_figure
 from initviz.widgets._controls import button, control
 from initviz.widgets._frame import Frame, free_path
 
+OPTIMIZERS = {"sgd": "SGD", "adam": "Adam"}
 WORDS = {"accuracy": "Test accuracy", "forward": "Activations' scale", "backward": "Gradients' scale"}
 
 
@@ -34,8 +35,10 @@ class Comparison(Frame):
         super().__init__()
         self._runs = runs
         table = cells(runs)
-        self._recommendations = recommendations(runs)
-        depths = [int(d) for d in sorted(table.depth.unique())]
+        optimizers = list(table.optimizer.unique())
+        self._recommendations = {name: recommendations(runs, name) for name in optimizers}
+        self._depths = {name: sorted(set(table.depth[table.optimizer == name].tolist())) for name in optimizers}
+        depths = sorted(set().union(*self._depths.values()))
         names = list(table.activation.unique())
         self.controls = {
             "quantity": control(
@@ -43,6 +46,10 @@ class Comparison(Frame):
             ),
             "depth": control(
                 widgets.SelectionSlider, "Depth", "Number of hidden layers", options=depths, value=depths[len(depths) // 2]
+            ),
+            "optimizer": control(
+                widgets.Dropdown, "Optimizer", "What trained the networks, each at its best learning rate",
+                options=[(OPTIMIZERS[name], name) for name in optimizers], value=optimizers[0],
             ),
             "sort": control(
                 widgets.Dropdown, "Sort rows by", "The order of the schemes", value="as listed",
@@ -57,25 +64,34 @@ class Comparison(Frame):
         self.save.on_click(lambda _: self._save())
         self.table, self.message = widgets.HTML(), widgets.HTML()
         c = self.controls
-        rows = [widgets.HBox([c["quantity"], c["depth"], c["sort"]], layout={"flex_flow": "row wrap"}), self.picture]
+        rows = [
+            widgets.HBox([c["quantity"], c["depth"], c["optimizer"], c["sort"]], layout={"flex_flow": "row wrap"}),
+            self.picture,
+        ]
         self.start([*rows, widgets.HBox([c["sort_table"], self.save]), self.message, self.table])
 
     def measure(self) -> None:
         """Look up what the controls say."""
-        self.map = _sorted(
-            heat_map(self._runs, self.controls["quantity"].value, self.controls["depth"].value),
-            self.controls["sort"].value,
+        c = self.controls
+        asked, optimizer = c["depth"].value, c["optimizer"].value
+        there = self._depths[optimizer]
+        depth = max((d for d in there if d <= asked), default=there[0])
+        self.message.value = (
+            "" if depth == asked else f"Not run at {asked} layers under {OPTIMIZERS[optimizer]}; shown is {depth}."
         )
-        self.table.value = _table(self._recommendations, self.map.depth, self.controls["sort_table"].value)
+        shown = heat_map(self._runs, c["quantity"].value, depth, optimizer)
+        self.map = _sorted(shown, c["sort"].value)
+        self.table.value = _table(self._recommendations[shown.optimizer], shown.depth, c["sort_table"].value)
 
     def describe(self, title: str = "") -> Figure:
         return heat_map_figure(self.map)
 
     def grid(self) -> dict[str, list]:
-        return {name: list(self.controls[name]._options_values) for name in ("quantity", "depth")}
+        return {name: list(self.controls[name]._options_values) for name in ("quantity", "optimizer", "depth")}
 
     def summary(self) -> str:
-        return f"Comparison: {WORDS[self.map.quantity].lower()} of {len(self.map.schemes)} schemes at {self.map.depth} layers"
+        under = f" under {OPTIMIZERS[self.map.optimizer]}" if self.map.quantity == "accuracy" else ""
+        return f"Comparison: {WORDS[self.map.quantity].lower()} of {len(self.map.schemes)} schemes at {self.map.depth} layers{under}"
 
     def _save(self) -> None:
         path = free_path(Path("initviz-comparison.csv"))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 import ipywidgets as widgets
 
 from initviz.experiments import Measurement, Settings, measure
 from initviz.initializers import ACTIVATIONS
-from initviz.plots import Figure, flow_figure, phase_figure
+from initviz.plots import Figure, flow_figure, phase_figure, png
 from initviz.theory import Phase, critical_sigma_w, phase_diagram
 from initviz.widgets._controls import button, control, menu
 from initviz.widgets._frame import Frame, verdict_html
@@ -88,8 +89,12 @@ class PhaseExplorer(Frame):
             self.set(sigma_w=round(round(sigma_w / slider.step) * slider.step, 10))
 
     def still(self) -> bytes:
-        """The plane: what a page without a kernel shows."""
-        return self.plane.png()
+        """The plane and the network below it: what a page without a kernel shows."""
+        plane, network = self.figures()
+        middle = (network.width - plane.width) / 2
+        above = tuple(replace(block, left=block.left + middle) for block in plane.blocks)
+        below = tuple(replace(block, top=block.top + plane.height) for block in network.blocks)
+        return png(replace(network, blocks=above + below, height=plane.height + network.height))
 
     def grid(self) -> dict[str, list]:
         return {"sigma_b": [0.0, 0.1, 0.3, 1.0], "sigma_w": [0.5, 0.8, 1.0, 1.2, 1.3, 1.5, 2.0, 3.0]}

@@ -15,8 +15,8 @@ function mount(element, model) {
     const canvas = document.createElement('canvas'), context = canvas.getContext('2d'), told = document.createElement('div');
     canvas.className = 'initviz-picture';
     canvas.tabIndex = 0;
-    canvas.setAttribute('role', 'img');
-    canvas.setAttribute('aria-roledescription', 'picture with values: arrow keys move a cursor through it');
+    canvas.setAttribute('role', 'application');  // so that a screen reader leaves the arrow keys to it
+    canvas.setAttribute('aria-roledescription', 'picture');
     told.className = 'initviz-told';
     told.setAttribute('aria-live', 'off');
     element.classList.add('initviz-mount');
@@ -27,7 +27,7 @@ function mount(element, model) {
         const value = model.get('value');
         if (!value || !value.byteLength) return;
         figure = unpack(value);
-        canvas.setAttribute('aria-label', figure.label);
+        canvas.setAttribute('aria-label', `${figure.label}. Arrow keys move a cursor through its values.`);
         fresh = true;
         later();
     }

@@ -1,11 +1,15 @@
 """What the browser tests do on a page: find an app, move its controls by keyboard, read its picture."""
 
 import hashlib
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 from playwright.sync_api import Locator, Page
+
+from initviz.inspection import QUANTITIES, Report
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PICTURE = "canvas.initviz-picture"
@@ -65,6 +69,53 @@ def count_pictures(image: Locator) -> None:
 def pictures_shown(image: Locator) -> int:
     """How many there were since."""
     return image.evaluate("canvas => canvas.dataset.figures - canvas.seen")
+
+
+def burst(page: Page, image: Locator, strokes: list[str], again: Callable[[], None]) -> int:
+    """Press keys as quickly as they go; how many pictures came after the last. `again` is what comes before each of at most three
+    tries: once with few pictures is enough, since another program on the machine can hold the page up.
+    """
+    shown = 99
+    for _ in range(3):
+        again()
+        settled(page, image, quiet=1)
+        for stroke in strokes:
+            page.keyboard.press(stroke)
+        count_pictures(image)
+        settled(page, image, quiet=1.5)
+        shown = min(shown, pictures_shown(image))
+        if shown <= 2:
+            break
+    return shown
+
+
+def three(value: float) -> str:
+    """A number with three digits, as the page writes it."""
+    if value == 0 or 1e-3 <= abs(value) < 1e5:
+        return np.format_float_positional(float(f"{value:.3g}"), trim="-").replace("-", "−")
+    digits, power = f"{value:.2e}".split("e")
+    raised = str(int(power)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return f"{float(digits):g}·10{raised}"
+
+
+def pointed(page: Page, image: Locator, across: float, down: float) -> str:
+    """What is told with the pointer at these shares of the picture's width and height."""
+    box = image.bounding_box()
+    page.mouse.move(box["x"] + across * box["width"], box["y"] + down * box["height"])
+    told = page.locator(TOLD).first
+    assert _within(page, SECONDS, lambda: told.text_content() != "")
+    return told.text_content()
+
+
+def check_values(told: str, report: Report) -> None:
+    """What is told of a layer by the explorer's picture is what its record has."""
+    place = re.match(r"layer (\d+|out);", told)
+    assert place, told
+    layer = len(report.reached) if place[1] == "out" else int(place[1])
+    for quantity in ("activation", "preactivation_gradient"):
+        stats = report.stats(quantity)[layer - 1]
+        part = next(one for one in told.split("; ") if one.startswith(QUANTITIES[quantity] + ":"))
+        assert f"rms {three(stats.rms)}" in part and f"zeros {100 * stats.zeros:.3g} %" in part
 
 
 def slider(page: Page, label: str) -> Locator:

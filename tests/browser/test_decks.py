@@ -1,26 +1,56 @@
-"""Every notebook as slides: no slide overflows a screen of 1920 x 1080, and the file needs no network."""
+"""Every notebook as slides: none overflows a screen, letters are read from the last row, and the file needs no network."""
 
 import base64
 import io
+import re
 
 import matplotlib.figure
 import nbformat
 import pytest
-from browser.pages import ROOT, key
+from browser.pages import ROOT, burst, key, pointed, three
 
+import initviz as iv
 from initviz.tools._slides import deck
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
-WIDTH, HEIGHT = 1920, 1080
+SCREENS = ((1920, 1080), (1280, 720))
+WIDTH, HEIGHT = SCREENS[0]
+BODY, LEAST = 36, 24
+"""Pixels of words, and of the smallest letters (a wide printed table), on the first of these screens."""
+SLIDES = """() => {
+    const visible = node => node.nodeType === 3 && node.data.trim() && node.parentElement.checkVisibility()
+        && !node.parentElement.closest('mjx-container, aside.notes, script, style');
+    const size = element => parseFloat(getComputedStyle(element).fontSize) * Reveal.getScale();
+    return Reveal.getSlides().map(slide => {
+        const {h, v} = Reveal.getIndices(slide);
+        Reveal.slide(h, v, 99);
+        const walker = document.createTreeWalker(slide, NodeFilter.SHOW_TEXT), words = [];
+        while (walker.nextNode()) if (visible(walker.currentNode)) words.push(walker.currentNode);
+        const sizes = words.map(node => [size(node.parentElement), node.data.trim().slice(0, 40)]);
+        const prose = words.filter(node => node.parentElement.closest('p, .initviz-block > :is(ul, ol)'));
+        return {
+            heading: slide.querySelector('h1, h2, h3')?.innerText.trim() ?? '', words: slide.innerText,
+            more: slide.querySelectorAll('.initviz-block').length, notes: [...slide.querySelectorAll('aside.notes')].map(one => one.textContent).join(' '),
+            smallest: sizes.sort((a, b) => a[0] - b[0])[0], prose: Math.min(...prose.map(node => size(node.parentElement))),
+        };
+    });
+}"""
 OVERFLOWS = """async ([width, height]) => {
     const found = [];
     for (const slide of Reveal.getSlides()) {
         const {h, v} = Reveal.getIndices(slide);
         Reveal.slide(h, v, 99);
         Reveal.layout();
-        const shown = [...slide.querySelectorAll('*')].filter(e => !e.closest('mjx-assistive-mml, aside.notes'));
-        const boxes = shown.map(e => e.getBoundingClientRect()).filter(box => box.width && box.height);
-        const bottom = Math.max(...boxes.map(box => box.bottom)), right = Math.max(...boxes.map(box => box.right));
+        const all = [...slide.querySelectorAll('*')].filter(e => !e.closest('mjx-assistive-mml, aside.notes'));
+        const answers = [...slide.querySelectorAll('details')];
+        let bottom = 0, right = 0, shown = [];
+        for (const answer of [...answers, null]) {  // each of them open, and in the end none
+            answers.forEach(one => { one.open = one === answer; });
+            shown = all.filter(e => e.checkVisibility());
+            const boxes = shown.map(e => e.getBoundingClientRect()).filter(box => box.width && box.height);
+            bottom = Math.max(bottom, ...boxes.map(box => box.bottom));
+            right = Math.max(right, ...boxes.map(box => box.right));
+        }
         const lines = shown.filter(e => e.matches('pre')).filter(pre => {
             const text = document.createRange();
             text.selectNodeContents(pre);
@@ -67,24 +97,79 @@ def test_no_slide_overflows_and_nothing_is_fetched(screen, screenshots, tmp_path
     formulas = any("$" in cell.source for cell in shown if cell.cell_type == "markdown")
     show(screen, tmp_path / "deck.html", notebook)
     screen.screenshot(path=screenshots / f"{path.stem}-slide.png")
-    overflows = screen.evaluate(OVERFLOWS, [WIDTH, HEIGHT])
-    assert not overflows, "\n".join(overflows)
+    for size in reversed(SCREENS):
+        screen.set_viewport_size(dict(zip(("width", "height"), size)))
+        overflows = screen.evaluate(OVERFLOWS, size)
+        assert not overflows, "\n".join(overflows)
     assert screen.locator(".reveal img").count() == pictures, "each figure, and each app as its stored picture"
     assert (screen.locator("mjx-container").count() > 0) == formulas
     assert screen.asked == []
+
+    for slide in screen.evaluate(SLIDES):
+        assert slide["heading"] and slide["more"], slide
+        assert slide["smallest"][0] >= LEAST and (slide["prose"] or BODY) >= BODY, slide
+        assert "not answered yet" not in slide["words"] and not re.search(r"^\s*assert ", slide["words"], re.M), slide
+        assert re.search(r"Minute [\d.]+ to", slide["notes"]), slide
 
 
 def test_an_overflow_is_seen(screen, tmp_path):
     slide = {"slideshow": {"slide_type": "slide"}}
     cells = [
         nbformat.v4.new_markdown_cell("# Short\n\nSome $x^2$", metadata=slide),
-        nbformat.v4.new_markdown_cell("# High\n" + "\n\nparagraph" * 30, metadata=slide),
-        nbformat.v4.new_code_cell("long = " + "1 + " * 60 + "1", metadata=slide),
+        nbformat.v4.new_markdown_cell("# High", metadata=slide),
     ]
     show(screen, tmp_path / "deck.html", nbformat.v4.new_notebook(cells=cells))
-    high, wide = screen.evaluate(OVERFLOWS, [WIDTH, HEIGHT])
+    assert not screen.evaluate(OVERFLOWS, [WIDTH, HEIGHT])
+    screen.evaluate("() => Reveal.getSlides()[1].insertAdjacentHTML('beforeend', '<p>paragraph</p>'.repeat(60))")
+    (high,) = screen.evaluate(OVERFLOWS, [WIDTH, HEIGHT])
     assert "slide 1.0 (High) is" in high and "too high" in high
-    assert "slide 2.0" in wide and "cuts off a line of 248 characters: long = 1 + 1" in wide
+
+
+def test_what_does_not_fit_goes_on_under_its_heading(screen, tmp_path):
+    """Paragraphs, a list and printed lines: each word is on one slide, in order, and a long line is shown in smaller letters."""
+    slide = {"slideshow": {"slide_type": "slide"}}
+    numbers = [f"number {number}" for number in range(60)]
+    source = "# Much\n\n" + "\n\n".join(numbers[:20]) + "\n\n" + "\n".join(f"- {one}" for one in numbers[20:40])
+    cells = [nbformat.v4.new_markdown_cell(source, metadata=slide), nbformat.v4.new_code_cell("show()", metadata=slide)]
+    cells[1].outputs = [nbformat.v4.new_output("stream", text="\n".join([*numbers[40:], "long " * 22]))]
+    show(screen, tmp_path / "deck.html", nbformat.v4.new_notebook(cells=cells))
+    slides = screen.evaluate(SLIDES)
+    assert len(slides) > 3 and {one["heading"] for one in slides} == {"Much"}
+    assert re.findall(r"number \d+", "\n".join(one["words"] for one in slides)) == numbers
+    assert LEAST <= min(one["smallest"][0] for one in slides) < BODY <= slides[0]["smallest"][0]
+    assert not screen.evaluate(OVERFLOWS, [WIDTH, HEIGHT])
+
+
+def test_a_key_shows_the_code_without_its_asserts(screen, tmp_path):
+    slide = {"slideshow": {"slide_type": "slide"}}
+    cells = [
+        nbformat.v4.new_markdown_cell("# Code\n\nwords", metadata=slide),
+        nbformat.v4.new_code_cell("x = 1\nassert x < 2"),
+    ]
+    cells += [nbformat.v4.new_markdown_cell("# Exercise\n\nDo it.", metadata=slide)]
+    cells += [nbformat.v4.new_code_cell('def f():\n    return ...\n\n\niv.check("05.f", f)')]
+    cells[-1].outputs = [nbformat.v4.new_output("stream", text="○ 05.f: not answered yet. Fill in the dots.\n")]
+    show(screen, tmp_path / "deck.html", nbformat.v4.new_notebook(cells=cells))
+    assert "x = 1" not in screen.locator("section.present section.present").inner_text()
+    screen.keyboard.press("c")
+    assert screen.locator(".initviz-listing").inner_text().strip() == "x = 1"
+    screen.keyboard.press("c")
+    assert screen.locator(".initviz-listing").count() == 0
+    screen.keyboard.press("ArrowRight")
+    words = screen.locator("section.present section.present").inner_text()
+    assert "return ..." in words and "check" not in words and "not answered" not in words
+
+
+def test_it_prints_a_page_a_slide(screen, tmp_path):
+    slide = {"slideshow": {"slide_type": "slide"}}
+    cells = [nbformat.v4.new_markdown_cell(f"# Slide {number}\n\n$x^{number}$", metadata=slide) for number in range(3)]
+    cells.append(nbformat.v4.new_markdown_cell("# More\n" + "\n\nparagraph" * 30, metadata=slide))
+    show(screen, tmp_path / "deck.html", nbformat.v4.new_notebook(cells=cells))
+    slides = screen.evaluate("() => Reveal.getTotalSlides()")
+    screen.goto(f"{(tmp_path / 'deck.html').as_uri()}?print-pdf")
+    screen.locator("body[data-ready]").wait_for()
+    pages = re.findall(rb"/Type\s*/Page\b", screen.pdf(prefer_css_page_size=True))
+    assert slides > 4 and len(pages) == slides
 
 
 def test_a_picture_takes_the_room_that_its_slide_has(screen, tmp_path):
@@ -93,15 +178,18 @@ def test_a_picture_takes_the_room_that_its_slide_has(screen, tmp_path):
     matplotlib.figure.Figure(figsize=(8, 4)).savefig(buffer, dpi=100)
     png = base64.b64encode(buffer.getvalue()).decode()
     pictures = [nbformat.v4.new_code_cell(source) for source in ("picture", "code\n" * 8)]
+    pictures[1].metadata["tags"] = ["show-code"]
+    slide = {"slideshow": {"slide_type": "slide"}}
+    titles = [nbformat.v4.new_markdown_cell(f"## {words}", metadata=slide) for words in ("Alone", "With its code")]
     for cell in pictures:
-        cell.metadata["slideshow"] = {"slide_type": "slide"}
         cell.outputs = [nbformat.v4.new_output("display_data", {"image/png": png})]
-    show(screen, tmp_path / "deck.html", nbformat.v4.new_notebook(cells=pictures))
+    cells = [titles[0], pictures[0], titles[1], pictures[1]]
+    show(screen, tmp_path / "deck.html", nbformat.v4.new_notebook(cells=cells))
     heights = []
     for number in range(2):
         screen.evaluate("number => Reveal.slide(number)", number)
         heights.append(screen.locator("section.present img").first.bounding_box()["height"])
-    assert heights[0] > 0.75 * HEIGHT and 0.5 * HEIGHT < heights[1] < heights[0]
+    assert heights[0] > 0.75 * HEIGHT and 0.4 * HEIGHT < heights[1] < heights[0]
     assert screen.evaluate(OVERFLOWS, [WIDTH, HEIGHT]) == []
 
 
@@ -110,11 +198,11 @@ def test_an_app_moves_in_a_deck(screen, tmp_path, screenshots):
     cell = nbformat.v4.new_code_cell(
         "iv.explore_fans(n_in=64, n_out=1024)", metadata={"slideshow": {"slide_type": "slide"}}
     )
-    cells = [nbformat.v4.new_markdown_cell("# First", metadata={"slideshow": {"slide_type": "slide"}}), cell]
+    cells = [nbformat.v4.new_markdown_cell("# First\n\nTry it.", metadata={"slideshow": {"slide_type": "slide"}}), cell]
     (tmp_path / "deck.html").write_text(deck(nbformat.v4.new_notebook(cells=cells), record=True), encoding="utf-8")
     screen.goto((tmp_path / "deck.html").as_uri())
     screen.locator("body[data-ready]").wait_for(timeout=60_000)
-    screen.evaluate("() => Reveal.slide(1)")
+    screen.evaluate("() => Reveal.slide(0, 1)")
     canvas = screen.locator("section.present canvas")
     screen.locator("section.present .initviz-recording[data-state]").wait_for()
     screen.wait_for_timeout(700)
@@ -128,6 +216,16 @@ def test_an_app_moves_in_a_deck(screen, tmp_path, screenshots):
     )
     screen.wait_for_timeout(200)
     assert key(canvas) != before
-    assert screen.evaluate("() => Reveal.getIndices().h") == 1, "arrow keys stay with the slider"
+    assert screen.evaluate("() => Reveal.getIndices().v") == 1, "arrow keys stay with the slider"
+
+    told = pointed(screen, canvas, 0.17, 0.5)  # the slide is enlarged, and the pointer with it
+    chosen = next(one for one in iv.experiments.layer_factors(64, 16) if one.choice == "xavier")
+    middles = (chosen.edges[1:] + chosen.edges[:-1]) / 2
+    assert told in [f"weight {three(x)}; density {three(height)}" for x, height in zip(middles, chosen.hist)]
+    screen.mouse.move(2, 2)
+    screen.locator("[name=n_out]").focus()
+    strokes = ["ArrowRight", "ArrowLeft"] * 19 + ["ArrowRight"] * 2
+    assert burst(screen, canvas, strokes, lambda: screen.keyboard.press("Home")) <= 2
+    assert "64 inputs and 256 outputs" in screen.locator(".initviz-said").inner_text()
     screen.screenshot(path=screenshots / "deck-app.png")
     assert screen.evaluate(OVERFLOWS, [WIDTH, HEIGHT]) == [] and screen.asked == []

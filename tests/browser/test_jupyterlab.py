@@ -10,14 +10,19 @@ from browser.pages import (
     PICTURE,
     ROOT,
     becomes,
+    burst,
     changed,
+    check_values,
     count_pictures,
     key,
     pictures_shown,
+    pointed,
     settled,
     slider,
 )
 from browser.servers import LAB, RUN_ALL
+
+import initviz as iv
 
 NAME = "00_start_here.ipynb"
 EXPLORER = ".jp-OutputArea-output:has(.initviz-verdict)"
@@ -94,9 +99,16 @@ def test_a_fast_slider_skips_to_its_newest_value(page, explorer):
     handle.focus()
     for _ in range(60):
         page.keyboard.press("ArrowLeft")
-    last = settled(page, explorer)
+    settled(page, explorer)
     assert int(readout.inner_text()) == deep - 60
     assert 0 < pictures_shown(explorer) < 30, "most of the 60 values were skipped"
+
+    assert burst(page, explorer, ["ArrowRight"] * 40, lambda: page.keyboard.press("Home")) <= 2
+    last = key(explorer)
+    assert int(readout.inner_text()) == 41
+    check_values(pointed(page, explorer, 0.87, 0.35), iv.measure(depth=41).report)
+    page.mouse.move(0, 0)
+    assert becomes(page, explorer, last)
 
     page.keyboard.press("ArrowRight")  # the picture is the last value's: away from it and back gives the same one
     assert changed(page, explorer, last)

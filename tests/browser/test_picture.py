@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from browser.pages import PICTURE, TOLD, key
+from browser.pages import PICTURE, TOLD, burst, check_values, key, pointed, three
 from pictures import marks
 
 import initviz as iv
@@ -126,7 +126,9 @@ def apps():
         "symmetry": lambda: iv.explore_symmetry(noise=1e-2, steps=100, depth=2),
         "scale": lambda: iv.explore_scale(depth=4),
         "fans": iv.explore_fans,
+        "attention": lambda: iv.explore_attention(seeds=1, norm="pre"),
         "layer": iv.explore_layer,
+        "rates": iv.explore_rates,
         "relu": lambda: iv.explore_relu(width=32),
         "lsuv": lambda: iv.explore_lsuv(step=3),
         "transfer": iv.explore_transfer,
@@ -201,15 +203,6 @@ def test_the_pictures_without_an_app_are_painted_too(page, tmp_path, screenshots
 
 
 # Values --------------------------------------------------------------------------------------------------------------------
-
-
-def three(value: float) -> str:
-    """A number with three digits, as the page writes it."""
-    if value == 0 or 1e-3 <= abs(value) < 1e5:
-        return np.format_float_positional(float(f"{value:.3g}"), trim="-").replace("-", "−")
-    digits, power = f"{value:.2e}".split("e")
-    raised = str(int(power)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-    return f"{float(digits):g}·10{raised}"
 
 
 def test_the_value_under_the_pointer_is_the_records(page, run, tmp_path):
@@ -378,3 +371,14 @@ def test_the_values_of_a_recording_are_the_records(page, recorded):
     settings = json.loads(page.locator('.initviz-recording script[type="application/json"]').text_content())["settings"]
     assert [one["values"][one["at"]] for one in settings] == ["3", "1", "tanh"]
     assert f"rms {three(m.report.values('activation', 'rms')[1])}" in told
+
+
+def test_a_burst_of_keys_in_a_recording_ends_on_the_last_value(page, recorded):
+    page.goto(recorded.as_uri())
+    page.locator(".initviz-recording[data-state]").wait_for()
+    canvas, depth = page.locator(PICTURE), page.locator("[name=depth]")
+    depth.focus()
+    strokes = ["ArrowRight"] * 20 + ["ArrowLeft"] * 15 + ["ArrowRight"] * 5
+    assert burst(page, canvas, strokes, lambda: page.keyboard.press("Home")) <= 2
+    assert page.locator("output").first.inner_text() == "13"
+    check_values(pointed(page, canvas, 0.87, 0.35), iv.measure(depth=13, width=16, scale=1.0, activation="tanh").report)

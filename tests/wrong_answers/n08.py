@@ -25,6 +25,17 @@ def head(start, frozen=False):
     return make
 
 
+def within(pilot, labels, paired=True):
+    """The first strategy within two standard errors of the best."""
+    best = max(pilot.strategies, key=lambda s: pilot.final(s, labels).mean())
+    for name in pilot.strategies:
+        a, b = pilot.final(best, labels), pilot.final(name, labels)
+        variance = (a - b).var(ddof=1) if paired else a.var(ddof=1) + b.var(ddof=1)
+        if (a - b).mean() <= 2 * (variance / len(a)) ** 0.5:
+            return name
+    return best
+
+
 WRONG = {
     "freeze": [
         (lambda net: frozen(net, count=lambda net: None), "returns nothing"),
@@ -58,9 +69,18 @@ WRONG = {
         (0.1, "two numbers"),
     ],
     "choose": [
-        (lambda labels, related: "random", "with 5 labels a class and a related source you chose random"),
-        (lambda labels, related: "head_first" if labels < 100 else "frozen", "100 labels a class and a related"),
-        (lambda labels, related: "frozen", "frozen"),
-        (lambda labels, related: "fine-tuned", "a strategy is one of random, frozen"),
+        (lambda pilot, labels: "random", "in pilot 1 it chose random, which is behind fine_tuned by 25"),
+        (
+            lambda pilot, labels: max(pilot.strategies, key=lambda s: pilot.final(s, labels).mean()),
+            "in pilot 2 .* costs less",
+        ),
+        (lambda pilot, labels: within(pilot, labels, paired=False), "in pilot 3 .* pair the accuracies by seed"),
+        (lambda pilot, labels: within(pilot, pilot.labels[0]), "number of labels that is asked for"),
+        (
+            lambda pilot, labels: max(pilot.strategies, key=lambda s: pilot.curve(s, labels)[:, 1].mean()),
+            "the end of training",
+        ),
+        (lambda pilot, labels: "fine-tuned", "a strategy of the pilot is one of frozen"),
+        (lambda labels, related: "fine_tuned", "pilot 2 it chose fine_tuned"),
     ],
 }

@@ -34,6 +34,8 @@ WRONG = {
         (lambda L, f: math.ceil(5 * L / (4 * math.log(f) ** 2)), "one standard deviation"),
         (lambda L, f: 5 * L / math.log10(f) ** 2, "the natural one"),
         (lambda L, f: 5 * L / math.log(f), "Square log f"),
+        (lambda L, f: 5 * L / math.log2(f) ** 2, "the natural one"),
+        (lambda L, f: 5 * L, "f is left out"),
         (lambda L, f: 5 * L / f**2, "by its logarithm"),
         (lambda L, f: 2 * L / math.log(f) ** 2, "linear network"),
         (lambda L, f: 3 * L / math.log(f) ** 2, "orthogonal weights"),
