@@ -27,20 +27,20 @@ QUESTIONS = {
             ),
             Choice(
                 "2 layers",
-                "At a rate of 1 two layers reach 96 %. Five are a guess under SGD, whatever the rate. Adam, which divides by the gradient's "
-                "size, still trains them.",
+                "At a rate of 1 two layers reach 96 %. Five are a guess under SGD, whatever the rate. Adam, which divides by the "
+                "gradient's size, still trains them.",
                 right=True,
             ),
         ),
     ),
     "default": Question(
-        "“Most frameworks default to appropriate initialization.” PyTorch's default, ReLU, SGD at the best of its rates: what becomes of 2, "
-        "5 and 30 layers?",
+        "“Most frameworks default to appropriate initialization.” PyTorch's default, ReLU, SGD at the best of its rates: what becomes of "
+        "2, 5 and 30 layers?",
         (
             Choice(
                 "2 are as good as any, 5 fall behind, 30 learn nothing",
-                "It has a sixth of the variance that ReLU wants. Two layers do not mind, five learn late and not from every draw, and of 30 "
-                "nothing arrives.",
+                "It has a sixth of the variance that ReLU wants. Two layers do not mind, five learn late and not from every draw, and of "
+                "30 nothing arrives.",
                 right=True,
             ),
             Choice(

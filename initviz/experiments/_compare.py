@@ -59,8 +59,13 @@ NORMALIZED: dict[str, Any] = GRID | {
 
 SHALLOW = GRID | {"depth": [2, 5]}
 GRIDS = [
-    grid | {"optimizer": name, "lr": RATES[name]}
-    for grid, name in ((GRID, "sgd"), (SHALLOW, "adam"), (NORMALIZED, "sgd"), (NORMALIZED, "adam"))
+    grid | {"optimizer": name, "lr": rates}
+    for grid, name, rates in (
+        (GRID, "sgd", RATES["sgd"]),
+        (SHALLOW, "adam", RATES["adam"]),
+        (NORMALIZED, "sgd", RATES["sgd"][1:]),
+        (NORMALIZED, "adam", RATES["adam"]),
+    )
 ]
 
 FILE = Path(__file__).with_name("comparison.csv")
