@@ -279,8 +279,7 @@ class Readings:
         for tensor, receive in self._numbers:
             alike[tensor.device, tensor.dtype].append((tensor, receive))
         for parts in alike.values():  # torch joins tensors of one type in one launch
-            flat = torch.cat([part if part.dim() == 1 else part.reshape(-1) for part, _ in parts]).cpu()
-            numbers = (flat.float() if flat.element_size() == 2 else flat).numpy().astype(np.float64)
+            numbers = _received(torch.cat([part if part.dim() == 1 else part.reshape(-1) for part, _ in parts]))
             start = 0
             for part, receive in parts:
                 end = start + part.numel()
@@ -308,6 +307,17 @@ def _sent(table: np.ndarray, device: torch.device) -> Tensor:
     """The table on the device. Nobody waits for it: memory that can't be paged out is read by the device itself."""
     sent = torch.from_numpy(table)
     return sent if device.type == "cpu" else sent.pin_memory().to(device, non_blocking=True)
+
+
+def _received(numbers: Tensor) -> np.ndarray:
+    """The numbers on the host, in float32 or float64. (A device writes fastest into memory that can't be paged out.)"""
+    if not numbers.is_floating_point():
+        numbers = numbers.double()
+    elif numbers.element_size() == 2:
+        numbers = numbers.float()
+    if numbers.device.type == "cuda":
+        return torch.empty(numbers.shape, dtype=numbers.dtype, device="cpu", pin_memory=True).copy_(numbers).numpy()
+    return numbers.cpu().numpy()
 
 
 class _Group:
@@ -406,6 +416,7 @@ class _Group:
 
 
 def _make_stats(readings: list[Reading[TensorStats] | None], counts: list[int], found: np.ndarray) -> None:
+    found = found.astype(np.float64, copy=False)
     low, high, mean, variance, zeros, finite, saturated, scale = found[:, :NUMBERS].T
     hists = found[:, NUMBERS:]
     hists = hists / np.maximum(hists.sum(axis=1, keepdims=True), 1)
@@ -420,7 +431,7 @@ def _make_stats(readings: list[Reading[TensorStats] | None], counts: list[int], 
 
 
 def _make_known(reading: Reading[T], make: Callable[[np.ndarray], T], array: np.ndarray) -> None:
-    reading.value = make(array)
+    reading.value = make(array.astype(np.float64, copy=False))
 
 
 def _make_units(wanted: list[tuple[int, _Item]], array: np.ndarray) -> None:
@@ -429,6 +440,7 @@ def _make_units(wanted: list[tuple[int, _Item]], array: np.ndarray) -> None:
 
 
 def _make_roots(readings: list[Reading[float]], counts: list[int], found: np.ndarray) -> None:
+    found = found.astype(np.float64, copy=False)
     for reading, root in zip(readings, (found / np.sqrt(np.maximum(counts, 1))).tolist()):
         reading.value = root
 

@@ -123,10 +123,9 @@ def _probe(
         needed = loss is not None or (isinstance(target, Tensor) and target.is_floating_point())
         looked = look_at(output, needed, readings)
         del output
-        with (
-            recorder if readings.waits(parameter) else nullcontext()
-        ):  # where tensors are held, it sees who may write into one
-            _backward(value, recorder.targets(stack))
+        targets = recorder.targets(stack)
+        with recorder if readings.waits(parameter) else nullcontext():  # it sees who may write into what is held
+            _backward(value, targets)
         if ranks.several:
             ranks.average_gradients(parameters)
             recorder.take_gradients()
