@@ -60,7 +60,7 @@ def test_the_curves_are_the_means_of_the_study(explorer):
         expected = [study.final(name, labels).mean() for labels in LABELS]
         np.testing.assert_allclose(mark(by_labels, Line, lines[name]).y, expected)
     band = next(m for m in by_step.marks if isinstance(m, Band) and m.role == LOOKS["frozen"][0])
-    np.testing.assert_allclose(band.high - band.low, 2 * study.curve("frozen", 50).std(axis=0, ddof=1))
+    np.testing.assert_allclose(band.high - band.low, 2 * study.curve("frozen", 50).std(axis=0, ddof=1), atol=1e-12)
 
 
 def test_nothing_is_trained_while_a_control_moves(explorer, monkeypatch):

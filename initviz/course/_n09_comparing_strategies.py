@@ -123,7 +123,7 @@ def _judge_deepest(answer: Any) -> None:
 
 def _judge_choose(answer: Any) -> None:
     table, misses, pairs = cells(), [], 0
-    table = table[table.scheme != "lsuv"]
+    table = table[(table.scheme != "lsuv") & (table.optimizer == "sgd")]
     for (name, depth), here in table.groupby(["activation", "depth"], sort=False):
         chosen = call(answer, name, int(depth))
         try:
