@@ -1,6 +1,6 @@
 """Loss over learning rate at several widths: does the best rate move? `python -m initviz rate-study` makes the shipped table.
 
-The study trains 2,200 networks of three hidden layers on digits: a quarter of an hour on one core. `shipped_sweep` reads its figures.
+The study trains 2,200 networks of three hidden layers on digits: five minutes on one core. `shipped_sweep` reads its figures.
 """
 
 from __future__ import annotations

@@ -92,7 +92,7 @@ function uprightRoom(context, panel, across) {  // for words above a panel that 
 
 function wrap(context, words, room) {
     const lines = [''];
-    for (const word of words.split(' ')) {
+    for (const word of words.split(/ (?!%)/)) {  // a number stays with its sign
         const longer = lines.at(-1) ? `${lines.at(-1)} ${word}` : word;
         if (lines.at(-1) && context.measureText(longer).width > room) lines.push(word);
         else lines[lines.length - 1] = longer;
@@ -122,7 +122,7 @@ function layout(context, figure, width) {
             const [y, h] = [start + panel.top + lift, panel.bottom - panel.top];
             panels.push({panel, key, x: left + inside, y, w: across, h, lift});
         }
-        bottom = Math.max(bottom, below);
+        bottom = Math.max(bottom, below + (wide ? 0 : 10));
     });
     font(context, SMALL);
     const caption = figure.caption ? wrap(context, figure.caption, width / scale - 24) : [];

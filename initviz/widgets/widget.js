@@ -41,8 +41,8 @@ function mount(element, model) {
         const width = element.clientWidth;
         if (!figure || !width) return;
         const start = performance.now(), dark = darkPage(element);
-        const enlarged = Math.max(1, canvas.getBoundingClientRect().width / width);  // by a slide's transform
-        const ratio = (devicePixelRatio || 1) * enlarged;
+        const scaled = canvas.getBoundingClientRect().width / width;  // by a slide's transform; an overview of slides is left alone
+        const ratio = (devicePixelRatio || 1) * (scaled > 0.5 ? scaled : 1);
         plan = layout(context, figure, width);
         const [across, down] = [Math.round(width * ratio), Math.round(plan.height * ratio)];
         if (canvas.width !== across || canvas.height !== down) {

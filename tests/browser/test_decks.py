@@ -30,7 +30,8 @@ SLIDES = """() => {
         const prose = words.filter(node => node.parentElement.closest('p, .initviz-block > :is(ul, ol)'));
         return {
             heading: slide.querySelector('h1, h2, h3')?.innerText.trim() ?? '', words: slide.innerText,
-            more: slide.querySelectorAll('.initviz-block').length, notes: [...slide.querySelectorAll('aside.notes')].map(one => one.textContent).join(' '),
+            more: slide.querySelectorAll('.initviz-block').length,
+            notes: [...slide.querySelectorAll('aside.notes')].map(one => one.textContent).join(' '),
             smallest: sizes.sort((a, b) => a[0] - b[0])[0], prose: Math.min(...prose.map(node => size(node.parentElement))),
         };
     });
@@ -229,3 +230,7 @@ def test_an_app_moves_in_a_deck(screen, tmp_path, screenshots):
     assert "64 inputs and 256 outputs" in screen.locator(".initviz-said").inner_text()
     screen.screenshot(path=screenshots / "deck-app.png")
     assert screen.evaluate(OVERFLOWS, [WIDTH, HEIGHT]) == [] and screen.asked == []
+    screen.set_viewport_size({"width": 1280, "height": 720})
+    screen.wait_for_timeout(700)
+    assert canvas.evaluate("canvas => canvas.width") == pytest.approx(canvas.bounding_box()["width"], abs=2), "sharp"
+    screen.screenshot(path=screenshots / "deck-app-1280.png")
