@@ -35,6 +35,8 @@ TOOLS = {
     "lab": ("initviz.tools._lab", "write the course's notebooks into a folder, and open JupyterLab"),
     "slides": ("initviz.tools._slides", "make an offline deck of each notebook"),
     "site": ("initviz.tools._site", "make a web site of the course and the package's reference"),
+    "handout": ("initviz.tools._handout", "write a notebook for students, its questions and its solutions apart"),
+    "classroom": ("initviz.tools._classroom", "serve an app to a class from this machine"),
     "execute": ("initviz.tools._execute", "run notebooks in place, or check their outputs"),
     "pretrain": ("initviz.tools._pretrain", "train the networks that ship with initviz"),
     "transfer-study": ("initviz.experiments._transfer_study", "measure what the shipped weights are worth"),

@@ -75,7 +75,7 @@ def test_small_logits_collapse_the_rank_and_large_ones_the_entropy():
     assert sound.entropy.min() > 0.8 and sound.similarity.max() < 0.1 and sound.query_gradient.min() > 0.3
     for kind, beta, residual in (("rank-collapsed", 0.2, 0.1), ("saturated", 10.0, 3.0), ("stable", 1.0, 4.0)):
         stack = AttentionStack(beta, residual, 12, 128, 2, "post", False, seed=0)
-        tokens = torch.randn(4, 32, 128, generator=torch.Generator().manual_seed(0))
+        tokens = torch.randn(4, 32, 128, generator=torch.Generator(torch.get_default_device()).manual_seed(0))
         assert iv.verdict(iv.probe(stack, tokens, quantities=())).kind == kind
 
 

@@ -19,7 +19,7 @@ def test_the_slider_moves_picture_and_words_over_its_whole_range():
     for scale in (0.01, 0.3, 10.0):
         app.set(scale=scale)
         assert (app.picture.value, app.sentence) != before
-        assert f"Scale {scale:.3g}:" in app.sentence
+        assert f"Weights of std {scale:.3g}/√64:" in app.sentence
         before = app.picture.value, app.sentence
     assert app.controls["scale"].tooltip
     bundle = app._repr_mimebundle_()

@@ -125,7 +125,7 @@ def test_the_picture_holds_the_numbers_and_rings_the_best():
         assert np.isnan(line[~seen]).all()
         rings = [one for one in panel.marks if isinstance(one, Line) and one.marker == "ring"]
         np.testing.assert_allclose([ring.y[0] for ring in rings], mean.min(axis=1))
-    assert panels[0].title.startswith("Standard: −0.") and panels[1].title.startswith("muP: ")
+    assert panels[0].title.startswith("Standard: best rate −0.") and panels[1].title.startswith("muP: best rate ")
     iv.plots.rates(sweeps).canvas.draw()
 
 

@@ -338,7 +338,7 @@ def test_a_result_in_words():
 def test_the_study_is_complete(name):
     study = iv.experiments.transfer_study(name)
     assert study.source == name and study.labels == study_module.LABELS and len(study.seeds) >= 5
-    assert study.strategies == tuple(iv.training.STRATEGIES)
+    assert study.strategies == study_module.STUDIED[name]
     shape = (len(study.strategies), len(study.labels), len(study.seeds), len(study.steps))
     assert study.accuracy.shape == shape and np.isfinite(study.accuracy).all()
     assert set(study.ends) == set(ENDS) and all(values.shape == shape[:3] for values in study.ends.values())
@@ -387,19 +387,19 @@ def test_a_run_of_the_study_that_trains_all_is_measured_again():
 
 def test_the_study_command_writes_what_the_study_reads(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(study_module, "LABELS", (5,))
-    few = {name: iv.training.STRATEGIES[name] for name in ("random", "frozen", "fine_tuned")}
-    monkeypatch.setattr(study_module, "STRATEGIES", few)
+    few = {"curves-cnn": ("random", "frozen", "fine_tuned"), "textures-cnn": ("random", "frozen")}
+    monkeypatch.setattr(study_module, "STUDIED", few)
     parts = tmp_path / "parts"
     study_module.main(["--seeds", "1", "--steps", "4", "--folder", str(tmp_path), "--resume", str(parts)])
     made = {part.name: part.stat().st_mtime_ns for part in parts.iterdir()}
-    assert len(made) == 5  # random weights know of no source
+    assert len(made) == 4  # random weights know of no source
     next(parts.glob("curves-cnn-frozen-*")).unlink()
     study_module.main(["--seeds", "1", "--steps", "4", "--folder", str(tmp_path), "--resume", str(parts)])
     again = {part.name: part.stat().st_mtime_ns for part in parts.iterdir()}
     assert sum(again[name] != made[name] for name in made) == 1  # it went on where it was
     for name in iv.models.PRETRAINED:
         result = TransferResult.load(tmp_path / f"{name}-study.json")
-        assert result.source == name and result.strategies == tuple(few) and result.steps.tolist() == [0, 4]
+        assert result.source == name and result.strategies == few[name] and result.steps.tolist() == [0, 4]
     assert "curves-cnn" in capsys.readouterr().out
 
 

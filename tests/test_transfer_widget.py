@@ -39,7 +39,7 @@ def test_it_starts_with_five_labels_fine_tuned_from_the_related_source(explorer)
 
 def test_every_control_changes_the_picture_and_the_words(explorer):
     explorer.set(labels=5, strategy="fine_tuned", source="curves-cnn")
-    for change in ({"labels": 50}, {"strategy": "head_first"}, {"source": "textures-cnn"}):
+    for change in ({"labels": 50}, {"strategy": "frozen"}, {"source": "textures-cnn"}):
         picture, words = explorer.picture.value, explorer.words.value
         explorer.set(**change)
         assert explorer.picture.value != picture and explorer.words.value != words, change
@@ -51,15 +51,16 @@ def test_the_curves_are_the_means_of_the_study(explorer):
     explorer.set(labels=50, strategy="frozen", source="curves-cnn")
     study = explorer.result
     by_labels, by_step = explorer.picture.figure.panels
+    assert set(STRATEGIES) == set(LOOKS)
     lines = {name: f"{STRATEGIES[name].label}: accuracy" for name in LOOKS}
     for name in ("frozen", "random"):
         np.testing.assert_allclose(mark(by_step, Line, lines[name]).y, study.curve(name, 50).mean(axis=0))
     assert not marks(by_step, Line, lines["fine_tuned"])
-    for name in LOOKS:
+    for name in study.strategies:
         expected = [study.final(name, labels).mean() for labels in LABELS]
         np.testing.assert_allclose(mark(by_labels, Line, lines[name]).y, expected)
     band = next(m for m in by_step.marks if isinstance(m, Band) and m.role == LOOKS["frozen"][0])
-    np.testing.assert_allclose(band.high - band.low, 2 * study.curve("frozen", 50).std(axis=0, ddof=1))
+    np.testing.assert_allclose(band.high - band.low, 2 * study.curve("frozen", 50).std(axis=0, ddof=1), atol=1e-12)
 
 
 def test_nothing_is_trained_while_a_control_moves(explorer, monkeypatch):
@@ -114,11 +115,16 @@ def test_a_strategy_that_was_not_measured_has_no_line(own):
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
-        (lambda own: explore_transfer(labels=6), ValueError, "labels: got 6; measured were 5, 10, 20"),
+        (lambda own: explore_transfer(labels=6), ValueError, "labels: got 6; measured were 5, 50, 500"),
         (
             lambda own: explore_transfer(strategy="fine-tuned"),
             ValueError,
             "strategy: got 'fine-tuned'; measured were random",
+        ),
+        (
+            lambda own: explore_transfer(strategy="fine_tuned_he"),
+            ValueError,
+            "strategy: got 'fine_tuned_he'; measured were random",
         ),
         (lambda own: explore_transfer(source="imagenet"), ValueError, "source: 'imagenet' is unknown"),
         (lambda own: explore_transfer(result="study"), TypeError, "result: got str"),

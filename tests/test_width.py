@@ -15,7 +15,7 @@ from initviz.theory import spectral_scale, width_exponents
 from initviz.training import mup_groups
 
 OPTIMIZERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
-GENERATOR = torch.Generator().manual_seed(0)
+GENERATOR = torch.Generator(torch.get_default_device()).manual_seed(0)
 X = torch.randn(64, 8, generator=GENERATOR)  # 8 features: widths of 64 and more are wide beside them
 Y = torch.randint(10, (64,), generator=GENERATOR)
 

@@ -36,8 +36,9 @@ NOTHING, PLACES, ALIVE = 0, 1, 2
 """What the fused kernels find of the units: nothing, their values at a few places, or which of them are not zero everywhere."""
 HELD = 3 << 20, 64 << 20
 """Bytes of tensors that are held at least and at most, until they are measured together. In between it is ..."""
-HELD_SHARE = 1 / 32
-"""... this share of all that was seen: what a backward pass needs is held by torch as well."""
+HELD_SHARE = 1 / 32, 1 / 4
+"""... this share of all that was seen, most of which torch holds for the backward pass, or that share of the parameters, whose gradients
+a training step holds and a probe does not."""
 _FUSED = (torch.float32, torch.bfloat16, torch.float16)
 
 
@@ -97,15 +98,17 @@ class Readings:
 
     Args:
         bins, sample: of the histograms, see `tensor_stats`.
+        parameters: bytes of the model's parameters: what is held at a time grows with them.
         at_once: hold no tensor.
     """
 
     later = False
     """Whether a CPU's numbers wait for `read` as well. (Tests set it: the way of a GPU is then seen without one.)"""
 
-    def __init__(self, bins: int = 100, sample: int = 4096, at_once: bool = False) -> None:
+    def __init__(self, bins: int = 100, sample: int = 4096, parameters: int = 0, at_once: bool = False) -> None:
         self.bins, self.sample = bins, sample
-        self.room = 0 if at_once else HELD[0]
+        self._least = 0 if at_once else int(min(max(parameters * HELD_SHARE[1], HELD[0]), HELD[1]))
+        self.room = self._least
         self.overwritten = False
         self._at_once = at_once
         self._seen = self._held = 0
@@ -153,7 +156,7 @@ class Readings:
         make: Callable[[np.ndarray], Any] = np.copy,
     ) -> None:
         values, dtype, device = tensor, tensor.dtype, tensor.device
-        if dtype not in _FUSED or not tensor.is_contiguous():
+        if dtype not in _FUSED or tensor.layout != torch.strided or not tensor.is_contiguous():
             values = flat_values(tensor).contiguous()  # the gradient of a sum is one number, expanded
             dtype = values.dtype
         key = dtype, device, current_stream(device)
@@ -173,7 +176,7 @@ class Readings:
         self._seen += self._held
         self._held = 0
         if not self._at_once:
-            self.room = min(max(int(self._seen * HELD_SHARE), HELD[0]), HELD[1])
+            self.room = min(max(int(self._seen * HELD_SHARE[0]), self._least), HELD[1])
         with UnseenByModes(), torch.no_grad():
             for (dtype, device, stream), items in waiting.items():
                 self.overwritten |= any(version(item.values) != item.version for item in items)
@@ -189,11 +192,13 @@ class Readings:
         """Two launches of the fused kernels. False if they can't be compiled here: Triton needs a C compiler."""
         lines, bounds, counts = [], [], []
         begin = place = addresses = most = rounds = samples = 0
+        alive = False
         for values, _, (below, above), stats, units, _, _ in items:
             count, address = values.numel(), values.data_ptr()
             kind, wanted = (NOTHING, 1, 1, 1, 0), 0
             if units is not None:
                 kind, wanted = (PLACES if units.places else ALIVE, *units), units.size
+                alive |= not units.places
             counts.append(count)
             if stats is None and kind[0] == PLACES:  # the rest is not asked for
                 count, (programs, each, sampled, step) = 0, (_shares(wanted, 1)[0], 0, 0, 1)
@@ -211,8 +216,8 @@ class Readings:
         others = torch.empty(begin * LANES, dtype=torch.float32, device=device)
         try:
             kernels.launch(
-                dtype, addresses % 16 == 0, most, rounds, -(-samples // BLOCK), min(FEW, self.sample), _sent(table, device), partials,
-                others, of_units, found,
+                dtype, addresses % 16 == 0, alive, most, rounds, -(-samples // BLOCK), min(FEW, self.sample), _sent(table, device),
+                partials, others, of_units, found,
             )  # fmt: skip
         except Exception as error:
             if self._tables:
@@ -279,8 +284,7 @@ class Readings:
         for tensor, receive in self._numbers:
             alike[tensor.device, tensor.dtype].append((tensor, receive))
         for parts in alike.values():  # torch joins tensors of one type in one launch
-            flat = torch.cat([part if part.dim() == 1 else part.reshape(-1) for part, _ in parts]).cpu()
-            numbers = (flat.float() if flat.element_size() == 2 else flat).numpy().astype(np.float64)
+            numbers = _received(torch.cat([part if part.dim() == 1 else part.reshape(-1) for part, _ in parts]))
             start = 0
             for part, receive in parts:
                 end = start + part.numel()
@@ -293,7 +297,8 @@ class Readings:
         return self.later or tensor.device.type != "cpu"
 
     def takes_units(self, tensor: Tensor) -> bool:
-        return self.waits(tensor) and tensor.is_contiguous() and 0 < tensor.numel() < 2**31
+        strided = tensor.layout == torch.strided
+        return self.waits(tensor) and strided and tensor.is_contiguous() and 0 < tensor.numel() < 2**31
 
 
 @lru_cache(1024)
@@ -308,6 +313,17 @@ def _sent(table: np.ndarray, device: torch.device) -> Tensor:
     """The table on the device. Nobody waits for it: memory that can't be paged out is read by the device itself."""
     sent = torch.from_numpy(table)
     return sent if device.type == "cpu" else sent.pin_memory().to(device, non_blocking=True)
+
+
+def _received(numbers: Tensor) -> np.ndarray:
+    """The numbers on the host, in float32 or float64. (A device writes fastest into memory that can't be paged out.)"""
+    if not numbers.is_floating_point():
+        numbers = numbers.double()
+    elif numbers.element_size() == 2:
+        numbers = numbers.float()
+    if numbers.device.type == "cuda":
+        return torch.empty(numbers.shape, dtype=numbers.dtype, device="cpu", pin_memory=True).copy_(numbers).numpy()
+    return numbers.cpu().numpy()
 
 
 class _Group:
@@ -406,6 +422,7 @@ class _Group:
 
 
 def _make_stats(readings: list[Reading[TensorStats] | None], counts: list[int], found: np.ndarray) -> None:
+    found = found.astype(np.float64, copy=False)
     low, high, mean, variance, zeros, finite, saturated, scale = found[:, :NUMBERS].T
     hists = found[:, NUMBERS:]
     hists = hists / np.maximum(hists.sum(axis=1, keepdims=True), 1)
@@ -420,7 +437,7 @@ def _make_stats(readings: list[Reading[TensorStats] | None], counts: list[int], 
 
 
 def _make_known(reading: Reading[T], make: Callable[[np.ndarray], T], array: np.ndarray) -> None:
-    reading.value = make(array)
+    reading.value = make(array.astype(np.float64, copy=False))
 
 
 def _make_units(wanted: list[tuple[int, _Item]], array: np.ndarray) -> None:
@@ -429,6 +446,7 @@ def _make_units(wanted: list[tuple[int, _Item]], array: np.ndarray) -> None:
 
 
 def _make_roots(readings: list[Reading[float]], counts: list[int], found: np.ndarray) -> None:
+    found = found.astype(np.float64, copy=False)
     for reading, root in zip(readings, (found / np.sqrt(np.maximum(counts, 1))).tolist()):
         reading.value = root
 

@@ -16,7 +16,7 @@ from initviz._core.arguments import look_up
 from initviz.course._kit import Exercise, Judgement, Question, judge_answer
 from initviz.course._quiz import Quiz
 
-__all__ = ["Exercise", "Judgement", "Question", "Quiz", "check", "judge", "lessons", "quiz"]
+__all__ = ["Exercise", "Judgement", "Question", "Quiz", "check", "judge", "lessons", "question", "quiz"]
 
 
 def lessons() -> dict[str, str]:
@@ -31,7 +31,12 @@ def quiz(key: str) -> Quiz:
     Raises:
         TypeError, ValueError: no such question; the message lists the near ones.
     """
-    return Quiz(_entry(key, "QUESTIONS"))
+    return Quiz(question(key))
+
+
+def question(key: str) -> Question:
+    """The question `key` itself: its words, and its choices with what is said to each. Errors as `quiz`."""
+    return _entry(key, "QUESTIONS")
 
 
 def check(key: str, answer: Any) -> None:

@@ -50,7 +50,7 @@ QUESTIONS = {
             ),
             Choice(
                 "a loss",
-                "A frozen body is about level with random weights here: it can't use all that the labels say. One that trains can.",
+                "For a frozen body, yes: it can't use all that the labels say. One that trains goes where random weights go.",
             ),
         ),
     ),

@@ -49,7 +49,10 @@ QUESTIONS = {
         "A layer of 64 ReLU units gets an input of 32 numbers. Are there weights with which it passes on every one of the 32 directions, "
         "at its length, whatever the input?",
         (
-            Choice("no: a ReLU sets half of its values to 0", "Half of 64 is 32: enough, if those that remain have all directions among them."),
+            Choice(
+                "no: a ReLU sets half of its values to 0",
+                "Half of 64 is 32: enough, if those that remain have all directions among them.",
+            ),
             Choice("yes, any orthogonal ones", "Of these one unit gets a direction, and drops it where its value is below 0."),
             Choice(
                 "yes: give each direction to two units, with opposite signs",
@@ -80,8 +83,8 @@ QUESTIONS = {
             Choice("only 1, the edge itself", "It need not be infinite: a depth scale as long as the network is enough."),
             Choice(
                 "1 and 1.05",
-                "Their depth scales are infinity and 348 layers. At 0.9 the gradient's square falls by e every 5 layers, at 1.3 it grows by "
-                "e every 16: by e to the 12th, 300,000, over 200 layers.",
+                "Their depth scales are infinity and 348 layers. At 0.9 the gradient's square falls by e every 5 layers, at 1.3 it grows "
+                "by e every 16: by e to the 12th, 300,000, over 200 layers.",
                 right=True,
             ),
             Choice("1, 1.05 and 1.3", "At 1.3 the gradient's square grows by e every 16 layers: 300,000 times over 200 of them."),

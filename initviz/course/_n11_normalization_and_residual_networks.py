@@ -9,6 +9,29 @@ from typing import Any
 from initviz.course._kit import Choice, Exercise, Question, Wrong, call, close, number
 
 QUESTIONS = {
+    "explode": Question(
+        "Fifty ReLU layers with batch normalization and He's weights: what is the first layer's gradient, against the last one's?",
+        (
+            Choice(
+                "about the same: normalization holds it",
+                "It holds the signal. The gradient is divided by the same numbers as the signal, and these are not 1 behind a ReLU.",
+            ),
+            Choice(
+                "far smaller",
+                "He's weights alone keep the gradient. And what does it do to it to be divided by a spread that is below its rms?",
+            ),
+            Choice(
+                "some 10,000 times larger",
+                "A signal with a mean has a standard deviation below its root mean square. He's weights keep the latter; a layer divides "
+                "by the former.",
+                right=True,
+            ),
+            Choice(
+                "it depends on the scale of the weights",
+                "Weights twice as large make the gradient twice as large, and the normalization divides it by twice as much.",
+            ),
+        ),
+    ),
     "doubling": Question(
         "Unscaled, $x + F(x)$ in each of a hundred ReLU blocks. By how much does the root mean square of the stream grow?",
         (
@@ -31,6 +54,41 @@ QUESTIONS = {
 
 
 # Exercises ---------------------------------------------------------------------------------------------------------------
+
+FACTOR_MISTAKES: list[tuple[Callable[[float], float], str]] = [
+    (lambda a: 1.0, "that takes E[φ²] for the variance: subtract the square of the mean."),
+    (lambda a: math.pi / (math.pi - 1), "that is ReLU's, a = 0; the slope a is left out."),
+    (lambda a: _factor(a) ** 0.5, "that is the factor of the root mean square; the second moment's is its square."),
+    (lambda a: 1 / _factor(a), "upside down: the way back divides by the variance."),
+    (lambda a: _factor(a, mean=(1 + a) / math.sqrt(2 * math.pi)), "below 0 the leaky ReLU is negative: the mean is (1 - a)/√(2π)."),
+    (lambda a: _factor(a, mean=1 / math.sqrt(2 * math.pi)), "the part below 0 lowers the mean, to (1 - a)/√(2π)."),
+    (lambda a: _factor(a, mean=((1 - a) / math.sqrt(2 * math.pi)) ** 0.5), "the mean is to be squared: Var = E[φ²] - E[φ]²."),
+    (lambda a: (1 + a**2) / 2, "that is E[φ'²]; divide it by the variance of φ."),
+    (lambda a: (1 + a**2) / 2 - (1 - a) ** 2 / (2 * math.pi), "that is the variance of φ; it divides E[φ'²]."),
+    (lambda a: (1 + a) / (1 + a - (1 - a) ** 2 / math.pi), "below 0 the slope is a and its square a²."),
+]  # fmt: skip
+
+
+def _factor(a: float, mean: float | None = None) -> float:
+    """E[phi'^2] / Var(phi) of a leaky ReLU with slope a, or with another mean than its own."""
+    kept = (1 + a**2) / 2
+    return kept / (kept - ((1 - a) / math.sqrt(2 * math.pi) if mean is None else mean) ** 2)
+
+
+def _judge_factor(answer: Any) -> None:
+    for a in (0.25, 0.5, 0.01):
+        given = number(call(answer, a))
+        if close(given, _factor(a), rel=1e-4):
+            continue
+        words = f"for a = {a:g} it gives {given:.4g}: "
+        for mistake, why in FACTOR_MISTAKES:
+            if close(given, mistake(a), rel=1e-6):
+                raise Wrong(words + why)
+        way = (
+            "no activation does less than keep it" if given < 1 else "it is between 1 (a = 1, linear) and 1.47 (a = 0)"
+        )
+        raise Wrong(words + f"{way}.")
+
 
 BRANCH_MISTAKES: list[tuple[Callable[[int, float], float], str]] = [
     (
@@ -76,6 +134,10 @@ def _judge_branch_factor(answer: Any) -> None:
 
 
 EXERCISES = {
+    "factor": Exercise(
+        _judge_factor,
+        "right. The nearer a function is to a linear one, the slower gradients explode: 1.34 at a = 0.1, 1.02 at a = 0.7.",
+    ),
     "branch_factor": Exercise(
         _judge_branch_factor,
         "each block multiplies by 1 + s², and N of them by G. For G = e and many blocks that is 1/√N.",

@@ -88,7 +88,7 @@ def _judge_table(answer: Any) -> None:
             raise Wrong(f"{words}: {REASONS[role, column]}")
 
 
-# Exercise 2: the size of an update ---------------------------------------------------------------------------------------
+# Exercise 3: the size of an update ---------------------------------------------------------------------------------------
 
 UPDATE_MISTAKES: list[tuple[Callable[[int, int], float], str]] = [
     (lambda i, o: 1 / math.sqrt(i * o), "with that the largest singular value is 1 for every shape; it has to be the root of n_out/n_in."),
@@ -112,7 +112,7 @@ def _judge_update(answer: Any) -> None:
         raise Wrong(words + f"the update's largest singular value is then {norm:.3g}; it should be {wanted:.3g}.")
 
 
-# Exercise 3: heads that grow ---------------------------------------------------------------------------------------------
+# Exercise 2: heads that grow ---------------------------------------------------------------------------------------------
 
 
 def _judge_heads(answer: Any) -> None:

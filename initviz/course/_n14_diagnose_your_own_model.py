@@ -1,4 +1,4 @@
-"""Notebook 14: questions, and the cures of seven patients."""
+"""Notebook 14: questions, and the cures of eight patients."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ QUESTIONS = {
             ),
             Choice(
                 "vanishing: gradients shrink on the way back",
-                "By 6 a layer in second moment, since ReLU wants 2/n and the default is 1/(3 n). The activations do not die: the biases "
+                "By 6 per layer in second moment, since ReLU wants 2/n and the default is 1/(3 n). The activations do not die: the biases "
                 "hold them.",
                 right=True,
             ),
@@ -200,6 +200,10 @@ def _judge_cure_default(answer: Any) -> None:
                 )
 
 
+def _judge_cure_memory(answer: Any) -> None:
+    _cured(patients.answer_after_200_steps, answer)
+
+
 EXERCISES = {
     "cure_std": Exercise(
         _judge_cure_std,
@@ -227,5 +231,9 @@ EXERCISES = {
     "cure_default": Exercise(
         _judge_cure_default,
         "right. One forward pass, and every layer's output has variance 1, whatever the activation.",
+    ),
+    "cure_memory": Exercise(
+        _judge_cure_memory,
+        "right. An orthogonal matrix keeps every direction, however often it is applied; what still fades is tanh's doing.",
     ),
 }

@@ -1,6 +1,6 @@
 """`python -m initviz transfer-study`: measure what the shipped weights are worth.
 
-Five seeds, four numbers of labels, every strategy at each of its learning rates, both sources: some fifteen minutes on one core.
+Five seeds, three numbers of labels, both sources, each strategy at each of its learning rates: some ten minutes on one core.
 `transfer_study(source)` reads the figures that ship beside the weights.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
 from functools import cache
@@ -24,8 +25,13 @@ from initviz.datasets import mnist1d_sheared
 from initviz.models import FOLDER, PRETRAINED
 from initviz.training import STRATEGIES, TransferResult, transfer
 
-LABELS = (5, 20, 50, 500)
+LABELS = (5, 50, 500)
 SEEDS = 5
+STUDIED = {
+    "curves-cnn": ("random", "frozen_random", "frozen", "fine_tuned", "fine_tuned_he", "head_first"),
+    "textures-cnn": ("random", "frozen_random", "frozen", "fine_tuned"),
+}
+"""Source -> the strategies that are measured from it."""
 
 
 @cache
@@ -45,10 +51,12 @@ def measure_study(folder: Path, workers: int = 1, seeds: int = SEEDS, steps: int
     Each part is written to `folder` as it ends, and one that is there already is not measured again: a study that was stopped goes on
     where it was. Random weights know of no source: they are measured once.
     """
+    first = next(iter(STUDIED))
     parts = {
         (source, name, labels): folder / f"{source}-{name}-{labels}-{seeds}-{steps}.json"
-        for source, name, labels in product(PRETRAINED, STRATEGIES, LABELS)
-        if STRATEGIES[name].pretrained or source == next(iter(PRETRAINED))
+        for source, names in STUDIED.items()
+        for name, labels in product(names, LABELS)
+        if STRATEGIES[name].pretrained or source == first
     }
     folder.mkdir(parents=True, exist_ok=True)
     todo = [part for part, path in parts.items() if not path.exists()]
@@ -60,13 +68,12 @@ def measure_study(folder: Path, workers: int = 1, seeds: int = SEEDS, steps: int
         running = {executor.submit(_measure, *part, seeds, steps): part for part in todo}
         for future in _with_bar(as_completed(running), len(todo)):
             future.result().save(parts[running[future]])
-    first = next(iter(PRETRAINED))
-    return {
-        source: replace(
-            _joined({name: [TransferResult.load(parts[(source if STRATEGIES[name].pretrained else first), name, labels])
-                            for labels in LABELS] for name in STRATEGIES}), source=source,
-        ) for source in PRETRAINED
-    }  # fmt: skip
+    results = {}
+    for source, names in STUDIED.items():
+        where = {name: source if STRATEGIES[name].pretrained else first for name in names}
+        rows = [[TransferResult.load(parts[where[name], name, labels]) for labels in LABELS] for name in names]
+        results[source] = replace(_joined(rows), source=source, strategies=names, labels=LABELS)
+    return results
 
 
 def _measure(source: str, strategy: str, labels: int, seeds: int, steps: int) -> TransferResult:
@@ -77,21 +84,17 @@ def _measure(source: str, strategy: str, labels: int, seeds: int, steps: int) ->
         )  # fmt: skip
 
 
-def _joined(parts: dict[str, list[TransferResult]]) -> TransferResult:
-    """A list for each strategy, a result in it for each number of labels, as one result."""
-    rows = list(parts.values())
-    first = rows[0][0]
+def _joined(rows: list[list[TransferResult]]) -> TransferResult:
+    """Results of one strategy and one number of labels each, a row a strategy, as one."""
 
-    def stacked(values: Any) -> np.ndarray:
+    def stacked(values: Callable[[TransferResult], np.ndarray]) -> np.ndarray:
         return np.concatenate([np.concatenate([values(part) for part in row], axis=1) for row in rows])
 
     return replace(
-        first,
-        strategies=tuple(parts),
-        labels=tuple(part.labels[0] for part in rows[0]),
+        rows[0][0],
         accuracy=stacked(lambda part: part.accuracy),
         rates=stacked(lambda part: part.rates),
-        ends={name: stacked(lambda part, name=name: part.ends[name]) for name in first.ends},
+        ends={name: stacked(lambda part, name=name: part.ends[name]) for name in rows[0][0].ends},  # type: ignore[misc]
     )
 
 

@@ -107,7 +107,7 @@ def _probe(
     size = batch_size(x)
     labels = _label_range(y) if loss is None else (0, 0)
     ranks = Ranks(group, size)
-    readings = Readings(bins, sample, at_once or ranks.several)
+    readings = Readings(bins, sample, sum(p.nbytes for p in parameters), at_once or ranks.several)
     recorder = Recorder(layers, frozenset(quantities), readings, spread=ranks.several)
 
     with no_collection(), ExitStack() as stack:
@@ -123,10 +123,9 @@ def _probe(
         needed = loss is not None or (isinstance(target, Tensor) and target.is_floating_point())
         looked = look_at(output, needed, readings)
         del output
-        with (
-            recorder if readings.waits(parameter) else nullcontext()
-        ):  # where tensors are held, it sees who may write into one
-            _backward(value, recorder.targets(stack))
+        targets = recorder.targets(stack)
+        with recorder if readings.waits(parameter) else nullcontext():  # it sees who may write into what is held
+            _backward(value, targets)
         if ranks.several:
             ranks.average_gradients(parameters)
             recorder.take_gradients()

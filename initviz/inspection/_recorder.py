@@ -158,7 +158,7 @@ class Recorder(TorchFunctionMode):
             return self.readings.stats(gathered(tensor))
 
     def measure_gradient(self, call: _Call, quantity: str, tensor: Tensor) -> Any:
-        if not tensor.requires_grad or quantity not in self.quantities:
+        if quantity not in self.quantities or not tensor.requires_grad:
             return None
 
         def hook(gradient: Tensor | None) -> None:
@@ -166,12 +166,13 @@ class Recorder(TorchFunctionMode):
                 gradient is None
             ):  # one of several outputs of one function, and the loss comes from another: cuDNN's LSTM
                 return
-            # where units differ in their outputs, no one asks whether they differ in their gradients
-            if quantity == "preactivation_gradient" and call.units is not None and not _all_differ(call.units):
-                later = partial(partial, distinct_units, dtype=gradient.dtype)
-                call.stats[quantity], call.differences = self.measure_places(call, gradient, later)
-            else:
-                call.stats[quantity] = self.measure(gradient)
+            with UnseenByModes():
+                # where units differ in their outputs, no one asks whether they differ in their gradients
+                if quantity == "preactivation_gradient" and call.units is not None and not _all_differ(call.units):
+                    later = partial(partial, distinct_units, dtype=gradient.dtype)
+                    call.stats[quantity], call.differences = self.measure_places(call, gradient, later)
+                else:
+                    call.stats[quantity] = self.readings.stats(gathered(gradient))
 
         return tensor.register_hook(hook)
 
@@ -179,11 +180,10 @@ class Recorder(TorchFunctionMode):
         self, call: _Call, tensor: Tensor, make: Callable[[np.ndarray], Any]
     ) -> tuple[Reading[TensorStats], Reading[Any]]:
         """The statistics of a tensor of two or more dimensions, and `make` of its `few_places`."""
-        with UnseenByModes():
-            tensor, axis = gathered(tensor), call.axis(tensor)
-            if self.readings.takes_units(tensor):
-                return self.readings.stats_and_units(tensor, units_at_places(tensor, axis), make)
-            return self.readings.stats(tensor), self.readings.of(few_places(tensor, axis), make)
+        tensor, axis = gathered(tensor), call.axis(tensor)
+        if self.readings.takes_units(tensor):
+            return self.readings.stats_and_units(tensor, units_at_places(tensor, axis), make)
+        return self.readings.stats(tensor), self.readings.of(few_places(tensor, axis), make)
 
     def measure_other_gradients(self, call: _Call, output: Any) -> None:
         """Of several outputs the first is measured, but the gradient may come back through another one alone."""
@@ -200,15 +200,16 @@ class Recorder(TorchFunctionMode):
     # Layers
 
     def after_layer(self, module: nn.Module, args: Any, output: Any) -> Any:
-        tensor = next(real_tensors(output), None)
-        if tensor is None:
-            return None
-        if not self.forward:
-            if module not in self.anchored or self.takes_gradient(args, tensor):
-                return None
-            with UnseenByModes():  # checkpointing computes it again, and must find what it found before
-                return self.anchor(module, output, tensor)
         with UnseenByModes():
+            tensor = next(real_tensors(output), None)
+            if tensor is None:
+                return None
+            if not self.forward:
+                if module not in self.anchored or self.takes_gradient(args, tensor):
+                    return None
+                return self.anchor(
+                    module, output, tensor
+                )  # checkpointing computes it again, and must find what it found before
             refuse_unreadable(tensor, self.layers[module])
             if not self.spread:
                 self.borrow(module)
@@ -339,8 +340,8 @@ class Recorder(TorchFunctionMode):
     def after_activation(self, call: _Call, name: str, flat: tuple[float | None, float | None], tensor: Tensor) -> None:
         call.activation_name = name
         call.output = None
-        if "activation" in self.quantities:
-            with UnseenByModes():
+        with UnseenByModes():
+            if "activation" in self.quantities:
                 axis, values = call.axis(tensor), gathered(tensor)
                 units = units_everywhere(values, axis) if self.readings.takes_units(values) else None
                 if units is not None:
@@ -352,7 +353,7 @@ class Recorder(TorchFunctionMode):
                 call.stats["activation"], call.dead_units = stats, dead
                 if self.spread:  # dead on all ranks are fewer than on one
                     call.dead = self.readings.of(largest_magnitudes(tensor, axis), lambda largest: largest == 0)
-        self.measure_gradient(call, "activation_gradient", tensor)
+            self.measure_gradient(call, "activation_gradient", tensor)
 
     def pending(self, z: Any) -> _Call | None:
         """The call of a layer whose activation function is now applied to `z`, if it has had none yet.
@@ -473,18 +474,20 @@ class Recorder(TorchFunctionMode):
     # Weights
 
     def after_weight_gradient(self, parameter: Tensor) -> None:
-        if parameter.grad is not None:
-            self.weight_gradients[id(parameter)] = self.measure(parameter.grad)
-        _drop_gradient(parameter)
+        with UnseenByModes():
+            if parameter.grad is not None:
+                self.weight_gradients[id(parameter)] = self.measure(parameter.grad)
+            parameter.grad = None
 
     def after_other_gradient(self, parameter: Tensor) -> None:
-        if parameter.grad is not None:
+        with UnseenByModes():
+            if parameter.grad is None:
+                return
             if self.readings.waits(parameter.grad) and parameter.grad.numel():  # no launch of its own
                 self.weight_gradients[id(parameter)] = self.measure(parameter.grad)
             else:
-                with UnseenByModes():
-                    self.has_gradient[id(parameter)] = self.readings.of(parameter.grad.any(), bool)
-        _drop_gradient(parameter)
+                self.has_gradient[id(parameter)] = self.readings.of(parameter.grad.any(), bool)
+            parameter.grad = None
 
     def silent(self, parameters: list[nn.Parameter]) -> set[int]:
         """Ids of the parameters that got no gradient, or one of exactly 0; empty where gradients of weights were not asked for."""
@@ -605,4 +608,5 @@ def _alike(output: torch.Size, z: torch.Size) -> bool:
 
 
 def _drop_gradient(parameter: Tensor) -> None:
-    parameter.grad = None
+    with UnseenByModes():
+        parameter.grad = None

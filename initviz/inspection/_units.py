@@ -53,16 +53,17 @@ def few_places(tensor: Tensor, axis: int) -> Tensor:
 
 
 def distinct_units(places: np.ndarray, dtype: torch.dtype) -> tuple[int, int | None]:
-    """(number of units, number of them that differ): `places` is what `few_places` gives, as float64, of a tensor of type `dtype`.
+    """(number of units, number of them that differ): `places` is what `few_places` gives, of a tensor of type `dtype`.
 
     Two units differ if they are further apart than rounding errors, at one place at least. None where values are not finite.
     """
     units = places.shape[1]
     tolerance = (4 if dtype.itemsize == 2 else 16) * torch.finfo(dtype).eps
-    row = np.sort(places[0])
+    row = np.sort(places[0]).astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):  # of inf and NaN it is not asked whether they differ
         if (row[1:] - row[:-1] > tolerance * max(row[-1], -row[0])).all() and math.isfinite(places.sum()):
             return units, units  # all apart at the first place: the usual case
+    places = places.astype(np.float64)
     scale = np.abs(places).max()
     if not math.isfinite(scale):
         return units, None

@@ -128,7 +128,8 @@ def _layers(title: str, values: np.ndarray, theory: np.ndarray, role: str, marke
     )
     y = Axis(-0.04, 1.04, ticks=(0.0, 0.25, 0.5, 0.75, 1.0), labels=("0", "", "0.5", "", "1"), tick=0)
     sign = {"o": "●", "s": "■"}[marker]
-    key = ((f"{sign} mean of {len(values)} draws ± std", role), ("- - theory", "ink"))
+    drawn = "one draw" if len(values) == 1 else f"mean of {len(values)} draws ± std"
+    key = ((f"{sign} {drawn}", role), ("- - theory", "ink"))
     return Panel(
         x, y, marks, title=title, grid=True, key=(key[:1], key[1:]), key_top=52, left=45, right=8, top=43, bottom=405
     )

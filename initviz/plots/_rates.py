@@ -62,13 +62,16 @@ def _panel(name: str, sweep: RateSweep, bottom: float) -> Panel:
     y = Axis(
         float(np.log10(bottom)), float(np.log10(TOP * 1.1)), "log", ticks=tuple(float(np.log10(t)) for t in ticks),
         labels=tuple(f"{t:g}" for t in ticks),
+        title="loss",
     )  # fmt: skip
     every = x[::2] if len(x) > 7 else x
     axis = Axis(
         x[0] - 0.5, x[-1] + 0.5, ticks=tuple(every.tolist()), labels=tuple(f"{v:.0f}".replace("-", "−") for v in every), name="rate",
         title="log2 of the learning rate", tick=0,
     )  # fmt: skip
-    words = f"{NAMES.get(name, name)}: {sweep.drift.mean():+.2f} a doubling".replace("-0.00", "+0.00").replace("-", "−")
+    words = f"{NAMES.get(name, name)}: best rate {sweep.drift.mean():+.2f} a doubling".replace(
+        "-0.00", "+0.00"
+    ).replace("-", "−")
     return Panel(
         axis,
         y,
@@ -77,7 +80,7 @@ def _panel(name: str, sweep: RateSweep, bottom: float) -> Panel:
         grid=True,
         key=(tuple(key),),
         key_top=66,
-        left=77,
+        left=100,
         right=40,
         top=43,
         bottom=388,

@@ -72,7 +72,7 @@ def spectral_scale(fan_in: float, fan_out: float) -> float:
     """sqrt(fan_out/fan_in): the order that a weight's largest singular value should have at each width, and an update's too.
 
     Such a matrix takes a vector of fan_in entries of order 1 that lies along it to fan_out entries of order 1. This condition gives muP
-    (Yang, Simon and Bernstein 2023, A spectral condition for feature learning, arXiv 2310.17813).
+    (Yang, Simon & Bernstein 2023, A spectral condition for feature learning, arXiv 2310.17813).
 
     Raises:
         TypeError, ValueError: a fan that is not a number above 0.

@@ -88,6 +88,8 @@ def _write_course(source: Path, record: Collection[str] | None) -> None:
     course, files = source / "course", source / "_files" / "notebooks"
     course.mkdir()
     files.mkdir(parents=True)
+    for path in CHECKOUT.glob("*.md"):  # pages that notebooks link to
+        shutil.copy(path, course)
     for path in sorted(CHECKOUT.glob("[0-9][0-9]_*.ipynb")):
         notebook = nbformat.read(path, as_version=4)
         _as_page(notebook, path.name, record is None or path.name[:2] in record)
@@ -101,6 +103,7 @@ def _write_front(source: Path, record: bool) -> None:
     """The list of notebooks as the README has it, and the explorer on the first page."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| \[(\d\d .*?)\]\(notebooks/(\S+?)\.ipynb\) \| (.*) \|$", readme, re.M)
+    rows = [row for row in rows if (CHECKOUT / f"{row[1]}.ipynb").exists()]
     table = ["| notebook | in it you see |", "|---|---|"]
     table += [f"| [{title}](course/{name}.ipynb) | {words} |" for title, name, words in rows]
     entries = [f"{title} <course/{name}>" for title, name, _ in rows]

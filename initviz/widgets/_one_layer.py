@@ -22,7 +22,7 @@ class LayerExplorer(Frame):
     def __init__(self, **settings) -> None:
         super().__init__()
         slider = control(
-            LogSlider, "Scale", "Standard deviation of a weight, in units of 1/√64 (64 pixels go in), 0.01 to 10",
+            LogSlider, "Weights", "Standard deviation of a weight, in units of 1/√64 (64 pixels go in), 0.01 to 10",
             value=1.0, min=-2, max=1, step=0.01, readout_format=".3g",
         )  # fmt: skip
         self.controls = {"scale": slider}
@@ -44,8 +44,8 @@ class LayerExplorer(Frame):
         before, after = (self.run.report.stats(quantity)[0] for quantity in ("preactivation", "activation"))
         assert before is not None and after is not None
         return (
-            f"Scale {self.controls['scale'].value:.3g}: 64 pixels of rms 1 go in, h has an rms of {before.rms:.2g}, and tanh makes "
-            f"{after.rms:.2g} of it. {after.saturated:.0%} of the outputs are on the flat part of tanh."
+            f"Weights of std {self.controls['scale'].value:.3g}/√64: 64 pixels of rms 1 go in, h has an rms of {before.rms:.2g}, and "
+            f"tanh makes {after.rms:.2g} of it. {after.saturated:.0%} of the outputs are on the flat part of tanh."
         )
 
     def grid(self) -> dict[str, list]:

@@ -28,6 +28,7 @@ class TransferExplorer(Frame):
         super().__init__()
         self._results = results
         first = results[source]
+        everywhere = set.intersection(*(set(result.strategies) for result in results.values()))
         sources = [(PRETRAINED[name].label if name in PRETRAINED else name, name) for name in results]
         self.controls = {
             "labels": control(
@@ -35,7 +36,7 @@ class TransferExplorer(Frame):
                 options=list(first.labels), value=labels,
             ),
             "strategy": menu("Strategy", "Where training starts, and what it may move",
-                             {name: STRATEGIES[name] for name in first.strategies}, strategy),
+                             {name: STRATEGIES[name] for name in first.strategies if name in everywhere}, strategy),
             "source": control(
                 widgets.Dropdown, "Pretrained on", "What the weights come from", options=sources, value=source
             ),
@@ -82,5 +83,6 @@ def explore_transfer(
         results, source = {result.source: result}, result.source
     else:
         raise TypeError(f"result: got {type(result).__name__}; it takes what initviz.transfer returns")
-    results[source].curve(strategy, labels)  # names what was not measured
+    for measured in results.values():
+        measured.curve(strategy, labels)  # names what was not measured
     return TransferExplorer(results, labels, strategy, source)

@@ -30,7 +30,8 @@ SLIDES = """() => {
         const prose = words.filter(node => node.parentElement.closest('p, .initviz-block > :is(ul, ol)'));
         return {
             heading: slide.querySelector('h1, h2, h3')?.innerText.trim() ?? '', words: slide.innerText,
-            more: slide.querySelectorAll('.initviz-block').length, notes: [...slide.querySelectorAll('aside.notes')].map(one => one.textContent).join(' '),
+            more: slide.querySelectorAll('.initviz-block').length,
+            notes: [...slide.querySelectorAll('aside.notes')].map(one => one.textContent).join(' '),
             smallest: sizes.sort((a, b) => a[0] - b[0])[0], prose: Math.min(...prose.map(node => size(node.parentElement))),
         };
     });

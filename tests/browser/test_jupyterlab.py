@@ -25,6 +25,8 @@ from browser.servers import LAB, RUN_ALL
 import initviz as iv
 
 NAME = "00_start_here.ipynb"
+EXPLORER = ".jp-OutputArea-output:has(.initviz-verdict)"
+"""The app of the notebook that has a verdict: before it stands one of one layer."""
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +42,7 @@ def explorer(page, lab):
     page.goto(f"{lab}/lab/tree/{NAME}?reset")
     page.locator(".jp-NotebookPanel .jp-Cell").first.wait_for()
     page.evaluate(RUN_ALL)
-    image = page.locator(PICTURE).first
+    image = page.locator(EXPLORER).locator(PICTURE)
     image.wait_for()
     image.scroll_into_view_if_needed()
     return image

@@ -1,7 +1,7 @@
 """In JupyterLab without a mouse: menus and questions too, whose arrow keys JupyterLab would take; and a tooltip on every control."""
 
-from browser.pages import ERRORS, PICTURE, changed, key
-from browser.test_jupyterlab import explorer, lab  # noqa: F401  (fixtures)
+from browser.pages import ERRORS, changed, key
+from browser.test_jupyterlab import EXPLORER, explorer, lab  # noqa: F401  (fixtures)
 
 TITLED = """control => {
     const shown = [control, ...control.querySelectorAll('*')].map(e => e.title).filter(title => title && title != 'null');
@@ -10,7 +10,7 @@ TITLED = """control => {
 
 
 def test_a_menu_a_question_and_a_button_by_keyboard(page, explorer):  # noqa: F811
-    app = page.locator(".jp-OutputArea-output", has=page.locator(PICTURE)).first
+    app = page.locator(EXPLORER)
     menu = app.get_by_label("Activation", exact=True)
     before = key(explorer)
     menu.focus()
@@ -39,7 +39,7 @@ def test_a_menu_a_question_and_a_button_by_keyboard(page, explorer):  # noqa: F8
 
 
 def test_every_control_shows_a_tooltip(page, explorer):  # noqa: F811
-    app = page.locator(".jp-OutputArea-output", has=page.locator(PICTURE)).first
+    app = page.locator(EXPLORER)
     controls = app.locator(".widget-dropdown, .widget-slider, .widget-text, .jupyter-button")
     assert controls.count() == 19
     assert all(controls.nth(i).evaluate(TITLED) for i in range(19))

@@ -2,9 +2,9 @@
 
 WRONG = {
     "map": [
-        ({"sigmoid": 30, "tanh": 30, "relu": 30, "selu": 30}, "Sigmoid trains less deep than 30"),
-        ({"sigmoid": 0, "tanh": 2, "relu": 2, "selu": 2}, "tanh trains deeper than 2"),
-        ({"sigmoid": 0, "tanh": 7, "relu": 2, "selu": 2}, "7 is none of"),
+        ({"sigmoid": 30, "tanh": 30, "relu": 30, "sine": 30}, "Sigmoid trains less deep than 30"),
+        ({"sigmoid": 0, "tanh": 2, "relu": 2, "sine": 2}, "tanh trains deeper than 2"),
+        ({"sigmoid": 0, "tanh": 7, "relu": 2, "sine": 2}, "7 is none of"),
         ([0, 30, 10, 30], "a dictionary"),
     ],
     "deepest": [

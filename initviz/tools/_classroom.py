@@ -1,0 +1,119 @@
+"""`initviz classroom`: an app for a class, each student with a kernel of his own, from this machine.
+
+Voila serves it: students see the app and never its code, and their pages may send no code to a kernel. It listens on this machine
+alone, and whoever comes needs the token in the address.
+Needs the extra "classroom": `python -m pip install -c constraints.txt -e ".[classroom]"`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+
+import nbformat
+from nbformat.v4 import new_code_cell, new_notebook
+
+import initviz
+from initviz._core.arguments import look_up, whole_number
+from initviz._core.extras import MissingExtra
+
+APPS = tuple(name for name in initviz.__all__ if name.startswith("explore"))
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+WARNING = """\
+Students' pages reach these apps and run no code of their own. To let them run notebooks is another matter: a notebook runs any code
+with your rights, and belongs in a hub with a container for each student (docs/lecturers.md)."""
+PUBLIC = """\
+Listening on {ip}: everybody in the network who has the address with its token can open the apps, and what is sent is not encrypted.
+Put a web server with https before it, or use the site (initviz site), which needs no server at all."""
+
+
+def write_app(app: str, folder: Path) -> Path:
+    """The notebook that Voila shows: one app."""
+    notebook = new_notebook(cells=[new_code_cell(f"import initviz as iv\n\niv.{app}()")])
+    notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    path = folder / f"{app}.ipynb"
+    nbformat.write(notebook, path)
+    return path
+
+
+def environment(folder: Path, token: str) -> dict[str, str]:
+    """Of the server and its kernels: one thread each, and no history file, which many kernels would lock for each other."""
+    profile = folder / "ipython" / "profile_default"
+    profile.mkdir(parents=True)
+    (profile / "ipython_kernel_config.py").write_text("c.HistoryManager.enabled = False\n", encoding="utf-8")
+    secret = folder / "token"  # others can read a command's arguments
+    secret.touch(0o600)
+    secret.write_text(token, encoding="utf-8")
+    own = {
+        "IPYTHONDIR": str(folder / "ipython"),
+        "JUPYTER_TOKEN_FILE": str(secret),
+        "OMP_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+    }
+    return {name: value for name, value in os.environ.items() if name != "JUPYTER_TOKEN"} | own
+
+
+def command(notebook: Path, ip: str, port: int, ready: int, idle: int) -> list[str]:
+    """What starts Voila."""
+    return [
+        sys.executable, "-m", "voila", str(notebook), "--no-browser", "--Voila.auto_token=True", f"--Voila.ip={ip}", f"--port={port}",
+        f"--preheat_kernel={ready > 0}", f"--pool_size={ready}",
+        f"--MappingKernelManager.cull_idle_timeout={idle}", "--MappingKernelManager.cull_interval=60",
+    ]  # fmt: skip
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command; returns its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="initviz classroom", description="Serve an app to a class from this machine.", epilog=WARNING
+    )
+    parser.add_argument("app", nargs="?", default="explore", help=f"{', '.join(APPS)} (default: explore)")
+    parser.add_argument(
+        "--ip", default=LOOPBACK[0], help="address to listen on (default: %(default)s, this machine alone)"
+    )
+    parser.add_argument("--port", type=int, default=8866, help="default: %(default)s")
+    parser.add_argument(
+        "--ready", type=int, default=2, help="kernels started before anybody asks (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--idle", type=int, default=1800, help="seconds until a kernel that nobody uses is ended (default: %(default)s)"
+    )
+    options = parser.parse_args(arguments)
+    try:
+        look_up("app", options.app, {name: name for name in APPS})
+        whole_number("ready", options.ready, least=0)
+        if find_spec("voila") is None:
+            raise MissingExtra("voila", "classroom")
+    except (ValueError, TypeError, MissingExtra) as error:
+        print(f"initviz classroom: {error}", file=sys.stderr)
+        return 2
+    token = secrets.token_urlsafe(16)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        started = command(write_app(options.app, folder), options.ip, options.port, options.ready, options.idle)
+        print(WARNING)
+        if options.ip not in LOOPBACK:
+            print(PUBLIC.format(ip=options.ip))
+        print(f"\nhttp://{options.ip}:{options.port}/?token={token}\n", flush=True)
+        return _run(started, environment(folder, token))
+
+
+def _run(started: list[str], environ: dict[str, str]) -> int:
+    """Run Voila until it ends; what would end this command ends Voila, with all its kernels."""
+    server = subprocess.Popen(started, env=environ)
+    before = signal.signal(signal.SIGTERM, lambda *_: server.terminate())
+    try:
+        while True:
+            try:
+                return server.wait()
+            except KeyboardInterrupt:  # the terminal has told Voila too
+                continue
+    finally:
+        signal.signal(signal.SIGTERM, before)
