@@ -56,6 +56,7 @@ TENSORS = {
     "strided": (lambda: normal(200, 300).T[:, ::2], (None, None)),
     "one number, seen everywhere": (lambda: torch.tensor(1.5).expand(30, 40), (None, None)),
     "one value": (lambda: torch.tensor(2.5), (None, None)),
+    "sparse": (lambda: normal(300, 40).relu().to_sparse_csr(), (None, None)),
     "int8": (lambda: torch.arange(-100, 100).to(torch.int8), (None, None)),
     "none": (lambda: torch.empty(0, 3), (None, None)),
 }
@@ -108,7 +109,7 @@ class InTorch:
     """What the fused kernels do, in torch's words: the way to them and back is then seen without Triton."""
 
     @staticmethod
-    def launch(dtype, aligned, programs, rounds, sample_rounds, few, table, partials, others, of_units, found):
+    def launch(dtype, aligned, alive, programs, rounds, sample_rounds, few, table, partials, others, of_units, found):
         bins = found.shape[1] - readings.NUMBERS
         bounds = table[:, 6:8].numpy().view(np.float64)
         for line, (below, above), row in zip(table.tolist(), bounds, found):
@@ -121,6 +122,7 @@ class InTorch:
                 array = x[: len(x) // (units * inner) * units * inner].view(-1, units, inner).movedim(1, 2)
                 of_units[place : place + places * units] = array.reshape(-1, units)[::apart][:places].reshape(-1)
             elif kind == readings.ALIVE:
+                assert alive
                 of_units[place : place + units] = (x.view(-1, units, inner) != 0).any(0).any(-1).float()
             v = x[:count].double()
             fine = v[v.isfinite()]

@@ -15,38 +15,31 @@ _TYPES = {torch.float32: tl.float32, torch.float16: tl.float16, torch.bfloat16: 
 
 
 def launch(
-    dtype: torch.dtype, aligned: bool, programs: int, rounds: int, sample_rounds: int, few: int, table: Tensor, partials: Tensor,
-    others: Tensor, of_units: Tensor, found: Tensor,
+    dtype: torch.dtype, aligned: bool, alive: bool, programs: int, rounds: int, sample_rounds: int, few: int, table: Tensor,
+    partials: Tensor, others: Tensor, of_units: Tensor, found: Tensor,
 ) -> None:  # fmt: skip
     """`measure`, then `finish`, of the tensors of one type that the table names.
 
     Args:
-        aligned: whether each begins at a multiple of 16 bytes.
+        aligned: whether each begins at a multiple of 16 bytes; alive: whether of one it is asked which units are zero everywhere.
         programs: the most of one tensor.
         rounds, sample_rounds: the most blocks that a program of `measure` takes of a tensor, and that of `finish` of its sample.
         few: a sample of fewer values than this is put aside for the last values in each lane.
         table: shape (tensors, COLUMNS), int64.
         found: shape (tensors, NUMBERS + bins), zeros.
     """
-    element, tensors = _TYPES[dtype], len(table)
+    element, tensors, device = _TYPES[dtype], len(table), table.device
+    given = table, partials, others, of_units, rounds
+    _run(measure, (programs, tensors, 1), device, given, (element, aligned, alive, COLUMNS, BLOCK, LANES))
+    bins, other_rounds = found.shape[1] - NUMBERS, -(-programs * LANES // BLOCK)
+    numbers = bins, sample_rounds, other_rounds, few
     _run(
-        measure,
-        (programs, tensors, 1),
-        table.device,
-        (table, partials, others, of_units, rounds),
-        (element, aligned, COLUMNS, BLOCK, LANES),
+        finish,
+        (tensors, 1, 1),
+        device,
+        (table, partials, others, found, *numbers),
+        (element, COLUMNS, BLOCK, LANES, PROGRAMS),
     )
-    arguments = (
-        table,
-        partials,
-        others,
-        found,
-        found.shape[1] - NUMBERS,
-        sample_rounds,
-        -(-programs * LANES // BLOCK),
-        few,
-    )
-    _run(finish, (tensors, 1, 1), table.device, arguments, (element, COLUMNS, BLOCK, LANES, PROGRAMS))
 
 
 _compiled: dict[tuple[Any, ...], Any] = {}
@@ -73,9 +66,23 @@ def _run(
     _compiled.setdefault(key, kernel[grid](*arguments, *constants))
 
 
+@triton.jit
+def added(v, inside, at, pivot, below, above, low, high, total, squares, zeros, finites, saturated, last):
+    """The numbers so far with those of one more block."""
+    finite = inside & (tl.abs(v) < float("inf"))
+    d = tl.where(finite, v.to(tl.float64) - pivot, 0.0)
+    low = tl.minimum(low, tl.where(finite, v, float("inf")))
+    high = tl.maximum(high, tl.where(finite, v, float("-inf")))
+    zeros += (finite & (v == 0.0)).to(tl.int32)
+    finites += finite.to(tl.int32)
+    saturated += (finite & ((v < below) | (v > above))).to(tl.int32)
+    last = tl.where(finite & (v != 0.0), at, last)
+    return low, high, total + d, squares + d * d, zeros, finites, saturated, last
+
+
 @triton.jit(do_not_specialize=["rounds"])
 def measure(
-    table, partials, others, of_units, rounds, ELEMENT: tl.constexpr, ALIGNED: tl.constexpr, COLUMNS: tl.constexpr,
+    table, partials, others, of_units, rounds, ELEMENT: tl.constexpr, ALIGNED: tl.constexpr, ALIVE: tl.constexpr, COLUMNS: tl.constexpr,
     BLOCK: tl.constexpr, LANES: tl.constexpr,
 ):  # fmt: skip
     """Each program takes every so many blocks of one tensor of the table, and writes at its own place into
@@ -112,22 +119,25 @@ def measure(
         finites = tl.zeros((ROWS, LANES), tl.int32)
         saturated = tl.zeros((ROWS, LANES), tl.int32)
         last = tl.full((ROWS, LANES), -1, tl.int64)
-        for i in range(0, rounds):
+        # In so many rounds no block is cut off: without a mask four values are loaded at once.
+        whole = (count // (programs * BLOCK)).to(tl.int32)
+        for i in range(0, whole):
+            at = (i * programs + program) * BLOCK + cells
+            v = tl.load(x + at).to(tl.float32)
+            low, high, total, squares, zeros, finites, saturated, last = added(
+                v, v == v, at, pivot, below, above, low, high, total, squares, zeros, finites, saturated, last
+            )
+            if ALIVE:
+                tl.store(place + (at.to(tl.int32) // inner) % units, 1.0, mask=(v != 0.0) & (kind == 2))
+        for i in range(whole, rounds):
             at = (i * programs + program) * BLOCK + cells
             inside = at < count
             v = tl.load(x + at, mask=inside, other=0.0).to(tl.float32)
-            finite = inside & (tl.abs(v) < float("inf"))
-            d = tl.where(finite, v.to(tl.float64) - pivot, 0.0)
-            low = tl.minimum(low, tl.where(finite, v, float("inf")))
-            high = tl.maximum(high, tl.where(finite, v, float("-inf")))
-            total += d
-            squares += d * d
-            zeros += (finite & (v == 0.0)).to(tl.int32)
-            finites += finite.to(tl.int32)
-            saturated += (finite & ((v < below) | (v > above))).to(tl.int32)
-            last = tl.where(finite & (v != 0.0), at, last)
-            if kind == 2:
-                tl.store(place + (at.to(tl.int32) // inner) % units, 1.0, mask=inside & (v != 0.0))
+            low, high, total, squares, zeros, finites, saturated, last = added(
+                v, inside, at, pivot, below, above, low, high, total, squares, zeros, finites, saturated, last
+            )
+            if ALIVE:
+                tl.store(place + (at.to(tl.int32) // inner) % units, 1.0, mask=inside & (v != 0.0) & (kind == 2))
         numbers = partials + own * 8
         tl.store(numbers + 0, tl.min(tl.min(low, axis=1), axis=0).to(tl.float64))
         tl.store(numbers + 1, tl.max(tl.max(high, axis=1), axis=0).to(tl.float64))

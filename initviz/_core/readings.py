@@ -36,8 +36,9 @@ NOTHING, PLACES, ALIVE = 0, 1, 2
 """What the fused kernels find of the units: nothing, their values at a few places, or which of them are not zero everywhere."""
 HELD = 3 << 20, 64 << 20
 """Bytes of tensors that are held at least and at most, until they are measured together. In between it is ..."""
-HELD_SHARE = 1 / 32
-"""... this share of all that was seen: what a backward pass needs is held by torch as well."""
+HELD_SHARE = 1 / 32, 1 / 4
+"""... this share of all that was seen, most of which torch holds for the backward pass, or that share of the parameters, whose gradients
+a training step holds and a probe does not."""
 _FUSED = (torch.float32, torch.bfloat16, torch.float16)
 
 
@@ -97,15 +98,17 @@ class Readings:
 
     Args:
         bins, sample: of the histograms, see `tensor_stats`.
+        parameters: bytes of the model's parameters: what is held at a time grows with them.
         at_once: hold no tensor.
     """
 
     later = False
     """Whether a CPU's numbers wait for `read` as well. (Tests set it: the way of a GPU is then seen without one.)"""
 
-    def __init__(self, bins: int = 100, sample: int = 4096, at_once: bool = False) -> None:
+    def __init__(self, bins: int = 100, sample: int = 4096, parameters: int = 0, at_once: bool = False) -> None:
         self.bins, self.sample = bins, sample
-        self.room = 0 if at_once else HELD[0]
+        self._least = 0 if at_once else int(min(max(parameters * HELD_SHARE[1], HELD[0]), HELD[1]))
+        self.room = self._least
         self.overwritten = False
         self._at_once = at_once
         self._seen = self._held = 0
@@ -173,7 +176,7 @@ class Readings:
         self._seen += self._held
         self._held = 0
         if not self._at_once:
-            self.room = min(max(int(self._seen * HELD_SHARE), HELD[0]), HELD[1])
+            self.room = min(max(int(self._seen * HELD_SHARE[0]), self._least), HELD[1])
         with UnseenByModes(), torch.no_grad():
             for (dtype, device, stream), items in waiting.items():
                 self.overwritten |= any(version(item.values) != item.version for item in items)
@@ -189,11 +192,13 @@ class Readings:
         """Two launches of the fused kernels. False if they can't be compiled here: Triton needs a C compiler."""
         lines, bounds, counts = [], [], []
         begin = place = addresses = most = rounds = samples = 0
+        alive = False
         for values, _, (below, above), stats, units, _, _ in items:
             count, address = values.numel(), values.data_ptr()
             kind, wanted = (NOTHING, 1, 1, 1, 0), 0
             if units is not None:
                 kind, wanted = (PLACES if units.places else ALIVE, *units), units.size
+                alive |= not units.places
             counts.append(count)
             if stats is None and kind[0] == PLACES:  # the rest is not asked for
                 count, (programs, each, sampled, step) = 0, (_shares(wanted, 1)[0], 0, 0, 1)
@@ -211,8 +216,8 @@ class Readings:
         others = torch.empty(begin * LANES, dtype=torch.float32, device=device)
         try:
             kernels.launch(
-                dtype, addresses % 16 == 0, most, rounds, -(-samples // BLOCK), min(FEW, self.sample), _sent(table, device), partials,
-                others, of_units, found,
+                dtype, addresses % 16 == 0, alive, most, rounds, -(-samples // BLOCK), min(FEW, self.sample), _sent(table, device),
+                partials, others, of_units, found,
             )  # fmt: skip
         except Exception as error:
             if self._tables:
@@ -292,7 +297,8 @@ class Readings:
         return self.later or tensor.device.type != "cpu"
 
     def takes_units(self, tensor: Tensor) -> bool:
-        return self.waits(tensor) and tensor.is_contiguous() and 0 < tensor.numel() < 2**31
+        strided = tensor.layout == torch.strided
+        return self.waits(tensor) and strided and tensor.is_contiguous() and 0 < tensor.numel() < 2**31
 
 
 @lru_cache(1024)

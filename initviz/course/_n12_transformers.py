@@ -98,10 +98,10 @@ QUESTIONS = {
             Choice("about 11", "So it would be with a standard deviation of 1/√768, where the logits have variance 1."),
             Choice(
                 "about 115",
-                "v = 768 is far beyond 2 ln V = 21: the largest of the logits counts alone, and the target's is 0 on average.",
+                "β² = 768 is far beyond 2 ln V = 21: the largest of the logits counts alone, and the target's is 0 on average.",
                 right=True,
             ),
-            Choice("about 394", "ln V + v/2 is that large, but it holds while v < 2 ln V only."),
+            Choice("about 394", "ln V + β²/2 is that large, but it holds while β² < 2 ln V only."),
         ),
     ),
     "tied": Question(
@@ -118,16 +118,16 @@ QUESTIONS = {
         ),
     ),
     "mitchell": Question(
-        r"Mitchell's rule, for pre-norm: in block $l = 0, 1, \ldots$ the last matrices are divided by $\sqrt{2(l + 1)}$. How does the "
-        "stream's second moment grow with the number $L$ of blocks?",
+        r"Mitchell's rule, for pre-norm: in block $l = 1, 2, \ldots$ the last matrices are divided by $\sqrt{2 l}$. How does the "
+        "stream's second moment grow with the number $N$ of blocks?",
         (
             Choice("not at all", "Each block adds something; it adds less and less."),
             Choice(
-                r"as $\ln L$",
-                "Block l adds in proportion to 1/(l + 1), and 1 + 1/2 + ... + 1/L is near ln L.",
+                r"as $\ln N$",
+                "Block l adds in proportion to 1/l, and 1 + 1/2 + ... + 1/N is near ln N.",
                 right=True,
             ),
-            Choice("as $L$", "That is pre-norm without a rule: each block adds as much as the one before it."),
+            Choice("as $N$", "That is pre-norm without a rule: each block adds as much as the one before it."),
         ),
     ),
 }  # fmt: skip
@@ -138,8 +138,8 @@ QUESTIONS = {
 QK_MISTAKES: list[tuple[Callable[[int, float], float], str]] = [
     (lambda d, b: b / d, "that is the variance of the weights, β/d; the answer is their standard deviation."),
     (lambda d, b: d**-0.5, "that is right for β = 1 alone."),
-    (lambda d, b: math.sqrt(b / math.sqrt(d)), "queries and keys have d inputs each: each of them has variance d s²."),
-    (lambda d, b: b / math.sqrt(d), "both matrices have the factor s: the logits go with s², not with s."),
+    (lambda d, b: math.sqrt(b / math.sqrt(d)), "queries and keys have d inputs each: each of them has variance d σ²."),
+    (lambda d, b: b / math.sqrt(d), "both matrices have the factor σ: the logits go with σ², not with σ."),
     (lambda d, b: b**0.25 / math.sqrt(d), "β is the standard deviation of the logits already, not their variance."),
 ]
 
@@ -221,7 +221,7 @@ def _judge_mend(answer: Any) -> None:
 EXERCISES = {
     "qk_std": Exercise(
         _judge_qk_std,
-        "s = √(β/d). GPT-2's 0.02 at width 768 gives β = 0.31: attention starts nearly uniform.",
+        "σ = √(β/d). GPT-2's 0.02 at width 768 gives β = 0.31: attention starts nearly uniform.",
     ),
     "residual": Exercise(
         _judge_residual,

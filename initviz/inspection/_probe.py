@@ -107,7 +107,7 @@ def _probe(
     size = batch_size(x)
     labels = _label_range(y) if loss is None else (0, 0)
     ranks = Ranks(group, size)
-    readings = Readings(bins, sample, at_once or ranks.several)
+    readings = Readings(bins, sample, sum(p.nbytes for p in parameters), at_once or ranks.several)
     recorder = Recorder(layers, frozenset(quantities), readings, spread=ranks.several)
 
     with no_collection(), ExitStack() as stack:

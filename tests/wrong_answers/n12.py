@@ -29,7 +29,7 @@ WRONG = {
         (lambda d, b: b / d, "their standard deviation"),
         (lambda d, b: d**-0.5, "β = 1 alone"),
         (lambda d, b: math.sqrt(b / math.sqrt(d)), "d inputs each"),
-        (lambda d, b: b / math.sqrt(d), "not with s"),
+        (lambda d, b: b / math.sqrt(d), "not with σ"),
         (lambda d, b: b**0.25 / math.sqrt(d), "already, not their variance"),
         (lambda d, b: 0.02, "standard deviation of 0.307"),
         (0.02, "is a function"),
