@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import matplotlib.figure
 import numpy as np
 from contourpy import contour_generator
 
 from initviz.diagnosis import ALIKE, ONE_PLACE
 from initviz.plots._figure import Axis, Band, Bars, Block, Figure, Heat, Line, Mark, Panel, Words
-from initviz.plots._matplotlib import draw
+from initviz.plots._matplotlib import painted
 from initviz.plots._scale import counts
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ NUMBERS = 4.5
 
 
 def attention_figure(plane: AttentionPlane, run: AttentionRun, point: tuple[float, float], title: str = "") -> Figure:
-    """The picture as data.
+    """The plane with the network on it, and its attention layer by layer.
 
     Args:
         plane: from `initviz.theory.attention_plane`.
@@ -49,11 +48,7 @@ def attention_figure(plane: AttentionPlane, run: AttentionRun, point: tuple[floa
     return Figure(blocks, height=500, label=label, reason=title)
 
 
-def attention(
-    plane: AttentionPlane, run: AttentionRun, point: tuple[float, float], title: str = ""
-) -> matplotlib.figure.Figure:
-    """The picture as a matplotlib Figure. Arguments as `attention_figure`."""
-    return draw(attention_figure(plane, run, point, title))
+attention = painted(attention_figure)
 
 
 def _plane(plane: AttentionPlane, point: tuple[float, float]) -> Panel:

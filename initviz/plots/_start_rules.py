@@ -6,30 +6,29 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import matplotlib.figure
 import numpy as np
 
 from initviz.plots._figure import NORMAL, Axis, Band, Block, Figure, Line, Mark, Panel, Words
-from initviz.plots._matplotlib import draw
-from initviz.plots._scale import exponent_ticks, log_limits
+from initviz.plots._matplotlib import painted
+from initviz.plots._palette import LOOKS
+from initviz.plots._scale import exponent_ticks, log_limits, spread
 
 if TYPE_CHECKING:
     from initviz.experiments import LanguageModelStart
 
-STYLES = (("blue", "o", "●"), ("orange", "s", "■"), ("green", "^", "▲"), ("purple", "D", "◆"), ("olive", "v", "▼"))
-"""Colour, marker and, in words, its sign, of each rule in order."""
+MOST = 5
 
 
 def start_rules_figure(starts: Mapping[str, LanguageModelStart]) -> Figure:
-    """The picture as data.
+    """The stream by block, its gradient, and the first loss, a line a rule.
 
     Args:
         starts: label -> from `initviz.experiments.language_model_start`, all of as many blocks and tokens; one to five.
     Raises:
         ValueError: none, or more than five.
     """
-    if not 1 <= len(starts) <= len(STYLES):
-        raise ValueError(f"starts: got {len(starts)}; it takes one to {len(STYLES)}")
+    if not 1 <= len(starts) <= MOST:
+        raise ValueError(f"starts: got {len(starts)}; it takes one to {MOST}")
     stream = _blocks("Stream: rms by block", {name: one.stream for name, one in starts.items()})
     gradient = _blocks("Gradient over the last block's", {name: one.gradient for name, one in starts.items()})
     return Figure(
@@ -43,20 +42,17 @@ def start_rules_figure(starts: Mapping[str, LanguageModelStart]) -> Figure:
     )
 
 
-def start_rules(starts: Mapping[str, LanguageModelStart]) -> matplotlib.figure.Figure:
-    """The picture as a matplotlib Figure. Arguments as `start_rules_figure`."""
-    return draw(start_rules_figure(starts))
+start_rules = painted(start_rules_figure)
 
 
 def _blocks(title: str, lines: Mapping[str, np.ndarray]) -> Panel:
     marks: list[Mark] = []
     low, high = log_limits(np.concatenate([values.ravel() for values in lines.values()]))
-    for (label, values), (role, marker, _) in zip(lines.items(), STYLES):
+    for (label, values), (role, marker, _) in zip(lines.items(), LOOKS):
         blocks = np.arange(values.shape[1], dtype=float)
-        logs = np.log10(values)
-        mean, std = logs.mean(axis=0), logs.std(axis=0, ddof=min(1, len(logs) - 1))
-        marks.append(Band(blocks, 10 ** (mean - std), 10 ** (mean + std), role))
-        marks.append(Line(blocks, 10**mean, role, 2.4, marker=marker, size=8, name=label))
+        below, mean, above = spread(values, log=True)
+        marks.append(Band(blocks, below, above, role))
+        marks.append(Line(blocks, mean, role, 2.4, marker=marker, size=8, name=label))
     ticks, labels = exponent_ticks(low, high)
     last = int(blocks[-1])
     every = [float(n) for n in range(0, last + 1, max(1, math.ceil(last / 4)))]
@@ -81,7 +77,7 @@ def _losses(starts: Mapping[str, LanguageModelStart]) -> Panel:
         math.log10(max(2 * chance, *(one.loss.max() for one in starts.values()))) + 0.12,
     )
     marks: list[Mark] = [Line(np.full(2, chance), np.array([0.0, 1.0]), "grey", 1.8, dash=(6.0, 4.0), lane=True)]
-    for row, ((label, one), (role, marker, sign)) in enumerate(zip(starts.items(), STYLES)):
+    for row, ((label, one), (role, marker, sign)) in enumerate(zip(starts.items(), LOOKS)):
         at = np.array([float(row)])
         mean = one.loss.mean()
         marks.append(Line(np.array([mean]), at, role, 0, marker=marker, size=13, name=f"{label}: first loss"))

@@ -157,6 +157,7 @@ def test_words_keep_apart_and_grow_with_the_width(page, tmp_path, screenshots, n
 def still_pictures():
     """Those that no app shows, from records of little cost."""
     from initviz.experiments import Growth
+    from initviz.training import TransferResult
 
     draw = np.random.default_rng(0)
     x = np.arange(1, 13)
@@ -171,6 +172,8 @@ def still_pictures():
         lambda seed: iv.residual(6, 16, "tanh", seed=seed), iv.digits().batch(32)[0], seeds=2
     )
     run = iv.measure(depth=6, width=32, batch=64)
+    accuracy = np.linspace(0.1, 0.9, 2 * 3 * 4).reshape(2, 1, 3, 4)
+    study = TransferResult("Own", "digits", ("random", "frozen"), (5,), (0, 1, 2), np.array([0, 10, 20, 25]), accuracy)
     values = [draw.uniform(size=(2, 8)) * (draw.uniform(size=(2, 8)) > 0.2) for _ in range(3)]
     plots = iv.plots
     return {
@@ -185,7 +188,7 @@ def still_pictures():
         "signals": plots.signals_figure({"one": draw.normal(size=(6, 40)), "another": draw.normal(size=(6, 40))}),
         "singular_values": plots.singular_values_figure([1, 4, 16], {"linear": {"Gaussian": values}, "ReLU": {"Gaussian": values}}),
         "streams": plots.streams_figure({"Unscaled": blocks, "the same": blocks}),
-        "transfer_curves": plots.transfer_curves_figure(iv.experiments.transfer_study(), 5),
+        "transfer_curves": plots.transfer_curves_figure(study, 5),
         "weight_shapes": plots.weight_shapes_figure(iv.experiments.weight_shapes(iv.models.pretrained("curves-cnn"))),
     }  # fmt: skip
 
