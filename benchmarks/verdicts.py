@@ -394,20 +394,25 @@ units a layer (MLP, residual), {CHANNELS} channels (CNN), or {WIDTH // 2} units 
 
 **Trained** means a test accuracy of at least {LEAST:.0%}, and of at least {BAR:.0%} of the best that any start of the same family and
 activation reached, whatever its depth, with either optimizer. A **hit** is a network that was judged sick and did not train; a
-**false alarm** was judged sick and trained; a **miss** was judged stable and did not train. A quarter of the networks, chosen by
+**false alarm** was judged sick and trained; a **miss** was judged stable and did not train; **sound,
+trained** was judged stable and trained.
+A quarter of the networks, chosen by
 a hash, is **held out**: no threshold may be chosen by them. Changes of scale are last layer over first for activations (forward)
 and first over last for gradients (backward).
 
 **SGD is slow** marks a verdict whose sentence says that plain SGD will hardly move some layers, or hardly train the network, and that
-Adam can. In the columns of SGD a stable network of that kind counts as one that was warned of: a hit if SGD did not train it.
+Adam can. In the columns of SGD a stable network of that kind counts as one that was warned of: a hit if SGD did not train it, a false
+alarm if it did.
 
 What a start does is not all that training depends on: a miss can be a network that these rates and {STEPS} steps are too few for. And
 "untrainable" and "symmetric" say that some parameters or units will not learn; where the others do without them, that counts as a
 false alarm here.
+
 **The thresholds** follow from the table of other thresholds. OFF_CHANCE went from 3 to 5: up to 10 no hit is lost and false alarms fall,
-and a tied embedding of std 1, which this grid does not hold, starts at six to ten times chance. RATIO stays at 1,000, where Adam's hits
-and false alarms balance; what plain SGD alone does not train from 30 on is said in words ("SGD is slow"). SATURATED stays at 0.5: its
-false alarms are residual networks, whose signal passes by; plain tanh networks of 10 layers with that share do not train (Xavier times 4:
+and a tied embedding of std 1, which this grid does not hold, starts at six times chance or more. RATIO stays at 1,000, where Adam's hits
+and false alarms balance; where the scale changes by more than about 30, plain SGD often fails and Adam does not, and the sentence says
+so ("SGD is slow"). SATURATED stays at 0.5: its false alarms are residual networks, whose signal passes by;
+plain tanh networks of 10 layers with that share do not train (Xavier times 4:
 SGD 31%, Adam 57% at the best of these rates). DEAD stays at 0.9.
 
 All rows are in [verdicts.csv](verdicts.csv): the settings, the verdict, what it is made of, and the accuracy at each rate.

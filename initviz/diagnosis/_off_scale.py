@@ -13,7 +13,7 @@ from initviz.inspection import LayerStats, Report
 OFF_CHANCE = 5.0
 """First loss over that of a uniform guess that counts as off-scale (1 more is allowed, for two classes). Logits of variance v over C
 classes give ln C + v/2 while v < 2 ln C and sqrt(2 v ln C) beyond: under He's scheme v is about 2, so a sound loss is ln C + 1. Up to
-ten times chance most networks train (docs/verdicts.md); a tied embedding of std 1, which is sick, starts at six to ten times."""
+ten times chance most networks train (docs/verdicts.md); a tied embedding of std 1, which is sick, starts at six times or more."""
 OFF_TARGET = 30.0
 """rms of the output over that of a real target, or target over output, that counts as off-scale."""
 LARGEST = 1e6

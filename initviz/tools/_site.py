@@ -68,6 +68,9 @@ def build(out: Path, record: Collection[str] | None = None) -> int:
         )
         contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
         (source / "contributing.md").write_text(contributing.replace("](docs/", "]("), encoding="utf-8")
+        for page in source.glob("*.md"):
+            text = page.read_text(encoding="utf-8")
+            page.write_text(text.replace("](../notebooks/", "](course/"), encoding="utf-8")
         _write_course(source, record)
         _write_front(source, record is None or bool(record))
         _write_reference(source / "reference")
