@@ -139,7 +139,8 @@ def test_lab_writes_the_notebooks_of_the_wheel(installed, tmp_path):
     assert f"{len(NOTEBOOKS)} notebooks written to " in run(
         installed / "initviz", "lab", "course", "--only-write", cwd=tmp_path
     )
-    assert sorted(path.name for path in (tmp_path / "course").iterdir()) == NOTEBOOKS
+    pages = ["lecture.md", "notation.md"]
+    assert sorted(path.name for path in (tmp_path / "course").iterdir()) == sorted([*NOTEBOOKS, *pages])
 
 
 def test_lab_loses_no_students_work(tmp_path, capsys):
