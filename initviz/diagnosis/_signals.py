@@ -101,14 +101,14 @@ def output_of_zeros(report: Report, backward: Signal) -> bool:
 
 
 def slow(report: Report) -> tuple[int, ...]:
-    """Numbers of the judged layers that plain SGD will hardly move.
+    """Numbers of the layers that plain SGD will hardly move. (Told of a chain of layers that have activations, and of no other model.)
 
     A weight gradient is a sum over samples of what enters the layer times the gradient of its pre-activation. Its size is estimated by
-    the product of both, the first relative to the first layer's, the second to the last layer's.
+    the product of both, the first relative to what enters the second layer, the second to the last layer's.
     """
     forward, backward = forward_signal(report).values, backward_signal(report).values
     at = np.flatnonzero(np.isfinite(forward) & np.isfinite(backward))
-    if len(at) < 2 or forward[at[0]] == 0 or backward[at[-1]] == 0:
+    if len(at) < 2 or len(at) < len(forward) - 1 or forward[at[0]] == 0 or backward[at[-1]] == 0:
         return ()
     inputs = np.concatenate([forward[at[:1]], forward[at[:-1]]]) / forward[at[0]]
     return tuple(int(n) + 1 for n in at[inputs * backward[at] / backward[at[-1]] < 1 / SLOW])
