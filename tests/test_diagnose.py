@@ -228,3 +228,11 @@ def test_token_ids(capsys, monkeypatch):
     capsys.readouterr()
     assert main(["diagnose", "sick_models:healthy_model_alone", "--shape", "4,6"]) == 2
     assert "give --classes too" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_xavier_under_relu_is_cured_in_every_layer(seed):
+    """Its variance is half of He's: which layers lie on either side of a half is chance."""
+    x, y = iv.digits().batch(128)
+    found = iv.diagnose(iv.mlp(depth=30, width=128, activation="relu", scheme="xavier_normal", seed=seed), x, y)
+    assert found.remedy == 'iv.init_(model, "he_normal")' and "SGD" not in found.after_verdict.why, found

@@ -16,7 +16,7 @@ from initviz._core.fans import is_conv1d
 from initviz._core.layers import bare
 from initviz.diagnosis._attention import entropy_collapse, one_place
 from initviz.diagnosis._kinds import Verdict
-from initviz.diagnosis._remedies import between, most_frequent, times_suited
+from initviz.diagnosis._remedies import NEAR, between, most_frequent, times_suited
 from initviz.initializers import ACTIVATIONS, init_, lsuv_
 from initviz.inspection import LayerStats, Report
 
@@ -93,7 +93,7 @@ def _drawn(where: _Where, report: Report, found: Verdict, at: list[LayerStats]) 
     ):  # it changes little by little: whose weights make it change
         name = most_frequent(report.reached)
         ratios = [times_suited(s, name) if name == s.activation_name else 1.0 for s in report.reached] if name else []
-        at = [s for s, ratio in zip(report.reached, ratios) if ratio and not 0.5 < ratio < 2] or at
+        at = [s for s, ratio in zip(report.reached, ratios) if ratio and not 1 / NEAR < ratio < NEAR] or at
     scopes = ["model"]
     if at and len(at) < _FEW * len(report.reached):
         scopes = [where.modules([layer.name for layer in at]), "model"]
