@@ -100,18 +100,18 @@ def output_of_zeros(report: Report, backward: Signal) -> bool:
     return len(gradients) > 0 and not gradients.any() and report.reached[-1].weight_rms == 0
 
 
-def slow(report: Report) -> tuple[int, ...]:
+def slow(forward: Signal, backward: Signal) -> tuple[int, ...]:
     """Numbers of the layers that plain SGD will hardly move. (Told of a chain of layers that have activations, and of no other model.)
 
     A weight gradient is a sum over samples of what enters the layer times the gradient of its pre-activation. Its size is estimated by
     the product of both, the first relative to what enters the second layer, the second to the last layer's.
     """
-    forward, backward = forward_signal(report).values, backward_signal(report).values
-    at = np.flatnonzero(np.isfinite(forward) & np.isfinite(backward))
-    if len(at) < 2 or len(at) < len(forward) - 1 or forward[at[0]] == 0 or backward[at[-1]] == 0:
+    signal, gradient = forward.values, backward.values
+    at = np.flatnonzero(np.isfinite(signal) & np.isfinite(gradient))
+    if len(at) < 2 or len(at) < len(signal) - 1 or signal[at[0]] == 0 or gradient[at[-1]] == 0:
         return ()
-    inputs = np.concatenate([forward[at[:1]], forward[at[:-1]]]) / forward[at[0]]
-    return tuple(int(n) + 1 for n in at[inputs * backward[at] / backward[at[-1]] < 1 / SLOW])
+    inputs = np.concatenate([signal[at[:1]], signal[at[:-1]]]) / signal[at[0]]
+    return tuple(int(n) + 1 for n in at[inputs * gradient[at] / gradient[at[-1]] < 1 / SLOW])
 
 
 def norm(stats: TensorStats | None) -> float:

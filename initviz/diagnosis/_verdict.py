@@ -80,7 +80,7 @@ def verdict(report: Report) -> Verdict:
         why += "; gradients are exactly 0, because the output layer's weights are, until its first step"
     elif np.isfinite(backward.values).any():
         why += f", and so do gradients ({backward.measure} {backward.range()})"
-        if left := slow(report):
+        if left := slow(forward, backward):
             why += f"; plain SGD will hardly move {spans(left)}, Adam can"
     return Verdict("stable", (), "; ".join([why, *_asides(report)]) + ".", "")
 
