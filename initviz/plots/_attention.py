@@ -11,7 +11,7 @@ from contourpy import contour_generator
 from initviz.diagnosis import ALIKE, ONE_PLACE
 from initviz.plots._figure import Axis, Band, Bars, Block, Figure, Heat, Line, Mark, Panel, Words
 from initviz.plots._matplotlib import painted
-from initviz.plots._scale import counts
+from initviz.plots._scale import layer_axis_below
 
 if TYPE_CHECKING:
     from initviz.experiments import AttentionRun
@@ -116,20 +116,11 @@ def _layers(title: str, values: np.ndarray, theory: np.ndarray, role: str, marke
         Line(layers, mean, role, 0, marker=marker, size=10, name=title.lower()),
         Line(layers, theory, "ink", 2.4, dash=(9.0, 5.0), name="theory"),
     )
-    ticks = counts(len(layers), most=6)
-    x = Axis(
-        0.5,
-        len(layers) + 0.5,
-        ticks=tuple(map(float, ticks)),
-        labels=tuple(map(str, ticks)),
-        name="layer",
-        title="layer",
-        tick=0,
-    )
     y = Axis(-0.04, 1.04, ticks=(0.0, 0.25, 0.5, 0.75, 1.0), labels=("0", "", "0.5", "", "1"), tick=0)
     sign = {"o": "●", "s": "■"}[marker]
     drawn = "one draw" if len(values) == 1 else f"mean of {len(values)} draws ± std"
     key = ((f"{sign} {drawn}", role), ("- - theory", "ink"))
     return Panel(
-        x, y, marks, title=title, grid=True, key=(key[:1], key[1:]), key_top=52, left=45, right=8, top=43, bottom=405
-    )
+        layer_axis_below(len(layers)), y, marks, title=title, grid=True, key=(key[:1], key[1:]), key_top=52, left=45, right=8, top=43,
+        bottom=405,
+    )  # fmt: skip

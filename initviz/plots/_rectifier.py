@@ -8,7 +8,7 @@ import numpy as np
 
 from initviz.plots._figure import Axis, Band, Block, Figure, Line, Mark, Panel
 from initviz.plots._matplotlib import painted
-from initviz.plots._scale import counts, exponent_ticks, log_limits
+from initviz.plots._scale import exponent_ticks, layer_axis_below, log_limits
 
 if TYPE_CHECKING:
     from initviz.experiments import RectifierRun
@@ -63,17 +63,7 @@ def _function(run: RectifierRun) -> Panel:
 def _way(measured, theory, band, factors, role: str, marker: str, title: str, left: float) -> Panel:
     low, high = log_limits(np.concatenate([measured, theory]))
     ticks, labels = exponent_ticks(low, high)
-    numbers = counts(len(measured))
     layers = np.arange(1, len(measured) + 1, dtype=float)
-    x = Axis(
-        0.5,
-        len(measured) + 0.5,
-        ticks=tuple(map(float, numbers)),
-        labels=tuple(map(str, numbers)),
-        name="layer",
-        title="layer",
-        tick=0,
-    )
     way = title.split(":")[0].lower()
     marks = (
         Band(layers, np.asarray(band[0]), np.asarray(band[1]), role, 0.16),
@@ -85,6 +75,6 @@ def _way(measured, theory, band, factors, role: str, marker: str, title: str, le
         ((f"{'●' if marker == 'o' else '■'} measured", role), ("- - theory, 95 % band", "ink")),
     )
     return Panel(
-        x, Axis(low, high, "log", ticks=ticks, labels=labels), marks, title=title, grid=True, key=key, key_left=-40, key_top=62,
-        left=left, right=19, top=43, bottom=318,
+        layer_axis_below(len(measured)), Axis(low, high, "log", ticks=ticks, labels=labels), marks, title=title, grid=True, key=key,
+        key_left=-40, key_top=62, left=left, right=19, top=43, bottom=318,
     )  # fmt: skip

@@ -65,6 +65,14 @@ def counts(last: int, most: int = 6) -> list[int]:
     return [1, *range(step if step > 2 else 1 + step, last + 1, step)]
 
 
+def layer_axis_below(count: int) -> Axis:
+    """A horizontal axis over so many layers, half a layer of room on either side, with its name below."""
+    ticks = counts(count)
+    return Axis(
+        0.5, count + 0.5, ticks=tuple(map(float, ticks)), labels=tuple(map(str, ticks)), name="layer", title="layer", tick=0,
+    )  # fmt: skip
+
+
 def log_limits(values: np.ndarray, least: int = 2) -> tuple[int, int]:
     """Whole powers of ten around the positive values, at least `least` decades apart."""
     values = values[np.isfinite(values) & (values > 0)]
