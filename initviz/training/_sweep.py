@@ -1,8 +1,8 @@
 """A grid of runs: every combination of schemes, activations, depths, ... measured at the start and trained, on any executor.
 
 A run is a function of its fields alone and uses one thread, so the numbers are the same whichever executor ran it, on processors of
-one kind (and within rounding whether it ran alone or vectorized). Another kind rounds otherwise, and training multiplies that: of 32
-runs without AVX2 all started with scales that differed by up to 1e-6 of themselves, and 6 ended with another accuracy, by up to 0.11.
+one kind (and within rounding whether it ran alone or vectorized). Another kind rounds otherwise, and training multiplies that: a
+few of the slow runs end with another accuracy.
 """
 
 from __future__ import annotations

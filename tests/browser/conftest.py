@@ -42,6 +42,19 @@ def page(browser):
     assert not errors
 
 
+@pytest.fixture
+def offline(page):
+    """A page that reaches files only; `offline.asked` is what it asked for in vain."""
+    page.asked = []
+
+    def refuse(route):
+        page.asked.append(route.request.url)
+        route.abort()
+
+    page.route(lambda url: not url.startswith(("file:", "data:", "blob:")), refuse)
+    return page
+
+
 @pytest.fixture(scope="session")
 def screenshots():
     """The folder that keeps them; git ignores it."""
