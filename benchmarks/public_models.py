@@ -29,15 +29,13 @@ def table() -> Table:
         torch.manual_seed(0)
         model = make().train()
         report = iv.probe(model, x)
-        found = iv.verdict(report)
         first = report.first_loss
         loss = f"{report.loss:.2f} (ln {first.classes} = {first.chance:.2f})" if first and first.classes else "-"
         size = sum(p.numel() for p in model.parameters())
-        words = [words.strip() for words in found.why.rstrip(".").split(";")[1:]]
-        rows.append((name, f"{size:,}", len(report.reached), found.kind, loss, "; ".join(words) or "-"))
+        rows.append((name, f"{size:,}", len(report.reached), iv.verdict(report).kind, loss))
     return Table(
         f"{len(rows)} architectures",
-        ("model", "parameters", "layers", "verdict", "first loss", "said beside"),
+        ("model", "parameters", "layers", "verdict", "first loss"),
         tuple(rows),
     )
 
