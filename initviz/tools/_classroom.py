@@ -1,7 +1,7 @@
 """`initviz classroom`: an app for a class, each student with a kernel of his own, from this machine.
 
-Voila serves it: students see the app and never its code, and their pages may send no code to a kernel. It listens on this machine
-alone, and whoever comes needs the token in the address.
+Voila serves it: students see the app and never its code, and what their pages send to a kernel may not be code. It listens on this machine
+alone, and whoever comes needs the token in the address. On Linux the kernels are forked from one warm process (`_forked_kernels`).
 Needs the extra "classroom": `python -m pip install -c constraints.txt -e ".[classroom]"`.
 """
 
@@ -10,8 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import secrets
-import signal
-import subprocess
+import socket
 import sys
 import tempfile
 from importlib.util import find_spec
@@ -43,27 +42,23 @@ def write_app(app: str, folder: Path) -> Path:
     return path
 
 
-def environment(folder: Path, token: str) -> dict[str, str]:
-    """Of the server and its kernels: one thread each, and no history file, which many kernels would lock for each other."""
+def environment(folder: Path) -> dict[str, str]:
+    """For the kernels: one thread each, the CPU, and no history file, which many kernels would lock for each other."""
     profile = folder / "ipython" / "profile_default"
     profile.mkdir(parents=True)
     (profile / "ipython_kernel_config.py").write_text("c.HistoryManager.enabled = False\n", encoding="utf-8")
-    secret = folder / "token"  # others can read a command's arguments
-    secret.touch(0o600)
-    secret.write_text(token, encoding="utf-8")
-    own = {
+    return {
         "IPYTHONDIR": str(folder / "ipython"),
-        "JUPYTER_TOKEN_FILE": str(secret),
         "OMP_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",
+        "CUDA_VISIBLE_DEVICES": "",
     }
-    return {name: value for name, value in os.environ.items() if name != "JUPYTER_TOKEN"} | own
 
 
-def command(notebook: Path, ip: str, port: int, ready: int, idle: int) -> list[str]:
-    """What starts Voila."""
+def voila_arguments(notebook: Path, ip: str, port: int, token: str, ready: int, idle: int) -> list[str]:
+    """What Voila is started with."""
     return [
-        sys.executable, "-m", "voila", str(notebook), "--no-browser", "--Voila.auto_token=True", f"--Voila.ip={ip}", f"--port={port}",
+        str(notebook), "--no-browser", f"--Voila.token={token}", f"--Voila.ip={ip}", f"--port={port}", "--Voila.port_retries=0",
         f"--preheat_kernel={ready > 0}", f"--pool_size={ready}",
         f"--MappingKernelManager.cull_idle_timeout={idle}", "--MappingKernelManager.cull_interval=60",
     ]  # fmt: skip
@@ -89,6 +84,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         look_up("app", options.app, {name: name for name in APPS})
         whole_number("ready", options.ready, least=0)
+        _free_port(options.ip, options.port)
         if find_spec("voila") is None:
             raise MissingExtra("voila", "classroom")
     except (ValueError, TypeError, MissingExtra) as error:
@@ -97,23 +93,35 @@ def main(arguments: list[str] | None = None) -> int:
     token = secrets.token_urlsafe(16)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        started = command(write_app(options.app, folder), options.ip, options.port, options.ready, options.idle)
+        notebook = write_app(options.app, folder)
         print(WARNING)
         if options.ip not in LOOPBACK:
             print(PUBLIC.format(ip=options.ip))
         print(f"\nhttp://{options.ip}:{options.port}/?token={token}\n", flush=True)
-        return _run(started, environment(folder, token))
+        arguments_of_voila = voila_arguments(notebook, options.ip, options.port, token, options.ready, options.idle)
+        _serve(options.app, arguments_of_voila, environment(folder))
+    return 0
 
 
-def _run(started: list[str], environ: dict[str, str]) -> int:
-    """Run Voila until it ends; what would end this command ends Voila, with all its kernels."""
-    server = subprocess.Popen(started, env=environ)
-    before = signal.signal(signal.SIGTERM, lambda *_: server.terminate())
+def _free_port(ip: str, port: int) -> None:
+    """Raises ValueError for an address that can't be listened on: Voila would take another port, and what is printed would be wrong."""
     try:
-        while True:
-            try:
-                return server.wait()
-            except KeyboardInterrupt:  # the terminal has told Voila too
-                continue
-    finally:
-        signal.signal(signal.SIGTERM, before)
+        (family, *_, place), *_ = socket.getaddrinfo(ip, port, type=socket.SOCK_STREAM)
+        with socket.socket(family, socket.SOCK_STREAM) as trial:
+            if os.name == "posix":
+                trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind(place)
+    except OSError as error:
+        raise ValueError(f"port: got {port} on {ip}, where nobody can listen ({error})") from None
+
+
+def _serve(app: str, arguments: list[str], environ: dict[str, str]) -> None:
+    """Run Voila in this process, until a signal ends it with all its kernels."""
+    from voila.app import Voila
+
+    os.environ.update(environ)
+    if sys.platform == "linux":
+        from initviz.tools._forked_kernels import fork_kernels
+
+        fork_kernels(app)
+    Voila.launch_instance(arguments)
