@@ -20,22 +20,23 @@ import nbformat
 from nbformat.v4 import new_code_cell, new_notebook
 
 import initviz
-from initviz._core.arguments import look_up, whole_number
+from initviz._core.arguments import look_up, real_number, whole_number
 from initviz._core.extras import MissingExtra
 
 APPS = tuple(name for name in initviz.__all__ if name.startswith("explore"))
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 WARNING = """\
 Students' pages reach these apps and run no code of their own. To let them run notebooks is another matter: a notebook runs any code
-with your rights, and belongs in a hub with a container for each student (docs/lecturers.md)."""
+with your rights, and belongs in a hub with a container for each student (docs/hub.md)."""
 PUBLIC = """\
 Listening on {ip}: everybody in the network who has the address with its token can open the apps, and what is sent is not encrypted.
 Put a web server with https before it, or use the site (initviz site), which needs no server at all."""
 
 
 def write_app(app: str, folder: Path) -> Path:
-    """The notebook that Voila shows: one app."""
-    notebook = new_notebook(cells=[new_code_cell(f"import initviz as iv\n\niv.{app}()")])
+    """The notebook that Voila shows: one app, in a box that has no PNG for pages without a kernel, which takes longer than all else."""
+    code = f"import ipywidgets\n\nimport initviz as iv\n\nipywidgets.VBox([iv.{app}()])"
+    notebook = new_notebook(cells=[new_code_cell(code)])
     notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
     path = folder / f"{app}.ipynb"
     nbformat.write(notebook, path)
@@ -55,12 +56,12 @@ def environment(folder: Path) -> dict[str, str]:
     }
 
 
-def voila_arguments(notebook: Path, ip: str, port: int, token: str, ready: int, idle: int) -> list[str]:
+def voila_arguments(notebook: Path, token: str, options: argparse.Namespace) -> list[str]:
     """What Voila is started with."""
     return [
-        str(notebook), "--no-browser", f"--Voila.token={token}", f"--Voila.ip={ip}", f"--port={port}", "--Voila.port_retries=0",
-        f"--preheat_kernel={ready > 0}", f"--pool_size={ready}",
-        f"--MappingKernelManager.cull_idle_timeout={idle}", "--MappingKernelManager.cull_interval=60",
+        str(notebook), "--no-browser", f"--Voila.token={token}", f"--Voila.ip={options.ip}", f"--port={options.port}",
+        "--Voila.port_retries=0", f"--preheat_kernel={options.ready > 0}", f"--pool_size={options.ready}",
+        f"--MappingKernelManager.cull_idle_timeout={options.idle}", "--MappingKernelManager.cull_interval=60",
     ]  # fmt: skip
 
 
@@ -80,10 +81,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--idle", type=int, default=1800, help="seconds until a kernel that nobody uses is ended (default: %(default)s)"
     )
+    parser.add_argument(
+        "--memory",
+        type=float,
+        default=2,
+        help="gigabytes that a kernel may take, on Linux; a picture that needs more is refused (default: %(default)s)",
+    )
     options = parser.parse_args(arguments)
     try:
         look_up("app", options.app, {name: name for name in APPS})
         whole_number("ready", options.ready, least=0)
+        real_number("memory", options.memory, least=1)
         _free_port(options.ip, options.port)
         if find_spec("voila") is None:
             raise MissingExtra("voila", "classroom")
@@ -98,8 +106,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.ip not in LOOPBACK:
             print(PUBLIC.format(ip=options.ip))
         print(f"\nhttp://{options.ip}:{options.port}/?token={token}\n", flush=True)
-        arguments_of_voila = voila_arguments(notebook, options.ip, options.port, token, options.ready, options.idle)
-        _serve(options.app, arguments_of_voila, environment(folder))
+        _serve(options.app, options.memory, voila_arguments(notebook, token, options), environment(folder))
     return 0
 
 
@@ -115,7 +122,7 @@ def _free_port(ip: str, port: int) -> None:
         raise ValueError(f"port: got {port} on {ip}, where nobody can listen ({error})") from None
 
 
-def _serve(app: str, arguments: list[str], environ: dict[str, str]) -> None:
+def _serve(app: str, gigabytes: float, arguments: list[str], environ: dict[str, str]) -> None:
     """Run Voila in this process, until a signal ends it with all its kernels."""
     from voila.app import Voila
 
@@ -123,5 +130,8 @@ def _serve(app: str, arguments: list[str], environ: dict[str, str]) -> None:
     if sys.platform == "linux":
         from initviz.tools._forked_kernels import fork_kernels
 
-        fork_kernels(app)
+        fork_kernels(app, gigabytes)
     Voila.launch_instance(arguments)
+    Voila.instance().kernel_manager.context.destroy(
+        linger=0
+    )  # or the end of Python waits ten seconds for words to dead kernels

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import resource
 import threading
 from importlib.metadata import EntryPoint
 from multiprocessing.context import ForkServerProcess
@@ -27,11 +28,14 @@ APP = "INITVIZ_WARM_APP"
 """The environment variable that names the app to warm up with."""
 
 
-def fork_kernels(app: str) -> None:
+def fork_kernels(app: str, gigabytes: float) -> None:
     """Let the Jupyter server of this process fork its kernels, from a process that has drawn the first picture of `app`.
 
-    That process gets the environment of now, so the number of threads has to be set before. It starts at once, beside this one.
+    That process gets the environment of now, so the number of threads has to be set before. It starts at once, beside this one. No
+    kernel gets more memory than `gigabytes`; nor does this process.
     """
+    limit = int(gigabytes * 1e9)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     os.environ[APP] = app
     os.environ[KernelProvisionerFactory.default_provisioner_name_env] = NAME
     place = f"{__name__}:{ForkProvisioner.__name__}"
@@ -45,7 +49,9 @@ class ForkProvisioner(LocalProvisioner):
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
         assert self.parent is not None
-        work = self.parent.connection_file, kwargs["env"], kwargs.get("cwd")
+        # Plain strings: of Voila's some are an Enum's, and to read them a kernel would import Voila
+        environ = {name[:]: value[:] for name, value in kwargs["env"].items()}
+        work = self.parent.connection_file, environ, kwargs.get("cwd")
         process = ForkedKernel(target=_serve, args=work, daemon=True)
         process.start()
         self.process = process  # type: ignore[assignment]
