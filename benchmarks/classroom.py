@@ -1,4 +1,4 @@
-"""`python -m benchmarks.classroom [--students N ...] [--seconds S]`: a class on this machine, with real kernels and real websockets.
+"""`python -m benchmarks.classroom [--students N ...] [--seconds S] [--write]`: a class on this machine, with real kernels and websockets.
 
 For each N it starts `initviz classroom`, opens its page once, as the lecturer does, then N times at once, and lets every student move the
 depth slider by one step each two seconds. Students' pages are threads of this program without a browser, on the same processors.
@@ -19,14 +19,18 @@ import time
 import urllib.request
 import uuid
 from dataclasses import dataclass
+from datetime import date
 from http.cookiejar import CookieJar
 from itertools import accumulate
+from pathlib import Path
 
 import psutil
 import websocket
 
 from benchmarks.common import Table, machine, verdict
 
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "lecturers.md"
+MARKS = re.compile(r"(<!-- class -->\n).*?(<!-- end of class -->)", re.S)
 PROTOCOL = "v1.kernel.websocket.jupyter.org"
 EVERY = 2.0
 """Seconds between two values of a student."""
@@ -210,7 +214,7 @@ def table(classes: list[Class], seconds: float, ready: int) -> Table:
 
     rows = (
         row("from the command to the first page, s", [one.first_page for one in classes], 1),
-        row("all come at once: until the last has a page, s", [one.started for one in classes], 1, START),
+        row("all come at once, until the last has a page, s", [one.started for one in classes], 1, START),
         row("new value to picture, median, ms", [1000 * statistics.median(one.times) for one in classes], 0),
         row("new value to picture, 95th percentile, ms", [1000 * one.late for one in classes], 0, 1000 * PICTURE),
         row("a kernel's memory (PSS), MB", [one.kernel for one in classes], 0, MEGABYTES),
@@ -218,9 +222,14 @@ def table(classes: list[Class], seconds: float, ready: int) -> Table:
         row("a kernel's processor time for an update, ms", [1000 * one.kernels_work for one in classes], 0),
         row("the server's processor time for an update, ms", [1000 * one.server_work for one in classes], 0),
     )
-    sizes = [f"{one.students} student{'s' * (one.students > 1)}" for one in classes]
-    title = f"A class, each student with a kernel and a new depth every {EVERY:g} s for {seconds:g} s ({ready} kernels in reserve)"
-    return Table(title, ("what", *sizes, "target", ""), rows)
+    sizes = [str(one.students) for one in classes]
+    title = f"A class of {', '.join(sizes)} (a new depth for each every {EVERY:g} s, {seconds:g} s long, {ready} kernels in reserve)"
+    return Table(title, ("students", *sizes, "target", ""), rows)
+
+
+def tables(quick: bool = False) -> list[Table]:
+    students, seconds = (2, 4.0) if quick else (30, 20.0)
+    return [table([measure(students, seconds, ready=2)], seconds, ready=2)]
 
 
 def _wait(port: int) -> None:
@@ -244,10 +253,15 @@ def main() -> None:
     parser.add_argument("--students", type=int, nargs="+", default=[1, 10, 30])
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--ready", type=int, default=2)
+    parser.add_argument("--write", action="store_true", help="put the table into docs/lecturers.md too")
     options = parser.parse_args()
-    print(f"Measured on {machine()}.\n")
     classes = [measure(students, options.seconds, options.ready) for students in options.students]
-    print(table(classes, options.seconds, options.ready).text(markdown=True), flush=True)
+    measured = table(classes, options.seconds, options.ready).text(markdown=True)
+    words = f"Measured on {machine()}, {date.today()}.\n\n{measured}"
+    print(words, flush=True)
+    if options.write:
+        page = PAGE.read_text(encoding="utf-8")
+        PAGE.write_text(MARKS.sub(lambda found: found[1] + words + found[2], page), encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":
