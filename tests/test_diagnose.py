@@ -125,6 +125,11 @@ def test_assert_stable():
     iv.assert_stable(model, x, allow=("vanishing",))
     with pytest.raises(ValueError, match="^allow: 'wobbly' is unknown"):
         iv.assert_stable(model, x, allow=("wobbly",))
+    for call in (iv.diagnose, iv.assert_stable):
+        with pytest.raises(ValueError, match="^model: 0 is lazy"):
+            call(nn.Sequential(nn.LazyLinear(4)), torch.randn(8, 4))
+    with pytest.raises(TypeError, match="^model: got str"):
+        iv.diagnose("no model", torch.randn(8, 4))
     with pytest.raises(TypeError, match="^model: got str"):
         iv.assert_stable("model", x)
     with pytest.raises(ValueError, match="^x: "):

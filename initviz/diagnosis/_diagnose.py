@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from initviz._core.arguments import several
+from initviz._core.layers import bare, layers_of
 from initviz._core.progress import LOG
 from initviz._core.restore import random_states
 from initviz.diagnosis._attention import attention_cause, entropy_collapse
@@ -144,6 +145,7 @@ def diagnose(
     Raises:
         TypeError, ValueError: as `initviz.probe`.
     """
+    layers_of(bare(model))  # refuses what has no parameters to count
     LOG.info("probing %s, %s parameters", type(model).__name__, f"{sum(p.numel() for p in model.parameters()):,}")
     report = probe(model, x, y, loss=loss, seed=seed)
     found = verdict(report)
