@@ -491,6 +491,12 @@ ORIGINS = {
     "0 times infinity": (between(lambda h: h + (h > 0).float() * -math.inf), X, "Mul in Net", "masked_fill"),
     "input": (lambda: he(64, 64, 10), torch.where(X > 2.5, math.nan, X), "of the inputs are NaN", "Check the inputs"),
     "gradient": (between(lambda h: torch.sqrt(torch.relu(h))), X, "gradient", ""),
+    "log in place": (between(lambda h: (h * 1).log_()), X, "Log in Net", "away from 0"),
+    "division in place": (between(lambda h: (h * 1).div_((h - h).detach())), X, "Div in Net", "add 1e-6"),
+    "power": (between(lambda h: h**0.5), X, "Pow in Net", "clamp(min=1e-6)"),
+    "weight of -inf": (lambda: with_nan(normed(), "0.weight", -math.inf), X, "0.weight are infinite", "0.weight"),
+    "bias of -inf before a ReLU": (lambda: with_nan(he(64, 64, 10), "0.bias", -math.inf), X, "0.bias are infinite", "0.bias"),
+    "input of -inf": (lambda: he(64, 64, 10), torch.where(X > 2.5, -math.inf, X), "of the inputs are infinite", "Check the inputs"),
 }  # fmt: skip
 
 
@@ -498,14 +504,20 @@ ORIGINS = {
 def test_where_nan_begins_is_said(name):
     make, x, why, remedy = ORIGINS[name]
     model = make()
-    before = snapshot(model)
     found = iv.verdict(iv.probe(model, x, TEN))
     page = iv.diagnose(model, x, TEN)
     assert found.kind == "non-finite" and why in found.why and remedy in found.remedy, found
     assert "variance" not in str(page)
-    if name in ("norm weight", "bias", "input", "buffer", "bare parameter"):
+    if name in ("norm weight", "bias", "input", "buffer", "bare parameter") or "of -inf" in name:
         assert page.remedy, page
-    del before
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_target_that_is_not_finite_is_said(value):
+    y = torch.randn(99, 10)
+    y[3, 4] = value
+    found = iv.verdict(iv.probe(he(64, 64, 10), X, y))
+    assert found.kind == "non-finite" and "of the targets are" in found.why and "Check the targets" in found.remedy
 
 
 def test_a_mask_of_minus_infinity_is_no_fault():
@@ -514,6 +526,9 @@ def test_a_mask_of_minus_infinity_is_no_fault():
         q=nn.Linear(64, 64), o=nn.Linear(64, 10),
     )  # fmt: skip
     assert iv.probe(attend, X, TEN).origin is None and judged(attend, X, TEN)[0].kind == "stable"
+    mask = torch.full((99, 99), -math.inf).triu(1)
+    given = Net(lambda m, x, mask: m.o(torch.softmax(m.q(x) @ x.T / 8 + mask, -1) @ x).log(), **dict(attend.named_children()))
+    assert iv.probe(given, (X, mask), TEN).origin.name == "log"  # and not the mask
 
 
 # Every kind of input ------------------------------------------------------------------------------------------------------

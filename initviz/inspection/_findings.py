@@ -46,8 +46,9 @@ class Origin:
     """Where values that are not finite begin.
 
     Attributes:
-        kind: "parameter", "buffer", "input", "operation" (of the forward pass or the loss) or "gradient" (an operation's backward).
-        name: of the parameter, the buffer, the input or the operation.
+        kind: "parameter", "buffer", "input", "target", "operation" (of the forward pass or the loss) or "gradient" (an operation's
+            backward).
+        name: of the parameter, the buffer or the operation; "x" of the input, "y" of the target.
         module: the module within which an operation runs, "" else; line: its "file.py:12", "" where that is torch's own.
         what: "NaN" or "infinite"; share: of its values that are so.
         inputs: what an operation got: its largest finite magnitude, or "a row of -inf".

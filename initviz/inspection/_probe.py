@@ -194,7 +194,7 @@ class _Again:
     def origin(self) -> Origin | None:
         with self.prepared(0) as (x, y):
             return find(
-                self.model, x, lambda: _scalar(_loss(call(self.model, x), y, self.loss, Ranks(None, self.size), (0, 0)))
+                self.model, x, y, lambda: _scalar(_loss(call(self.model, x), y, self.loss, Ranks(None, self.size), (0, 0)))
             )
 
     @contextmanager
