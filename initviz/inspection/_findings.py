@@ -30,13 +30,14 @@ class Reach:
 
     Attributes:
         later: gets a gradient once others have moved, such as what lies before an output layer of zeros.
-        never: used, and its gradient stays 0 however the others move.
+        never: used, and its gradient stays 0 however the others move; zeros: those of them whose values are all 0.
         cut_off: used, and no path leads to it from the loss (detach, no_grad, an integer in between).
         unused: not used in this pass.
     """
 
     later: tuple[str, ...] = ()
     never: tuple[str, ...] = ()
+    zeros: tuple[str, ...] = ()
     cut_off: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
 
