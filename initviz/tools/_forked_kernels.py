@@ -85,8 +85,8 @@ def _serve(connection_file: str, environ: dict[str, str], folder: str | None) ->
         os.chdir(folder)
     threading.Thread(target=_end_with_server, daemon=True).start()
     ends_with_warm_process = f"--IPKernelApp.parent_handle={os.getppid()}"
-    # ipywidgets was imported where there was no kernel to register with
-    IPKernelApp.launch_instance(["-f", connection_file, "--ext=ipywidgets", ends_with_warm_process])
+    registers_widgets = "--ext=ipywidgets"  # which was imported where there was no kernel
+    IPKernelApp.launch_instance(["-f", connection_file, "--log-level=ERROR", ends_with_warm_process, registers_widgets])
 
 
 def _end_with_server() -> None:
