@@ -24,6 +24,7 @@ from inspect import isclass, isfunction, ismodule
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from urllib.parse import quote
 
 import nbformat
 
@@ -205,9 +206,9 @@ def _ways_to_open(name: str) -> str:
         place = address.removeprefix(GITHUB)
         colab = f"https://colab.research.google.com/github/{place}/blob/{BRANCH}/notebooks/{name}"
         links.append(f'<a href="{colab}">open it in Colab</a>')
-        links.append(
-            f'<a href="https://mybinder.org/v2/gh/{place}/HEAD?urlpath=lab/tree/notebooks/{name}">or in Binder</a>'
-        )
+        binder = f"https://mybinder.org/v2/gh/{place}/HEAD?urlpath=lab/tree/notebooks/{name}"
+        links.append(f'<a href="{binder}">in Binder</a>')
+        links.append(f'<a href="vscode://vscode.git/clone?url={quote(address, safe="")}">or clone all in VS Code</a>')
     return f'<p class="initviz-open">{", ".join(links)}.</p>'
 
 
