@@ -1,7 +1,16 @@
 """Sphinx's configuration of the site. `initviz site` copies docs/ beside the notebooks and the reference, and builds there."""
 
 import initviz
-from initviz.tools._site import MAIN, MATHJAX, VERSIONS, linked, pages_address, repository, schemes_table
+from initviz.tools._site import (
+    MAIN,
+    MATHJAX,
+    VERSIONS,
+    handouts_table,
+    linked,
+    pages_address,
+    repository,
+    schemes_table,
+)
 
 project, author, version = "initviz", "the initviz contributors", initviz.__version__
 copyright = author
@@ -16,7 +25,7 @@ myst_heading_anchors = 3
 myst_html_meta = {
     "description": "What weight initialization does to a neural network: a course with sliders, and a probe for any model."
 }
-myst_substitutions = {"schemes": schemes_table()}
+myst_substitutions = {"handouts": handouts_table(), "schemes": schemes_table()}
 
 # Formulas, also those of questions, by one file that needs no network
 mathjax_path = MATHJAX

@@ -30,6 +30,7 @@ import nbformat
 
 import initviz
 from initviz._core.extras import from_extra
+from initviz.tools._handout import handout
 from initviz.tools._lab import CHECKOUT, without_outputs
 from initviz.tools._stored import is_app, is_question, package_folder, record_app, says_unanswered, show_pictures
 from initviz.widgets import recording
@@ -51,6 +52,8 @@ ROOMS = (
     "inspection", "diagnosis", "initializers", "models", "training", "theory", "experiments", "datasets", "plots", "widgets", "course",
 )  # fmt: skip
 """The rooms with public names, in the order of the reference."""
+HANDOUTS = {".questions.md": "sheet", ".gift": "GIFT", ".qti.zip": "QTI"}
+"""Ends of the files of a handout that the site offers, and their words."""
 RECORDED = (
     '<p class="initviz-recorded">Recorded: each control steps through what was measured when this page was made. '
     "In the running notebook there are more controls, and they take every value.</p>"
@@ -139,9 +142,9 @@ def publish(site: Path, pages: Path, release: bool) -> None:
 
 
 def _write_course(source: Path, record: Collection[str] | None) -> None:
-    course, files = source / "course", source / "_files" / "notebooks"
-    course.mkdir()
-    files.mkdir(parents=True)
+    course, files, handouts = source / "course", source / "_files" / "notebooks", source / "_files" / "handouts"
+    for folder in (course, files, handouts):
+        folder.mkdir(parents=True)
     for path in CHECKOUT.glob("*.md"):  # pages that notebooks link to
         shutil.copy(path, course)
     for path in sorted(CHECKOUT.glob("[0-9][0-9]_*.ipynb")):
@@ -149,8 +152,20 @@ def _write_course(source: Path, record: Collection[str] | None) -> None:
         _as_page(notebook, path.name, record is None or path.name[:2] in record)
         nbformat.write(notebook, course / path.name)
         (files / path.name).write_text(to_download(path.read_text(encoding="utf-8")), encoding="utf-8")
+        for name, text in handout(path).items():
+            if name.endswith(tuple(HANDOUTS)):
+                (handouts / name).write_bytes(text if isinstance(text, bytes) else text.encode())
     for page in CHECKOUT.glob("*.md"):
         shutil.copy(page, course)
+
+
+def handouts_table() -> str:
+    """Each notebook's questions as files, as a table in Markdown."""
+    rows = []
+    for path in sorted(CHECKOUT.glob("[0-9][0-9]_*.ipynb")):
+        links = [f'<a href="handouts/{path.stem}{end}" download>{words}</a>' for end, words in HANDOUTS.items()]
+        rows.append(f"| {path.stem.replace('_', ' ')} | {' | '.join(links)} |")
+    return "\n".join(["| notebook | on paper | Moodle | Canvas |", "|---|---|---|---|", *rows])
 
 
 def _write_front(source: Path, record: bool) -> None:

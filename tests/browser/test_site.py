@@ -90,6 +90,14 @@ def test_a_notebook_has_its_page(built, soups, path):
     assert page.select_one(f'a[download][href="../notebooks/{path.name}"]') and not re.search(r"\biv\.quiz\(", words)
 
 
+def test_a_lecturer_finds_the_questions_without_an_installation(built, soups):
+    page = soups[built / "lecturers.html"]
+    links = [link["href"] for link in page.select('a[download][href^="handouts/"]')]
+    assert len(links) == 3 * len(NOTEBOOKS) and len(page.select("tr:has(a[download])")) == len(NOTEBOOKS)
+    assert all((built / link).stat().st_size > 100 for link in links)
+    assert not [path.name for path in (built / "handouts").iterdir() if "solutions" in path.name]
+
+
 def test_every_public_name_is_in_the_reference(soups):
     known = {tag["id"] for soup in soups.values() for tag in soup.select("dt[id]")}
     assert not [
