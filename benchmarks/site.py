@@ -17,6 +17,8 @@ from tests.browser.servers import OPTIONS, chromium
 
 SCREENS = {"desk": (1280, 844, 1), "phone": (390, 844, 4)}
 """Name -> width, height, by how much the processor is slowed down."""
+MOVING = ("00", "01", "04", "05", "06", "10")
+"""Notebooks whose pages are opened, beside the first page."""
 TRIES = 3
 SECONDS, MEGABYTES, SHIFT = 2.0, 8.0, 0.1
 """The aims: until a slider moves, of a page with all that it loads, and for how far the page jumps while it opens (Lighthouse's "good")."""
