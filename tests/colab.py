@@ -44,7 +44,8 @@ def main() -> int:
         spec = folder / "data" / "kernels" / "stranger"
         spec.mkdir(parents=True)
         argv = [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-        (spec / "kernel.json").write_text(json.dumps({"argv": argv, "display_name": "Stranger", "language": "python"}))
+        kernel = {"argv": argv, "display_name": "Stranger", "language": "python", "env": {"PYTHONPATH": ""}}
+        (spec / "kernel.json").write_text(json.dumps(kernel))
         os.environ["JUPYTER_PATH"] = str(folder / "data")
         site.repository = lambda: ROOT.as_uri()
         notebook = nbformat.reads(
@@ -66,13 +67,15 @@ def main() -> int:
                 page.set_default_timeout(MINUTES * 60_000)
                 page.evaluate(RUN_ALL)
                 picture = page.locator(f".jp-OutputArea-output:has(.initviz-verdict) {PICTURE}[data-paints]")
-                picture.wait_for()
+                picture.or_(page.locator(ERRORS)).first.wait_for()
+                if errors := page.locator(ERRORS).all_text_contents():
+                    print("\n".join(errors), file=sys.stderr)
+                    return 1
                 took = time.monotonic() - began
                 was = key(picture)
                 slider(page, "Depth").locator(".noUi-handle").focus()
                 page.keyboard.press("ArrowLeft")
                 moved = changed(page, picture, was)
-                errors = page.locator(ERRORS).all_text_contents()
         finally:
             end(server)
         after = packages(python)
