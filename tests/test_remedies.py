@@ -165,6 +165,25 @@ def test_recurrent_networks_get_advice_of_their_own():
     assert v.kind == "vanishing" and "recurrent weights orthogonal" in v.remedy
 
 
+class Unrolled(nn.Module):
+    """The same without a recurrent module: linear layers that are called at each step."""
+
+    def __init__(self):
+        super().__init__()
+        self.inputs, self.hidden, self.head = nn.Linear(8, 32), nn.Linear(32, 32), nn.Linear(32, 4)
+
+    def forward(self, x):
+        h = x.new_zeros(len(x), 32)
+        for step in x.unbind(1):
+            h = torch.tanh(self.inputs(step) + self.hidden(h))
+        return self.head(h)
+
+
+def test_a_layer_that_is_called_at_each_step_is_recurrent():
+    v = iv.verdict(iv.probe(Unrolled(), torch.randn(16, 40, 8)))
+    assert v.kind == "vanishing" and "recurrent weights orthogonal" in v.remedy
+
+
 def test_units_that_died_of_their_biases_live_without():
     net = iv.init_(
         nn.Sequential(nn.Linear(64, 40), nn.ReLU(), nn.Linear(40, 40), nn.ReLU(), nn.Linear(40, 10)), "he_normal"
