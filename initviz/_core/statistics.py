@@ -161,12 +161,12 @@ def _part(values: np.ndarray, below: float | None, above: float | None) -> _Part
         if not len(values):
             return _NOTHING
         low, high = float(values.min()), float(values.max())
-    zeros = np.count_nonzero(values == 0) if low <= 0 <= high else 0
+    zeros = int(np.count_nonzero(values == 0)) if low <= 0 <= high else 0
     saturated = 0
     if below is not None and low < below:
-        saturated += np.count_nonzero(values < below)
+        saturated += int(np.count_nonzero(values < below))
     if above is not None and high > above:
-        saturated += np.count_nonzero(values > above)
+        saturated += int(np.count_nonzero(values > above))
     mean, squares = (low, 0.0) if low == high else _moments(values, max(-low, high))
     return _Part(len(values), zeros, saturated, mean, squares, low, high)
 
@@ -229,11 +229,10 @@ def _sum_of_squares(values: np.ndarray) -> float:
 
 def _blocks(values: np.ndarray | Tensor) -> Iterator[np.ndarray]:
     """numpy arrays over the same memory. Tensors of 16-bit types are converted, in blocks too small for torch's threads."""
-    half = isinstance(values, Tensor)
-    size = BLOCK >> 2 if half else BLOCK
+    size = BLOCK >> 2 if isinstance(values, Tensor) else BLOCK
     for start in range(0, len(values), size):
         block = values[start : start + size]
-        yield block.float().numpy() if half else block
+        yield block.float().numpy() if isinstance(block, Tensor) else block
 
 
 def flat_values(tensor: Tensor) -> Tensor:

@@ -486,7 +486,7 @@ class Recorder(TorchFunctionMode):
             if self.readings.waits(parameter.grad) and parameter.grad.numel():  # no launch of its own
                 self.weight_gradients[id(parameter)] = self.measure(parameter.grad)
             else:
-                self.has_gradient[id(parameter)] = self.readings.of(parameter.grad.any(), bool)
+                self.has_gradient[id(parameter)] = Reading(bool(parameter.grad.numel() and parameter.grad.any()))
             parameter.grad = None
 
     def silent(self, parameters: list[nn.Parameter]) -> set[int]:
@@ -514,7 +514,7 @@ class Recorder(TorchFunctionMode):
             else self.readings.rms(whole_weights)
         )
         measured = dict(zip(weights, taken))
-        biases = {call.module: self.bias_of(call.module) for call in self.calls if "activation" in call.stats}
+        biases = {call.module: self.bias_of(call.module) for call in self.calls if _may_saturate(call)}
         self.readings.read()
         unreached = [_Call(module, name) for module, name in self.layers.items() if module not in self.counts]
         owners: dict[int, list[str]] = {}
@@ -549,6 +549,9 @@ class Recorder(TorchFunctionMode):
             )
         return tuple(layers)
 
+    def weights_by_name(self) -> dict[str, nn.Parameter | None]:
+        return {name: self.weights[module] for module, name in self.layers.items()}
+
     def bias_of(self, module: nn.Module) -> Reading[np.ndarray] | None:
         """A layer's bias, None where it has none."""
         bias = getattr(module, "bias", None)
@@ -576,6 +579,12 @@ def _in_a_reentrant_checkpoint() -> bool:
 def _all_differ(units: Reading[tuple[int, int | None]]) -> bool:
     """Whether it is known already that every unit differs from the others."""
     return units.known and units.value[0] == units.value[1]
+
+
+def _may_saturate(call: _Call) -> bool:
+    """Whether some of its activations are saturated, or may turn out to be."""
+    activation = call.stats.get("activation")
+    return activation is not None and (not activation.known or activation.value.saturated > 0)
 
 
 def _further(call: _Call, bias: Reading[np.ndarray] | None) -> dict[str, Any]:
