@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -116,9 +116,10 @@ def tensor_stats(
         if values.element_size() == 8 and count and (exponent := _far_exponent(scaled)):
             scaled = _times_power_of_2(values, -exponent).numpy()
             flat = tuple(None if bound is None else math.ldexp(bound, -exponent) for bound in flat)  # type: ignore[assignment]
-    part = _NOTHING
-    for block in _blocks(scaled):
-        part = _joined(part, _part(block, *flat))
+    if 0 < count <= BLOCK and not isinstance(scaled, Tensor):
+        part = _part(scaled, *flat)
+    else:
+        part = reduce(_joined, (_part(block, *flat) for block in _blocks(scaled)), _NOTHING)
     finite, zeros, saturated, mean, squares, low, high = part
     if not finite:
         return nothing(count, np.zeros(bins))
@@ -295,8 +296,7 @@ def _histogram(values: np.ndarray | Tensor, part: _Part, bins: int, sample: int)
         if len(numbers) < min(FEW, sample) and found < len(values):  # nearly all are zero: look at the others alone
             numbers = _even_sample(values[values != 0], sample)
     numbers -= part.low
-    numbers /= part.high - part.low
-    numbers *= bins
+    numbers *= bins / (part.high - part.low)
     counts = np.bincount(numbers.astype(np.int64), minlength=bins + 1)
     counts[bins - 1] += counts[bins]  # the last cell is closed: it holds the maximum
     return counts[:bins] / len(numbers)

@@ -128,7 +128,7 @@ def _probe(
             _backward(value, targets)
         if ranks.several:
             ranks.average_gradients(parameters)
-            recorder.take_gradients()
+        recorder.take_gradients()
         report = Report(
             layers=recorder.layer_stats(),
             loss=value.item(),

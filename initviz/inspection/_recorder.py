@@ -54,6 +54,8 @@ _REACH = 32
 """Steps back through the autograd graph, from an activation's input, in which its layer is looked for: enough for a
 normalization, a reshaping and a sum of branches."""
 
+_SMALL = 4096
+"""Values of a parameter, such as a bias, whose gradient may stay until the pass is over: a hook for each takes longer."""
 
 REENTRANT = (
     "model: uses torch.utils.checkpoint with use_reentrant=True, which hides gradients; use_reentrant=False does not"
@@ -110,7 +112,7 @@ class Recorder(TorchFunctionMode):
         self.weight_gradients: dict[int, Reading[TensorStats]] = {}
         self.has_gradient: dict[int, Reading[bool]] = {}  # by parameter: whether its gradient is not exactly 0
         self.running: dict[nn.Module, list[Steps]] = {}  # of recurrent modules whose pass has begun
-        self.spread = spread  # over several processes: gradients are finished once the backward pass is
+        self.spread = spread  # over several processes: there all gradients wait until the backward pass is over
         self.lent: list[nn.Parameter] = []
         self.known: set[int] = set()  # ids of the parameters that there are
         self.finished: list[tuple[nn.Parameter, Callable[[Tensor], None]]] = []
@@ -304,7 +306,7 @@ class Recorder(TorchFunctionMode):
         targets = [p for p in self.parameters + self.lent if p.requires_grad and id(p) not in left_out]
         for parameter in targets:
             hook = hooks.get(id(parameter), other)
-            if self.spread:
+            if self.spread or (hook is other and parameter.numel() <= _SMALL):
                 self.finished.append((parameter, hook))
             else:
                 stack.callback(parameter.register_post_accumulate_grad_hook(hook).remove)
@@ -313,7 +315,8 @@ class Recorder(TorchFunctionMode):
         return [*targets, *self.anchors]
 
     def take_gradients(self) -> None:
-        """Of a model that is spread over processes: what hooks would do, now that the gradients are those of all of them."""
+        """What hooks would do, now that the backward pass is over: of small parameters, and of a model that is spread over processes,
+        whose gradients are now those of all of them."""
         for parameter, hook in self.finished:
             hook(parameter)
 
