@@ -83,7 +83,9 @@ def _opened(browser, path: Path, width: int, height: int, slowed: int) -> dict[s
     control = app.locator("form :is(input, select)").last
     control.focus()
     page.keyboard.press("Home" if control.evaluate("one => one.value !== '0'") else "End")
-    page.wait_for_function("before => +document.querySelector('.initviz-recording canvas').dataset.figures > before", arg=before)
+    page.wait_for_function(
+        "before => +document.querySelector('.initviz-recording canvas').dataset.figures > before", arg=before
+    )
     found = page.evaluate(READ)
     context.close()
     return found
