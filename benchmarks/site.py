@@ -55,9 +55,7 @@ def weights(site: Path) -> Table:
 def moves(site: Path) -> Table:
     from playwright.sync_api import sync_playwright
 
-    pages = [
-        path for path in sorted(site.rglob("*.html")) if 'class="initviz-recording' in path.read_text(encoding="utf-8")
-    ]
+    pages = [site / "index.html", *(path for number in MOVING for path in site.glob(f"course/{number}_*.html"))]
     rows = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=OPTIONS)
@@ -79,13 +77,15 @@ def _opened(browser, path: Path, width: int, height: int, slowed: int) -> dict[s
     page.add_init_script(WATCH)
     context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": slowed})
     page.goto(path.as_uri(), wait_until="commit")
-    app = ".initviz-recording"
-    page.locator(f"{app} canvas[data-paints]").first.wait_for()
-    before = page.locator(f"{app} canvas").first.evaluate("canvas => +canvas.dataset.figures")
-    control = page.locator(f"{app} form :is(input, select)").last
+    app = page.locator(".initviz-recording").first
+    app.locator("canvas[data-paints]").first.wait_for()
+    before = app.locator("canvas").first.evaluate("canvas => +canvas.dataset.figures")
+    control = app.locator("form :is(input, select)").last
     control.focus()
     page.keyboard.press("Home" if control.evaluate("one => one.value !== '0'") else "End")
-    page.wait_for_function(f"before => +document.querySelector('{app} canvas').dataset.figures > before", arg=before)
+    page.wait_for_function(
+        "before => +document.querySelector('.initviz-recording canvas').dataset.figures > before", arg=before
+    )
     found = page.evaluate(READ)
     context.close()
     return found

@@ -47,7 +47,7 @@ def main() -> int:
         kernel = {"argv": argv, "display_name": "Stranger", "language": "python", "env": {"PYTHONPATH": ""}}
         (spec / "kernel.json").write_text(json.dumps(kernel))
         os.environ["JUPYTER_PATH"] = str(folder / "data")
-        site.repository = lambda: ROOT.as_uri()
+        site.repository = lambda: f"file://localhost{ROOT.as_posix()}"  # older versions of pip want a host
         notebook = nbformat.reads(
             site.to_download((ROOT / "notebooks" / "00_start_here.ipynb").read_text(encoding="utf-8")), as_version=4
         )
