@@ -102,6 +102,12 @@ def test_behind_a_normalization_the_scale_of_the_weights_is_not_blamed(activatio
     assert skips.verdict.kind == "stable"
 
 
+def test_a_normalization_is_named_where_pre_activations_were_not_measured():
+    """As in the explorer, which then cannot tell that they have an rms of 1."""
+    ill = iv.measure(activation="relu", normalization="batch", depth=60, width=64, quantities=())
+    assert ill.verdict.kind == "exploding" and "If every layer is normalized" in ill.verdict.remedy
+
+
 def test_float16_that_loses_gradients_wants_its_loss_scaled():
     x, y = x_and_y()
     net = iv.mlp(10, 128, "relu", "he_normal", dtype="float16")

@@ -175,7 +175,8 @@ def _elsewhere(report: Report, change: Change, name: str) -> str:
     start = f"The weights have about the variance that suits {ACTIVATIONS[name].label} ({formula})"
     if change.kind == "exploding":
         return (
-            f"{start}: if skip connections add up, normalize each block or scale the branches by 1/sqrt(number of blocks); else"
+            f"{start}. If skip connections add up, normalize each block or scale the branches by 1/sqrt(number of blocks). If every"
+            " layer is normalized, gradients can grow with depth at any scale: add skip connections or use fewer layers. Else"
             " look at biases and inputs."
         )
     if units and len(units) / np.mean(units) > 1:

@@ -129,7 +129,7 @@ def _probe(
             _backward(value, targets)
         if ranks.several:
             ranks.average_gradients(parameters)
-            recorder.take_gradients()
+        recorder.take_gradients()
         report = Report(
             layers=recorder.layer_stats(),
             loss=value.item(),
@@ -153,7 +153,7 @@ def _probe(
         return report
     silent = recorder.silent(parameters) if report.dtype != "float16" else set()  # there a small gradient is 0
     if "weight_gradient" in quantities:
-        report = replace(report, reach=Reach(), copies=copies(layers, report.layers))
+        report = replace(report, reach=Reach(), copies=copies(recorder.weights_by_name(), report.layers))
     if silent or not report.finite:
         again = _Again(model, parameters, x, y, loss, size, seed)
         with again.kept():
