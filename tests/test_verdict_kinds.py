@@ -120,7 +120,8 @@ def test_parameters_that_never_learn_are_named(name):
     found, page = judged(make(), X, TEN)
     assert (found.kind, found.layers) == ("untrainable", layers), found
     assert all(name in found.why for name in names)
-    assert bool(page.remedy) == name.startswith("both factors")
+    assert bool(page.remedy) == ("Of two factors" in found.remedy) == name.startswith("both factors")
+    assert ("a slope of 0" in found.remedy) == (name == "rounded")
 
 
 @pytest.mark.parametrize("modules", [False, True])
@@ -218,6 +219,41 @@ def test_a_tied_embedding_without_an_output_layer_is_named(product):
     assert page.remedy == 'torch.nn.init.normal_(model.get_submodule("words").weight, std=0.02)'
     assert page.after_verdict.kind == "stable"
     assert judged(TiedByProduct(0.02, product), IDS, IDS.flip(1))[0].kind == "stable"
+
+
+def cosine(self, x):
+    return self.scale * F.normalize(self.body(x)) @ F.normalize(self.table.weight).T
+
+
+def with_bias(place, value):
+    model = he(64, 64, 10)
+    nn.init.constant_(model[place].bias[3:4], value)
+    return model
+
+
+LARGE = {
+    "bias of the output": (lambda: with_bias(2, 50.0), X, TEN, "2.bias is large", (2,), "Set 2.bias to 0", "2.bias"),
+    "bias of a hidden layer": (lambda: with_bias(0, 400.0), X, TEN, "0.bias is large", (1,), "Set 0.bias to 0", "0.bias"),
+    "temperature": (
+        lambda: Net(cosine, body=nn.Linear(64, 64), table=nn.Linear(64, 10, bias=False), scale=nn.Parameter(torch.tensor([100.0]))),
+        X, TEN, "scale is large, and behind layer 1", (), "Set scale to 1", "scale",
+    ),
+    "factor in the code": (
+        lambda: Net(lambda m, x: 100 * m.body(x), body=he(64, 64, 10)), X, TEN, "behind layer 2 it grows 100x", (),
+        "behind body.2", "",
+    ),
+    "targets that are small": (
+        lambda: he(64, 64, 1), X, 1e-3 * draw(99, 1), "and the target's 0.00", (), "Scale the targets", "y = (y",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_what_makes_the_first_loss_large_is_named(name):
+    make, x, y, why, layers, remedy, line = LARGE[name]
+    found, page = judged(make(), x, y)
+    assert found.kind == "off-scale" and found.layers == layers and why in found.why and remedy in found.remedy, found
+    assert line in page.remedy and bool(line) == bool(page.remedy), page
 
 
 @torch.no_grad()
@@ -491,6 +527,12 @@ ORIGINS = {
     "0 times infinity": (between(lambda h: h + (h > 0).float() * -math.inf), X, "Mul in Net", "masked_fill"),
     "input": (lambda: he(64, 64, 10), torch.where(X > 2.5, math.nan, X), "of the inputs are NaN", "Check the inputs"),
     "gradient": (between(lambda h: torch.sqrt(torch.relu(h))), X, "gradient", ""),
+    "log in place": (between(lambda h: (h * 1).log_()), X, "Log in Net", "away from 0"),
+    "division in place": (between(lambda h: (h * 1).div_((h - h).detach())), X, "Div in Net", "add 1e-6"),
+    "power": (between(lambda h: h**0.5), X, "Pow in Net", "clamp(min=1e-6)"),
+    "weight of -inf": (lambda: with_nan(normed(), "0.weight", -math.inf), X, "0.weight are infinite", "0.weight"),
+    "bias of -inf before a ReLU": (lambda: with_nan(he(64, 64, 10), "0.bias", -math.inf), X, "0.bias are infinite", "0.bias"),
+    "input of -inf": (lambda: he(64, 64, 10), torch.where(X > 2.5, -math.inf, X), "of the inputs are infinite", "Check the inputs"),
 }  # fmt: skip
 
 
@@ -498,14 +540,20 @@ ORIGINS = {
 def test_where_nan_begins_is_said(name):
     make, x, why, remedy = ORIGINS[name]
     model = make()
-    before = snapshot(model)
     found = iv.verdict(iv.probe(model, x, TEN))
     page = iv.diagnose(model, x, TEN)
     assert found.kind == "non-finite" and why in found.why and remedy in found.remedy, found
     assert "variance" not in str(page)
-    if name in ("norm weight", "bias", "input", "buffer", "bare parameter"):
+    if name in ("norm weight", "bias", "input", "buffer", "bare parameter") or "of -inf" in name:
         assert page.remedy, page
-    del before
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_target_that_is_not_finite_is_said(value):
+    y = torch.randn(99, 10)
+    y[3, 4] = value
+    found = iv.verdict(iv.probe(he(64, 64, 10), X, y))
+    assert found.kind == "non-finite" and "of the targets are" in found.why and "Check the targets" in found.remedy
 
 
 def test_a_mask_of_minus_infinity_is_no_fault():
@@ -514,6 +562,11 @@ def test_a_mask_of_minus_infinity_is_no_fault():
         q=nn.Linear(64, 64), o=nn.Linear(64, 10),
     )  # fmt: skip
     assert iv.probe(attend, X, TEN).origin is None and judged(attend, X, TEN)[0].kind == "stable"
+    mask = torch.full((99, 99), -math.inf).triu(1)
+    given = Net(
+        lambda m, x, mask: m.o(torch.softmax(m.q(x) @ x.T / 8 + mask, -1) @ x).log(), **dict(attend.named_children())
+    )
+    assert iv.probe(given, (X, mask), TEN).origin.name == "log"  # and not the mask
 
 
 # Every kind of input ------------------------------------------------------------------------------------------------------

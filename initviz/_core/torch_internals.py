@@ -1,6 +1,7 @@
 """Every private name of torch that the package uses, in one place, each with what is done under a torch that lacks it.
 
-All of them are there in torch 2.6.0, 2.13.0 and 2.14.1, the versions that were tried; `tests/test_torch_internals.py` takes them away.
+All of them but `reset_iter_state`, which came with 2.12, are there in torch 2.6.0, 2.13.0 and 2.14.1, the versions that were tried;
+`tests/test_torch_internals.py` and `tests/test_distributed.py` take them away.
 """
 
 from __future__ import annotations

@@ -133,21 +133,15 @@ def _finite(where: _Where, report: Report, found: Verdict, x: Any) -> Iterator[C
 def _smaller(where: _Where, report: Report, found: Verdict, x: Any) -> Iterator[Cure]:
     """What is too large, alone."""
     last = report.reached[-1]
-    if report.large:
-        name = report.large[0].rpartition(".")[2]
-        yield Cure(
-            f'torch.nn.init.{"ones" if name == "weight" else "zeros"}_({where.root}.get_parameter("{report.large[0]}"))'
-        )
+    for name in report.large:
+        start = "zeros" if name.endswith("bias") else "ones"
+        yield Cure(f'torch.nn.init.{start}_({where.root}.get_parameter("{name}"))')
     for n in found.layers:
         layer = report.reached[n - 1]
         if layer.kind == "Embedding" or (layer is last and last.tied):
             yield Cure(f"torch.nn.init.normal_({where.module(layer.name)}.weight, std=0.02)")
         yield from where.with_biases(f'iv.init_({where.module(layer.name)}, "lecun_normal")', False)
-    if (
-        not found.layers
-        and report.first_loss is not None
-        and report.first_loss.target_rms > report.first_loss.output_rms
-    ):
+    if not found.layers and report.first_loss is not None and report.first_loss.classes is None:
         yield Cure("y = (y - y.mean()) / y.std()", "The targets are not of order 1.")
 
 

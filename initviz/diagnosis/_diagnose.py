@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from initviz._core.arguments import several
+from initviz._core.layers import bare, layers_of
 from initviz._core.progress import LOG
 from initviz._core.restore import random_states
 from initviz.diagnosis._attention import attention_cause, entropy_collapse
@@ -122,6 +123,7 @@ def _at_fault(report: Report, found: Verdict) -> str:
     return f"{which} (number in the order of the forward pass, and module)"
 
 
+@torch.inference_mode(False)
 def diagnose(
     model: nn.Module,
     x: Any,
@@ -144,6 +146,7 @@ def diagnose(
     Raises:
         TypeError, ValueError: as `initviz.probe`.
     """
+    layers_of(bare(model))  # refuses what has no parameters to count
     LOG.info("probing %s, %s parameters", type(model).__name__, f"{sum(p.numel() for p in model.parameters()):,}")
     report = probe(model, x, y, loss=loss, seed=seed)
     found = verdict(report)
@@ -163,7 +166,8 @@ def diagnose(
         tried += 1
         if judged.kind != "stable":
             continue
-        if report.first_loss is not None:  # there is a target: it must learn better too
+        # where there is a target, in the same units, it must learn better too
+        if report.first_loss is not None and parameters and target is y:
             before = _learn(_copy(model), x, y, loss, seed) if before is None else before
             if not _better(_learn(patient, batch, target, loss, seed), before):
                 continue
@@ -180,18 +184,21 @@ def _cured(cure: Cure, model: nn.Module, x: Any, y: Any, seed: int) -> tuple[nn.
 
 
 def _learn(model: nn.Module, x: Any, y: Any, loss: Any, seed: int) -> tuple[float, float]:
-    """Loss on the batch before and after _STEPS steps of Adam, which change the model."""
+    """Loss on the batch before and after _STEPS steps of Adam, which change the model; NaN after, if it breaks on the way."""
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.Adam(parameters, lr=_RATE)
     values = []
     with random_states({p.device for p in parameters if not p.is_cpu}, seed), torch.enable_grad():
-        for step in range(_STEPS + 1):
-            value = loss_on(model, x, y, loss)
-            values.append(value.item())
-            if step < _STEPS:
-                optimizer.zero_grad()
-                value.backward()
-                optimizer.step()
+        try:
+            for step in range(_STEPS + 1):
+                value = loss_on(model, x, y, loss)
+                values.append(value.item())
+                if step < _STEPS:
+                    optimizer.zero_grad()
+                    value.backward()
+                    optimizer.step()
+        except (RuntimeError, ValueError):  # torch.distributions, BCELoss and others refuse what is not finite
+            values.append(math.nan)
     return values[0], values[-1]
 
 

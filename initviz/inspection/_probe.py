@@ -193,9 +193,11 @@ class _Again:
 
     def origin(self) -> Origin | None:
         with self.prepared(0) as (x, y):
-            return find(
-                self.model, x, lambda: _scalar(_loss(call(self.model, x), y, self.loss, Ranks(None, self.size), (0, 0)))
-            )
+
+            def forward() -> Tensor:
+                return _scalar(_loss(call(self.model, x), y, self.loss, Ranks(None, self.size), (0, 0)))
+
+            return find(self.model, x, y, forward)
 
     @contextmanager
     def kept(self) -> Iterator[None]:

@@ -69,12 +69,14 @@ def follow(
         shut -= opened
         if not opened:
             break
-    never = [id(p) for p in parameters if id(p) in shut]
+    never = [p for p in parameters if id(p) in shut]
+    still = [p for p in never if id(p) in used.ids and id(p) not in none]
     return Reach(
         later=tuple(names[id(p)] for p in parameters if id(p) in suspects - shut),
-        never=tuple(names[p] for p in never if p in used.ids and p not in none),
-        cut_off=tuple(names[p] for p in never if p in used.ids and p in none),
-        unused=tuple(names[p] for p in never if p not in used.ids),
+        never=tuple(names[id(p)] for p in still),
+        zeros=tuple(names[id(p)] for p in still if not p.any()),
+        cut_off=tuple(names[id(p)] for p in never if id(p) in used.ids and id(p) in none),
+        unused=tuple(names[id(p)] for p in never if id(p) not in used.ids),
     )
 
 
