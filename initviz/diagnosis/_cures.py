@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
+from initviz._core.batches import rms_each
 from initviz._core.fans import is_conv1d
 from initviz._core.layers import bare
 from initviz.diagnosis._attention import entropy_collapse, one_place
@@ -57,11 +58,12 @@ def cures(model: nn.Module, report: Report, found: Verdict, x: Any) -> Iterator[
             yield Cure(together if inputs else f"model = model.{change}", cause)
     if report.untrained_norms:
         yield Cure("model.train()", "Batch normalization that has seen no batch does not normalize in eval mode.")
-    standard = _each(x, "({t} - {t}.mean()) / {t}.std()")
-    if standard and math.isfinite(report.input_rms) and not 0.1 <= report.input_rms <= 10:
+    sizes = [rms for rms in rms_each(x) if 0 < rms < math.inf]
+    size = max(sizes, key=lambda rms: abs(math.log(rms)), default=1.0)
+    for standard in _standard(x) if not 0.1 <= size <= 10 else ():
         yield Cure(
             standard,
-            f"The inputs are not of order 1: their rms is {report.input_rms:.3g}. The same weights are sound on standardized inputs.",
+            f"The inputs are not of order 1: their rms is {size:.3g}. The same weights are sound on standardized inputs.",
         )
     yield from {
         "non-finite": _finite, "off-scale": _smaller, "untrainable": _opened,
@@ -257,6 +259,16 @@ class _Where:
     def is_layer(self, name: str) -> bool:
         weight = getattr(self.bare.get_submodule(name.rpartition(".")[0]), "weight", None)
         return isinstance(weight, Tensor) and weight.dim() >= 2
+
+
+def _standard(x: Any) -> Iterator[str]:
+    """Lines that bring inputs to order 1; features of very different sizes (of a table) one by one."""
+    if isinstance(x, Tensor) and x.is_floating_point() and x.dim() == 2 and len(x) > 1:
+        stds = x.double().std(0)
+        if stds.max() > 100 * stds.min():
+            yield "x = (x - x.mean(0)) / x.std(0)"
+    if line := _each(x, "({t} - {t}.mean()) / {t}.std()"):
+        yield line
 
 
 def _each(x: Any, change: str) -> str:

@@ -20,8 +20,9 @@ from initviz._core.progress import LOG
 from initviz._core.restore import random_states
 from initviz.diagnosis._attention import attention_cause, entropy_collapse
 from initviz.diagnosis._cures import Cure, cures
-from initviz.diagnosis._remedies import between, suited_variance
+from initviz.diagnosis._remedies import between, odd_layers, suited_variance
 from initviz.diagnosis._verdict import DEAD, KINDS, RATIO, Verdict, verdict
+from initviz.diagnosis._words import spans
 from initviz.initializers import ACTIVATIONS
 from initviz.inspection import LayerStats, Report, loss_on, probe
 
@@ -166,8 +167,8 @@ def diagnose(
         tried += 1
         if judged.kind != "stable":
             continue
-        # where there is a target, in the same units, it must learn better too
-        if report.first_loss is not None and parameters and target is y:
+        # where there is a target, in the same units, it must learn better too (in float16 Adam divides by 0)
+        if report.first_loss is not None and parameters and target is y and after.dtype != "float16":
             before = _learn(_copy(model), x, y, loss, seed) if before is None else before
             if not _better(_learn(patient, batch, target, loss, seed), before):
                 continue
@@ -283,6 +284,9 @@ def _dead_cause(report: Report, layers: list[LayerStats]) -> str:
 
 def _scale_cause(report: Report, layers: list[LayerStats], found: Verdict) -> str:
     """Weights against what the activation needs: Var(W) fan_in, of the layers at fault."""
+    odd, times = odd_layers(report, found.kind)
+    if odd:
+        return f"The weights of {spans(odd)} have {times:.2g} times the variance of the others'."
     measured = [s for s in layers if s.weight is not None and s.fan_in > 1 and math.isfinite(s.weight.std)]
     if not measured:
         return ""

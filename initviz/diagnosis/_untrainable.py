@@ -40,8 +40,8 @@ def untrainable(report: Report) -> Verdict | None:
         (tuple(never), "have a gradient of exactly 0 that stays 0 whatever else moves",
          "Of two factors that multiply each other at most one may start at 0: draw the other at random."
          if any(not name.endswith("bias") for name in reach.zeros) else
-         "What leads from {them} to the loss has a slope of 0: look for round, sign or a comparison, and pass the gradient straight"
-         " through it."),
+         "Either only zeros enter {them} (the way back of a bidirectional layer that is read at its last step), or what leads on to"
+         " the loss has a slope of 0 (round, sign, a comparison: pass the gradient straight through)."),
         (tuple(unused) if report.training else (), "are never used: forward() does not call {them}",
          "Call {them} in forward(), or take {them} out."),
     ):  # fmt: skip

@@ -6,6 +6,7 @@ back exactly as it went in.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from initviz._core.arguments import look_up, several, whole_number
-from initviz._core.batches import batch_size, call, copy_batch, first_line, rms_of
+from initviz._core.batches import batch_size, call, copy_batch, first_line, rms_each
 from initviz._core.distributed import process_group, resharded
 from initviz._core.layers import bare, layers_of
 from initviz._core.outputs import real_tensors
@@ -135,7 +136,7 @@ def _probe(
             batch_size=size,
             dtype=str(parameter.dtype).removeprefix("torch."),
             device=str(parameter.device),
-            input_rms=rms_of(batch),
+            input_rms=next(rms_each(batch), math.nan),
             first_loss=None if ranks.several else first_loss(looked, batch, target, value, loss is not None),
             attention=recorder.attention(),
             training=model.training,
