@@ -1,14 +1,19 @@
 """Things are made on torch's default device or on `device=`, and a batch is brought to its model. `--device pretend` or `cuda` has two
 devices; a plain run starts one of its own with the pretended one."""
 
+import copy
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
+import nbformat
 import numpy as np
 import pretend
 import pytest
 import torch
+from nbformat.v4 import new_code_cell, new_notebook
 from torch import nn
 
 import initviz as iv
@@ -16,6 +21,7 @@ from initviz._core.devices import device_names
 from initviz.experiments import PATIENTS, layer_factors
 from initviz.training import Race
 
+ROOT = Path(__file__).resolve().parent.parent
 HERE = torch.get_default_device()
 TWO = HERE.type != "cpu"
 two_devices = pytest.mark.skipif(not TWO, reason="takes --device pretend or cuda")
@@ -56,6 +62,36 @@ def test_a_machine_with_two_devices():
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stdout[-6000:]
     assert " passed" in done.stdout
+
+
+@pytest.mark.skipif(TWO, reason="starts a pytest of its own")
+@pytest.mark.skipif(pretend.compiler() is None, reason="takes a C++ compiler")
+def test_a_wrong_device_in_a_notebook_is_seen(tmp_path):
+    """Cells run on that device: things are made there, the CPU's do not mix with them, and what becomes numpy has to be moved."""
+    cells = {
+        "import torch, initviz as iv": True,
+        "assert torch.ones(1).device.type == 'pretend'": True,
+        "x, y = iv.digits().batch(4); net = iv.mlp(2, 8); net(x).detach().cpu().numpy();": True,
+        "net(x.cpu())": False,
+        "x + torch.ones(4, 64, device='cpu')": False,
+        "x.numpy()": False,
+    }
+    path = tmp_path / "a.ipynb"
+    nbformat.write(new_notebook(cells=[new_code_cell(source) for source in cells]), path)
+    (tmp_path / "conftest.py").write_text((ROOT / "conftest.py").read_text())
+    options = f"-c {ROOT}/pyproject.toml -p no:cacheprovider -p no:xdist --nbval-lax -rA --device pretend {path}"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *options.split()],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=tmp_path,
+    )
+    found = {
+        int(cell): result == "PASSED" for result, cell in re.findall(r"(PASSED|FAILED) \S*::Cell (\d+)", done.stdout)
+    }
+    assert found == dict(enumerate(cells.values())), done.stdout[-6000:]
 
 
 @two_devices
@@ -102,6 +138,9 @@ USES = {
     "lsuv_": lambda net, x, y: float(iv.lsuv_(net, x).layers[-1].variance_after),
     "jacobian": lambda net, x, y: iv.jacobian_singular_values(net, x[:2])[0, 0],
     "growth": lambda net, x, y: iv.growth(lambda seed: net, x, y, seeds=1).forward[0, -1],
+    "coord_check": lambda net, x, y: iv.coord_check(
+        lambda width, seed: copy.deepcopy(net), x, y, widths=(16, 17), steps=1, seeds=1
+    ).loss[0, 0, 0],
     "predict": lambda net, x, y: iv.theory.predict_network(
         net, x, iv.probe(net, x, y), scheme="xavier_normal"
     ).activation.mid[0],

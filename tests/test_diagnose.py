@@ -51,6 +51,32 @@ def test_what_no_line_cures_is_said():
     assert "No change of the weights alone" in str(found) and found.verdict.remedy in str(found)
 
 
+def test_a_remedy_is_found_in_inference_mode_too():
+    model, x = sick_models.left_at_the_default()
+    found = iv.diagnose(model, x)
+    with torch.inference_mode():
+        assert iv.diagnose(model, x).remedy == found.remedy != ""
+
+
+def test_a_frozen_model_has_nothing_to_learn_better():
+    model, x = sick_models.raw_pixels()
+    found = iv.diagnose(model.requires_grad_(False), x, torch.arange(len(x)) % 2)
+    assert found.remedy == "x = (x - x.mean()) / x.std()"
+
+
+def test_a_sick_model_that_breaks_while_it_learns_is_cured_all_the_same():
+    model, x = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 4)), torch.randn(32, 8)
+    model[2].weight.data *= 300
+    start = model(x)
+
+    def loss(output, y):
+        if output.abs().max() > 50 and not torch.equal(output, start):
+            raise ValueError("the probabilities are not finite")
+        return nn.functional.cross_entropy(output, y)
+
+    assert 'get_submodule("2")' in iv.diagnose(model, x, torch.arange(32) % 4, loss=loss).remedy
+
+
 def test_a_healthy_model_needs_nothing():
     found = iv.diagnose(*sick_models.healthy())
     assert found.stable and found.cause == found.remedy == "" and found.after is None
@@ -125,6 +151,11 @@ def test_assert_stable():
     iv.assert_stable(model, x, allow=("vanishing",))
     with pytest.raises(ValueError, match="^allow: 'wobbly' is unknown"):
         iv.assert_stable(model, x, allow=("wobbly",))
+    for call in (iv.diagnose, iv.assert_stable):
+        with pytest.raises(ValueError, match="^model: 0 is lazy"):
+            call(nn.Sequential(nn.LazyLinear(4)), torch.randn(8, 4))
+    with pytest.raises(TypeError, match="^model: got str"):
+        iv.diagnose("no model", torch.randn(8, 4))
     with pytest.raises(TypeError, match="^model: got str"):
         iv.assert_stable("model", x)
     with pytest.raises(ValueError, match="^x: "):

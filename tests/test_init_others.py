@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import prune
 
 import initviz as iv
 from initviz.initializers import SCHEMES
@@ -50,6 +51,52 @@ def test_a_model_that_is_all_frozen_is_left_and_it_is_said():
     with pytest.warns(UserWarning, match="every weight is frozen"):
         assert iv.init_(model, "zeros") is model
     assert torch.equal(model.weight, before)
+
+
+# Shared, pruned and computed weights ---------------------------------------------------------------------------------------
+
+
+def test_of_a_shared_weight_the_bias_of_each_layer_is_set():
+    model = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 8))
+    model[2].weight = model[0].weight
+    model[4].weight, model[4].bias = model[0].weight, model[2].bias
+    for parameter in model.parameters():
+        nn.init.constant_(parameter, 3.0)
+    iv.init_(model, "he_normal")
+    assert all(not layer.bias.any() and layer.weight.std() > 0 for layer in model[::2])
+
+
+@pytest.mark.parametrize("name", ["weight", "bias"])
+def test_the_bias_of_a_pruned_layer_is_set(name):
+    layer = nn.Linear(8, 8)
+    nn.init.constant_(layer.bias, 3.0)
+    prune.random_unstructured(layer, name, 0.5)
+    iv.init_(layer, "he_normal")
+    assert not dict(layer.named_parameters())["bias" if name == "weight" else "bias_orig"].any()
+
+
+@pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm` is deprecated")
+@pytest.mark.parametrize(
+    "model",
+    [
+        lambda: nn.utils.weight_norm(nn.LSTM(3, 4), "weight_hh_l0"), lambda: nn.utils.weight_norm(nn.Linear(3, 4)),
+        lambda: nn.utils.spectral_norm(nn.Conv1d(3, 4, 3)),
+    ],
+)  # fmt: skip
+def test_a_weight_that_older_norms_compute_is_refused(model):
+    model = model()
+    before = [p.clone() for p in model.parameters()]
+    with pytest.raises(ValueError, match="^model: .* computes its weight from others"):
+        iv.init_(model, "he_normal")
+    assert all(map(torch.equal, before, model.parameters()))
+
+
+@pytest.mark.filterwarnings("ignore:Initializing zero-element")
+@pytest.mark.parametrize("name", DRAWN)
+def test_a_layer_without_inputs_or_outputs_is_no_error(name):
+    model = nn.Sequential(nn.Linear(3, 0), nn.Linear(0, 3))
+    iv.init_(model, name)
+    assert not model[1].bias.any()  # as torch has it
 
 
 # Other people's layers ----------------------------------------------------------------------------------------------------

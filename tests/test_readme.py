@@ -30,7 +30,8 @@ def test_the_code_runs_as_it_stands(tmp_path, monkeypatch, capsys):
 
 def test_commands_set_up_and_the_tests_are_what_ci_runs():
     notebooks, tests, conda = (block.splitlines() for block in blocks("bash"))
-    assert notebooks[0] == tests[0] == "python3 -m venv .venv && . .venv/bin/activate" and blocks("powershell")
+    assert notebooks[0] == tests[0] == "python3 -m venv .venv && . .venv/bin/activate"
+    assert len(blocks("powershell")) == len(blocks("bat")) == 1
     install, opened = notebooks[1:]
     assert install.endswith('-e ".[notebooks]"') and opened == "jupyter lab notebooks/00_start_here.ipynb"
     ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8").replace(" -q ", " ").splitlines()
@@ -41,8 +42,9 @@ def test_commands_set_up_and_the_tests_are_what_ci_runs():
 def test_commands_hold_on_every_system():
     """No path into an environment, which Windows has elsewhere, and no quotes that its shells hand on; only where one is entered."""
     pages = [README, (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")]
-    enter = blocks("bash")[0].splitlines()[0]
-    text = "\n".join(pages).replace(enter, "").replace(blocks("powershell")[0], "")
+    text = "\n".join(pages)
+    for enter in (blocks("bash")[0].splitlines()[0], *blocks("powershell"), *blocks("bat")):
+        text = text.replace(enter, "")
     assert not re.findall(r".*venv[/\\].*|.*pip install.*'.*", text)
 
 

@@ -102,6 +102,12 @@ def test_behind_a_normalization_the_scale_of_the_weights_is_not_blamed(activatio
     assert skips.verdict.kind == "stable"
 
 
+def test_a_normalization_is_named_where_pre_activations_were_not_measured():
+    """As in the explorer, which then cannot tell that they have an rms of 1."""
+    ill = iv.measure(activation="relu", normalization="batch", depth=60, width=64, quantities=())
+    assert ill.verdict.kind == "exploding" and "If every layer is normalized" in ill.verdict.remedy
+
+
 def test_float16_that_loses_gradients_wants_its_loss_scaled():
     x, y = x_and_y()
     net = iv.mlp(10, 128, "relu", "he_normal", dtype="float16")
@@ -156,6 +162,25 @@ def test_recurrent_networks_get_advice_of_their_own():
             Reader(0.1), torch.randn(4, 30, 8, generator=torch.Generator(torch.get_default_device()).manual_seed(0))
         )
     )
+    assert v.kind == "vanishing" and "recurrent weights orthogonal" in v.remedy
+
+
+class Unrolled(nn.Module):
+    """The same without a recurrent module: linear layers that are called at each step."""
+
+    def __init__(self):
+        super().__init__()
+        self.inputs, self.hidden, self.head = nn.Linear(8, 32), nn.Linear(32, 32), nn.Linear(32, 4)
+
+    def forward(self, x):
+        h = x.new_zeros(len(x), 32)
+        for step in x.unbind(1):
+            h = torch.tanh(self.inputs(step) + self.hidden(h))
+        return self.head(h)
+
+
+def test_a_layer_that_is_called_at_each_step_is_recurrent():
+    v = iv.verdict(iv.probe(Unrolled(), torch.randn(16, 40, 8)))
     assert v.kind == "vanishing" and "recurrent weights orthogonal" in v.remedy
 
 

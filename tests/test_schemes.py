@@ -350,6 +350,12 @@ def test_bad_input_changes_nothing(call, kind, message):
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
 
 
+@pytest.mark.parametrize("name", ["he_normal", "orthogonal", "delta_orthogonal", "zeros"])
+def test_a_vector_has_no_fans(name):
+    with pytest.raises(ValueError, match=r"^weight: got shape \(3,\)"):
+        iv.SCHEMES[name].fill_(torch.empty(3))
+
+
 def test_what_a_scheme_draws_is_measured_too():
     kinds = [
         nn.Linear(3, 4), nn.Conv1d(2, 3, 2), nn.Conv3d(2, 3, 2), nn.ConvTranspose2d(2, 3, 2), nn.LSTM(3, 4), nn.GRUCell(3, 4),

@@ -108,6 +108,11 @@ NEVER = {
     ),
     "both factors zero": (lambda: Adapter(0, 0), ("a", "b"), ()),
     "both factors zero, as layers": (lambda: Adapter(0, 0, modules=True), ("a.weight", "b.weight"), (1, 2)),
+    "read at the last step": (
+        lambda: Net(lambda m, x: m.head(m.r(x.unflatten(-1, (8, 8)))[0][:, -1]),
+                    r=nn.GRU(8, 16, batch_first=True, bidirectional=True), head=nn.Linear(32, 10)),
+        ("r.weight_hh_l0_reverse",), (1,),
+    ),
     "never called": (
         lambda: Net(lambda m, x: m.head(x), head=nn.Linear(64, 10), spare=nn.Linear(64, 10)), ("spare.weight", "spare.bias"), (),
     ),
@@ -120,7 +125,8 @@ def test_parameters_that_never_learn_are_named(name):
     found, page = judged(make(), X, TEN)
     assert (found.kind, found.layers) == ("untrainable", layers), found
     assert all(name in found.why for name in names)
-    assert bool(page.remedy) == name.startswith("both factors")
+    assert bool(page.remedy) == ("Of two factors" in found.remedy) == name.startswith("both factors")
+    assert ("only zeros enter" in found.remedy) == (name in ("rounded", "read at the last step"))
 
 
 @pytest.mark.parametrize("modules", [False, True])
@@ -194,11 +200,13 @@ IDS = torch.randint(100, (16, 12), generator=torch.Generator(torch.get_default_d
     [
         (lambda: _scaled(he(64, 64, 10), 300), X, TEN, "output layer 2", 'get_submodule("2")'),
         (lambda: he(64, 64, 10), 255 * X.abs(), TEN, "the inputs' rms is", "x = (x - x.mean()) / x.std()"),
+        (lambda: he(64, 64, 10), 1e-3 * X, TEN, "The inputs' rms is 0.001", "x = (x - x.mean()) / x.std()"),
+        (lambda: linear(64, 64, 10), 1e-4 * X, TEN, "The inputs' rms is 0.0001", "x = (x - x.mean()) / x.std()"),
         (lambda: Tied(1.0), IDS, IDS.flip(1), "shares the weight of words", "std=0.02"),
         (lambda: _scaled(he(64, 64, 1), 300), X, draw(99, 1), "The output's rms", 'get_submodule("2")'),
         (lambda: he(64, 64, 1), X, 5000 + 1000 * draw(99, 1), "The target's rms", "y = (y - y.mean())"),
     ],
-    ids=["head", "images", "tied", "regression", "targets"],
+    ids=["head", "images", "faint inputs", "faint inputs, biases", "tied", "regression", "targets"],
 )  # fmt: skip
 def test_an_absolute_scale_that_is_off(make, x, y, words, remedy):
     found, page = judged(make(), x, y)
@@ -220,6 +228,41 @@ def test_a_tied_embedding_without_an_output_layer_is_named(product):
     assert judged(TiedByProduct(0.02, product), IDS, IDS.flip(1))[0].kind == "stable"
 
 
+def cosine(self, x):
+    return self.scale * F.normalize(self.body(x)) @ F.normalize(self.table.weight).T
+
+
+def with_bias(place, value):
+    model = he(64, 64, 10)
+    nn.init.constant_(model[place].bias[3:4], value)
+    return model
+
+
+LARGE = {
+    "bias of the output": (lambda: with_bias(2, 50.0), X, TEN, "2.bias is large", (2,), "Set 2.bias to 0", "2.bias"),
+    "bias of a hidden layer": (lambda: with_bias(0, 400.0), X, TEN, "0.bias is large", (1,), "Set 0.bias to 0", "0.bias"),
+    "temperature": (
+        lambda: Net(cosine, body=nn.Linear(64, 64), table=nn.Linear(64, 10, bias=False), scale=nn.Parameter(torch.tensor([100.0]))),
+        X, TEN, "scale is large, and behind layer 1", (), "Set scale to 1", "scale",
+    ),
+    "factor in the code": (
+        lambda: Net(lambda m, x: 100 * m.body(x), body=he(64, 64, 10)), X, TEN, "behind layer 2 it grows 100x", (),
+        "behind body.2", "",
+    ),
+    "targets that are small": (
+        lambda: he(64, 64, 1), X, 1e-3 * draw(99, 1), "and the target's 0.00", (), "Scale the targets", "y = (y",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_what_makes_the_first_loss_large_is_named(name):
+    make, x, y, why, layers, remedy, line = LARGE[name]
+    found, page = judged(make(), x, y)
+    assert found.kind == "off-scale" and found.layers == layers and why in found.why and remedy in found.remedy, found
+    assert line in page.remedy and bool(line) == bool(page.remedy), page
+
+
 @torch.no_grad()
 def _scaled(model, factor):
     model[-1].weight *= factor
@@ -238,6 +281,9 @@ def test_the_first_loss_is_told_from_chance():
     [
         (lambda: he(64, 64, 10), X, TEN, None),
         (lambda: Tied(0.02), IDS, IDS.flip(1), None),
+        (lambda: nn.Sequential(nn.LayerNorm(64), *he(64, 64, 10)), 0.02 * X, TEN, None),
+        (lambda: nn.Sequential(nn.LayerNorm(64, eps=1e-12), *he(64, 64, 10)), 1e-4 * X, TEN, None),
+        (lambda: Net(lambda m, x: m.body(1e3 * x), body=he(64, 64, 10)), 1e-3 * X, TEN, None),
         (lambda: he(64, 64, 1), X, draw(99, 1), None),
         (lambda: he(64, 64, 1), X, torch.ones(99, 1), F.binary_cross_entropy_with_logits),
         (lambda: he(64, 64, 10), X, TEN, lambda o, y: 1000 * F.cross_entropy(o, y)),  # another unit of the same loss
@@ -288,6 +334,52 @@ def test_a_norm_weight_of_1e30_is_what_is_cured():
     assert found.kind == "off-scale" and "1.weight" in found.why
     assert page.remedy == 'torch.nn.init.ones_(model.get_parameter("1.weight"))'
     assert judged(model, X)[0].kind == "off-scale"  # without a target, too
+
+
+def odd(activation, scheme, place, factor):
+    """Six hidden layers, of which one has weights out of scale with the others'."""
+    model = iv.init_(linear(*[64] * 7, 10, activation=activation), scheme)
+    with torch.no_grad():
+        model[place].weight *= factor
+    return model
+
+
+@pytest.mark.parametrize(
+    ("model", "kind"),
+    [
+        (lambda: odd(nn.ReLU, "he_normal", 4, 1e-4), "vanishing"), (lambda: odd(nn.ReLU, "he_normal", 4, 1e4), "exploding"),
+        (lambda: odd(nn.Tanh, "xavier_normal", 4, 1e3), "saturated"), (lambda: odd(nn.ReLU, "pytorch_default", 4, 1e-5), "vanishing"),
+    ],
+)  # fmt: skip
+def test_one_layer_out_of_scale_is_named(model, kind):
+    found, page = judged(model(), X)
+    assert found.kind == kind and page.cause.startswith("The weights of layer 3 have") and page.remedy, page
+    assert "layer 3" in found.remedy if kind != "saturated" else "smaller weights" in found.remedy
+
+
+def test_any_of_several_inputs_may_be_raw():
+    add = Net(
+        lambda m, x, more: m.head(torch.tanh(m.a(x) + m.b(more))),
+        a=nn.Linear(64, 64),
+        b=nn.Linear(8, 64),
+        head=nn.Linear(64, 10),
+    )
+    page = iv.diagnose(add, (X, 5000 * draw(99, 8)))
+    assert "e+03." in page.cause and page.remedy.startswith("x = tuple("), page
+
+
+def test_features_of_a_table_are_brought_to_order_1_one_by_one():
+    x = X * torch.logspace(0, 4, 64)
+    found, page = judged(he(64, 64, 10), x, TEN)
+    assert found.kind == "off-scale" and page.remedy == "x = (x - x.mean(0)) / x.std(0)"
+    x[:, 3] = 5.0  # a feature that is constant has no standard deviation
+    assert judged(he(64, 64, 10), x, TEN)[1].remedy == "x = (x - x.mean()) / x.std()"
+
+
+def test_a_model_in_float16_is_cured_with_a_target_too():
+    model = linear(*[64] * 21, 10).half()
+    page = iv.diagnose(model, X.half(), TEN)
+    assert page.verdict.kind == "vanishing" and "he_normal" in page.remedy, page
 
 
 # Over time ----------------------------------------------------------------------------------------------------------------
@@ -491,6 +583,12 @@ ORIGINS = {
     "0 times infinity": (between(lambda h: h + (h > 0).float() * -math.inf), X, "Mul in Net", "masked_fill"),
     "input": (lambda: he(64, 64, 10), torch.where(X > 2.5, math.nan, X), "of the inputs are NaN", "Check the inputs"),
     "gradient": (between(lambda h: torch.sqrt(torch.relu(h))), X, "gradient", ""),
+    "log in place": (between(lambda h: (h * 1).log_()), X, "Log in Net", "away from 0"),
+    "division in place": (between(lambda h: (h * 1).div_((h - h).detach())), X, "Div in Net", "add 1e-6"),
+    "power": (between(lambda h: h**0.5), X, "Pow in Net", "clamp(min=1e-6)"),
+    "weight of -inf": (lambda: with_nan(normed(), "0.weight", -math.inf), X, "0.weight are infinite", "0.weight"),
+    "bias of -inf before a ReLU": (lambda: with_nan(he(64, 64, 10), "0.bias", -math.inf), X, "0.bias are infinite", "0.bias"),
+    "input of -inf": (lambda: he(64, 64, 10), torch.where(X > 2.5, -math.inf, X), "of the inputs are infinite", "Check the inputs"),
 }  # fmt: skip
 
 
@@ -498,14 +596,20 @@ ORIGINS = {
 def test_where_nan_begins_is_said(name):
     make, x, why, remedy = ORIGINS[name]
     model = make()
-    before = snapshot(model)
     found = iv.verdict(iv.probe(model, x, TEN))
     page = iv.diagnose(model, x, TEN)
     assert found.kind == "non-finite" and why in found.why and remedy in found.remedy, found
     assert "variance" not in str(page)
-    if name in ("norm weight", "bias", "input", "buffer", "bare parameter"):
+    if name in ("norm weight", "bias", "input", "buffer", "bare parameter") or "of -inf" in name:
         assert page.remedy, page
-    del before
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_target_that_is_not_finite_is_said(value):
+    y = torch.randn(99, 10)
+    y[3, 4] = value
+    found = iv.verdict(iv.probe(he(64, 64, 10), X, y))
+    assert found.kind == "non-finite" and "of the targets are" in found.why and "Check the targets" in found.remedy
 
 
 def test_a_mask_of_minus_infinity_is_no_fault():
@@ -514,6 +618,11 @@ def test_a_mask_of_minus_infinity_is_no_fault():
         q=nn.Linear(64, 64), o=nn.Linear(64, 10),
     )  # fmt: skip
     assert iv.probe(attend, X, TEN).origin is None and judged(attend, X, TEN)[0].kind == "stable"
+    mask = torch.full((99, 99), -math.inf).triu(1)
+    given = Net(
+        lambda m, x, mask: m.o(torch.softmax(m.q(x) @ x.T / 8 + mask, -1) @ x).log(), **dict(attend.named_children())
+    )
+    assert iv.probe(given, (X, mask), TEN).origin.name == "log"  # and not the mask
 
 
 # Every kind of input ------------------------------------------------------------------------------------------------------

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -46,11 +45,12 @@ def copy_batch(x: Any, device: torch.device) -> Any:
     return tree_map(own, _plain(x), is_leaf=lambda leaf: isinstance(leaf, PackedSequence))
 
 
-def rms_of(x: Any) -> float:
-    """Root mean square of the batch's first real tensor, NaN where it has none (token ids)."""
+def rms_each(x: Any) -> Iterator[float]:
+    """Root mean square of each of the batch's real tensors (token ids are none), in their order."""
     data = x.data if isinstance(x, PackedSequence) else x
-    leaves = [leaf for leaf in tree_leaves(_plain(data)) if isinstance(leaf, Tensor) and leaf.is_floating_point()]
-    return leaves[0].detach().double().square().mean().sqrt().item() if leaves else math.nan
+    for leaf in tree_leaves(_plain(data)):
+        if isinstance(leaf, Tensor) and leaf.is_floating_point():
+            yield leaf.detach().double().square().mean().sqrt().item()
 
 
 def call(model: nn.Module, x: Any) -> Any:

@@ -1,6 +1,7 @@
 """Every private name of torch that the package uses, in one place, each with what is done under a torch that lacks it.
 
-All of them are there in torch 2.6.0, 2.13.0 and 2.14.1, the versions that were tried; `tests/test_torch_internals.py` takes them away.
+All of them but `reset_iter_state`, which came with 2.12, are there in torch 2.6.0, 2.13.0 and 2.14.1, the versions that were tried;
+`tests/test_torch_internals.py` and `tests/test_distributed.py` take them away.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import sys
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from functools import partial
+from functools import lru_cache, partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -149,10 +150,15 @@ def within_any_torch_func() -> bool:
     return _level() is not None
 
 
+@lru_cache
+def _has_compiler() -> bool:
+    return find_spec("torch._dynamo") is not None
+
+
 def uncompiled() -> AbstractContextManager[Any]:
     """Run what torch.compile wraps as it was written."""
     # set_stance loads the compiler, which takes seconds. Where it isn't loaded yet, nothing is compiled.
-    loaded = "torch._dynamo" in sys.modules or find_spec("torch._dynamo") is None
+    loaded = "torch._dynamo" in sys.modules or not _has_compiler()
     return torch.compiler.set_stance("force_eager") if loaded else nullcontext()
 
 

@@ -50,7 +50,7 @@ QUESTIONS = {
         "A deep plain ReLU net of 3 x 3 convolutions on 8 x 8 images, zero padding, He's variance 2/(9 channels). What happens to the "
         "second moment from layer to layer?",
         (
-            Choice("it is kept", "Each sum has nine terms a channel. But what are those beyond the border?"),
+            Choice("it is kept", "Each sum has nine terms per channel. But what are those beyond the border?"),
             Choice(
                 "it falls by some 8 % per layer",
                 "At the border up to 5 of 9 terms are zero. On a small image that is a lot of places; on a large one hardly any.",

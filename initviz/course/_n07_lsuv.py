@@ -176,7 +176,7 @@ def _weight_mistake(
 SAVING_MISTAKES: list[tuple[Callable[[list[int]], tuple[float, float]], str]] = [
     (
         lambda t: (sum(t) + len(t), sum(t) + len(t)),
-        "those are the passes by the letter; a pass of the network computes all its layers.",
+        "those are the passes if it is done literally; a pass of the network computes all its layers.",
     ),
     (
         lambda t: (len(t) * sum(t), sum(t)),
@@ -184,19 +184,19 @@ SAVING_MISTAKES: list[tuple[Callable[[list[int]], tuple[float, float]], str]] = 
     ),
     (
         lambda t: (len(t) * (sum(t) + 1), sum(t) + len(t)),
-        "by the letter every layer has a last look of its own, and that is a pass too.",
+        "literally every layer has a last look of its own, and that is a pass too.",
     ),
     (
         lambda t: (len(t) * (sum(t) + len(t)), sum(t) + 1),
-        "with halts, too, each layer is computed once before its first division.",
+        "with stops, too, each layer is computed once before its first division.",
     ),
     (
         lambda t: (sum(number * (tries + 1) for number, tries in enumerate(t, start=1)), sum(t) + len(t)),
-        "that is right if a pass ends at the layer that is looked at; by the letter it runs to the end of the network.",
+        "that is right if a pass ends at the layer that is looked at; literally it runs to the end of the network.",
     ),
     (
         lambda t: (sum(t) + len(t), len(t) * (sum(t) + len(t))),
-        "the two are the wrong way round: the letter's comes first, and it is the larger.",
+        "the two are the wrong way round: the literal count comes first, and it is the larger.",
     ),
 ]
 
@@ -207,14 +207,14 @@ def _judge_saving(answer: Any) -> None:
         right = len(tries) * looks, looks
         given = call(answer, list(tries))
         if not (isinstance(given, tuple | list) and len(given) == 2):
-            raise Wrong(f"for {tries} it gives {given!r}; the answer is two numbers: by the letter, and with halts.")
+            raise Wrong(f"for {tries} it gives {given!r}; the answer is two numbers: literally, and with stops.")
         pair = number(given[0]), number(given[1])
         if _same(pair, right):
             continue
         default = "count how often each layer is computed, one way and the other."
         why = next((words for mistake, words in SAVING_MISTAKES if _same(pair, mistake(tries))), default)
         raise Wrong(
-            f"for layers divided {tries} times it gives {pair[0]:g} by the letter and {pair[1]:g} with halts: {why}"
+            f"for layers divided {tries} times it gives {pair[0]:g} literally and {pair[1]:g} with stops: {why}"
         )
 
 
@@ -312,7 +312,7 @@ EXERCISES = {
     ),
     "saving": Exercise(
         _judge_saving,
-        "as many looks either way, and each costs the whole network by the letter, one layer with halts. So the saving is the number of "
+        "as many looks either way, and each costs the whole network literally, one layer with stops. So the saving is the number of "
         "layers, however the tries are spread.",
     ),
     "between_samples": Exercise(

@@ -20,7 +20,7 @@ QUESTIONS = {
             Choice("both alike", "So it would be if the fixed point q* stayed where it is. On one side it moves, and the slopes with it."),
             Choice(
                 "0.95",
-                "Below the edge the signal dies out, and χ is σ_w squared: 0.9 a layer. What is there above the edge that works against "
+                "Below the edge the signal dies out, and χ is σ_w squared: 0.9 per layer. What is there above the edge that works against "
                 "the larger weights?",
             ),
             Choice(
@@ -131,12 +131,12 @@ def _judge_edge(answer: Any) -> None:
 
 
 WIDTH_MISTAKES: list[tuple[Callable[[int, float], float], str]] = [
-    (lambda L, f: 20 * L / math.log(f) ** 2, "that is for the squared norm. log|g| is half of log|g|²."),
+    (lambda L, f: 20 * L / math.log(f) ** 2, "that is for the squared length. log|δ| is half of log|δ|²."),
     (lambda L, f: 5 * L / (4 * math.log(f) ** 2), "that is for one standard deviation, so for 68 of 100 draws; take two."),
     (lambda L, f: 5 * L / math.log10(f) ** 2, "the logarithm there is the natural one, math.log."),
     (lambda L, f: 5 * L / math.log2(f) ** 2, "the logarithm there is the natural one, math.log."),
     (lambda L, f: 5 * L / math.log(f), "the standard deviation is to be log f; its square is the variance. Square log f."),
-    (lambda L, f: 5 * L, "f is left out. With n = 5L the variance of log|g|² is 1, whatever f is."),
+    (lambda L, f: 5 * L, "f is left out. With n = 5L the variance of log|δ|² is 1, whatever f is."),
     (lambda L, f: 5 * L / f**2, "the factor enters by its logarithm: logarithms add up over layers."),
     (lambda L, f: 5 * L / f, "the factor enters by its logarithm, and squared: a variance is 5L/n."),
     (lambda L, f: 2 * L / math.log(f) ** 2, "2/n per layer is a linear network; half of a ReLU's slopes are 0, which makes it 5/n."),

@@ -18,7 +18,8 @@ QUESTIONS = {
             ),
             Choice(
                 "far smaller",
-                "He's weights alone keep the gradient. And what does it do to it to be divided by a spread that is below its rms?",
+                "He's weights alone keep the gradient. Now it is also divided by a spread, which is smaller than the signal's rms. Does "
+                "that make the gradient smaller?",
             ),
             Choice(
                 "some 10,000 times larger",

@@ -82,7 +82,7 @@ QUESTIONS = {
                 right=True,
             ),
             Choice(
-                "it doubles a block, as $2^l$",
+                "it doubles in each block, as $2^l$",
                 "That took branches that grow with the stream. These read a signal of size 1, always.",
             ),
         ),
@@ -225,7 +225,7 @@ EXERCISES = {
     ),
     "residual": Exercise(
         _judge_residual,
-        "r²/(r² + 1) a layer, f after L of them. For many layers r is near √(L/ln(1/f)): the branch over √L once more.",
+        "r²/(r² + 1) per layer, f after L layers. For many layers r is near √(L/ln(1/f)): the branch over √L once more.",
     ),
     "mend": Exercise(
         _judge_mend,

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
+from initviz._core.batches import rms_each
 from initviz._core.fans import is_conv1d
 from initviz._core.layers import bare
 from initviz.diagnosis._attention import entropy_collapse, one_place
@@ -57,11 +58,12 @@ def cures(model: nn.Module, report: Report, found: Verdict, x: Any) -> Iterator[
             yield Cure(together if inputs else f"model = model.{change}", cause)
     if report.untrained_norms:
         yield Cure("model.train()", "Batch normalization that has seen no batch does not normalize in eval mode.")
-    standard = _each(x, "({t} - {t}.mean()) / {t}.std()")
-    if standard and math.isfinite(report.input_rms) and not 0.1 <= report.input_rms <= 10:
+    sizes = [rms for rms in rms_each(x) if 0 < rms < math.inf]
+    size = max(sizes, key=lambda rms: abs(math.log(rms)), default=1.0)
+    for standard in _standard(x) if not 0.1 <= size <= 10 else ():
         yield Cure(
             standard,
-            f"The inputs are not of order 1: their rms is {report.input_rms:.3g}. The same weights are sound on standardized inputs.",
+            f"The inputs are not of order 1: their rms is {size:.3g}. The same weights are sound on standardized inputs.",
         )
     yield from {
         "non-finite": _finite, "off-scale": _smaller, "untrainable": _opened,
@@ -133,21 +135,15 @@ def _finite(where: _Where, report: Report, found: Verdict, x: Any) -> Iterator[C
 def _smaller(where: _Where, report: Report, found: Verdict, x: Any) -> Iterator[Cure]:
     """What is too large, alone."""
     last = report.reached[-1]
-    if report.large:
-        name = report.large[0].rpartition(".")[2]
-        yield Cure(
-            f'torch.nn.init.{"ones" if name == "weight" else "zeros"}_({where.root}.get_parameter("{report.large[0]}"))'
-        )
+    for name in report.large:
+        start = "zeros" if name.endswith("bias") else "ones"
+        yield Cure(f'torch.nn.init.{start}_({where.root}.get_parameter("{name}"))')
     for n in found.layers:
         layer = report.reached[n - 1]
         if layer.kind == "Embedding" or (layer is last and last.tied):
             yield Cure(f"torch.nn.init.normal_({where.module(layer.name)}.weight, std=0.02)")
         yield from where.with_biases(f'iv.init_({where.module(layer.name)}, "lecun_normal")', False)
-    if (
-        not found.layers
-        and report.first_loss is not None
-        and report.first_loss.target_rms > report.first_loss.output_rms
-    ):
+    if not found.layers and report.first_loss is not None and report.first_loss.classes is None:
         yield Cure("y = (y - y.mean()) / y.std()", "The targets are not of order 1.")
 
 
@@ -263,6 +259,16 @@ class _Where:
     def is_layer(self, name: str) -> bool:
         weight = getattr(self.bare.get_submodule(name.rpartition(".")[0]), "weight", None)
         return isinstance(weight, Tensor) and weight.dim() >= 2
+
+
+def _standard(x: Any) -> Iterator[str]:
+    """Lines that bring inputs to order 1; features of very different sizes (of a table) one by one."""
+    if isinstance(x, Tensor) and x.is_floating_point() and x.dim() == 2 and len(x) > 1:
+        stds = x.double().std(0)
+        if stds.max() > 100 * stds.min():
+            yield "x = (x - x.mean(0)) / x.std(0)"
+    if line := _each(x, "({t} - {t}.mean()) / {t}.std()"):
+        yield line
 
 
 def _each(x: Any, change: str) -> str:

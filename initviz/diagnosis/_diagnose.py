@@ -15,12 +15,14 @@ import torch
 from torch import Tensor, nn
 
 from initviz._core.arguments import several
+from initviz._core.layers import bare, layers_of
 from initviz._core.progress import LOG
 from initviz._core.restore import random_states
 from initviz.diagnosis._attention import attention_cause, entropy_collapse
 from initviz.diagnosis._cures import Cure, cures
-from initviz.diagnosis._remedies import between, suited_variance
+from initviz.diagnosis._remedies import between, odd_layers, suited_variance
 from initviz.diagnosis._verdict import DEAD, KINDS, RATIO, Verdict, verdict
+from initviz.diagnosis._words import spans
 from initviz.initializers import ACTIVATIONS
 from initviz.inspection import LayerStats, Report, loss_on, probe
 
@@ -122,6 +124,7 @@ def _at_fault(report: Report, found: Verdict) -> str:
     return f"{which} (number in the order of the forward pass, and module)"
 
 
+@torch.inference_mode(False)
 def diagnose(
     model: nn.Module,
     x: Any,
@@ -144,6 +147,7 @@ def diagnose(
     Raises:
         TypeError, ValueError: as `initviz.probe`.
     """
+    layers_of(bare(model))  # refuses what has no parameters to count
     LOG.info("probing %s, %s parameters", type(model).__name__, f"{sum(p.numel() for p in model.parameters()):,}")
     report = probe(model, x, y, loss=loss, seed=seed)
     found = verdict(report)
@@ -163,7 +167,8 @@ def diagnose(
         tried += 1
         if judged.kind != "stable":
             continue
-        if report.first_loss is not None:  # there is a target: it must learn better too
+        # where there is a target, in the same units, it must learn better too (in float16 Adam divides by 0)
+        if report.first_loss is not None and parameters and target is y and after.dtype != "float16":
             before = _learn(_copy(model), x, y, loss, seed) if before is None else before
             if not _better(_learn(patient, batch, target, loss, seed), before):
                 continue
@@ -180,18 +185,21 @@ def _cured(cure: Cure, model: nn.Module, x: Any, y: Any, seed: int) -> tuple[nn.
 
 
 def _learn(model: nn.Module, x: Any, y: Any, loss: Any, seed: int) -> tuple[float, float]:
-    """Loss on the batch before and after _STEPS steps of Adam, which change the model."""
+    """Loss on the batch before and after _STEPS steps of Adam, which change the model; NaN after, if it breaks on the way."""
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.Adam(parameters, lr=_RATE)
     values = []
     with random_states({p.device for p in parameters if not p.is_cpu}, seed), torch.enable_grad():
-        for step in range(_STEPS + 1):
-            value = loss_on(model, x, y, loss)
-            values.append(value.item())
-            if step < _STEPS:
-                optimizer.zero_grad()
-                value.backward()
-                optimizer.step()
+        try:
+            for step in range(_STEPS + 1):
+                value = loss_on(model, x, y, loss)
+                values.append(value.item())
+                if step < _STEPS:
+                    optimizer.zero_grad()
+                    value.backward()
+                    optimizer.step()
+        except (RuntimeError, ValueError):  # torch.distributions, BCELoss and others refuse what is not finite
+            values.append(math.nan)
     return values[0], values[-1]
 
 
@@ -276,6 +284,9 @@ def _dead_cause(report: Report, layers: list[LayerStats]) -> str:
 
 def _scale_cause(report: Report, layers: list[LayerStats], found: Verdict) -> str:
     """Weights against what the activation needs: Var(W) fan_in, of the layers at fault."""
+    odd, times = odd_layers(report, found.kind)
+    if odd:
+        return f"The weights of {spans(odd)} have {times:.2g} times the variance of the others'."
     measured = [s for s in layers if s.weight is not None and s.fan_in > 1 and math.isfinite(s.weight.std)]
     if not measured:
         return ""

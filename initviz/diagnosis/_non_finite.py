@@ -41,8 +41,8 @@ def begins(origin: Origin) -> str:
     """Where it begins, in words."""
     if origin.kind in ("parameter", "buffer"):
         return f"{percent(origin.share)} of {origin.name} {'is' if origin.share == 1 else 'are'} {origin.what}"
-    if origin.kind == "input":
-        return f"{percent(origin.share)} of the inputs are {origin.what}"
+    if origin.kind in ("input", "target"):
+        return f"{percent(origin.share)} of the {origin.kind}s are {origin.what}"
     if origin.kind == "gradient":
         return f"The gradient of {origin.name} is {origin.what}"
     at = f" ({origin.line})" if origin.line else ""
@@ -59,8 +59,8 @@ def _mend(origin: Origin | None) -> str:
         return f"The values of {origin.name} were never set, or are broken: initialize them again."
     if origin.kind == "buffer":
         return f"Set the buffer {origin.name} anew: it was loaded or computed wrongly."
-    if origin.kind == "input":
-        return "Check the inputs: replace or leave out what is not finite."
+    if origin.kind in ("input", "target"):
+        return f"Check the {origin.kind}s: replace or leave out what is not finite."
     if origin.inputs == "a row of -inf":
         return "Leave each row of the mask at least one place to look at, or replace the NaN of such rows by 0."
     if origin.kind == "gradient" and origin.name in (
@@ -84,6 +84,11 @@ _MENDS = {
     "div": "Keep the divisor away from 0: add 1e-6 to it.",
     "reciprocal": "Keep the divisor away from 0: add 1e-6 to it.",
     "rsqrt": "Keep the divisor away from 0: add 1e-6 to it.",
+    "pow": "Keep the base of a fractional or negative power above 0: clamp(min=1e-6).",
+    "acos": "Keep acos between -1 and 1: clamp(-1 + 1e-6, 1 - 1e-6).",
+    "asin": "Keep asin between -1 and 1: clamp(-1 + 1e-6, 1 - 1e-6).",
+    "std": "A single value has no standard deviation: take correction=0, or more values.",
+    "var": "A single value has no variance: take correction=0, or more values.",
     "mul": "Do not multiply by infinity (0 times infinity is NaN): mask with masked_fill or where.",
 }
 """Operation at which NaN or infinity begins -> what to do."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from initviz.diagnosis._words import spans
 from initviz.initializers import ACTIVATIONS, SCHEMES
 from initviz.inspection import LayerStats, Report
 
@@ -16,8 +17,12 @@ SATURATED = 0.5
 networks of 10 layers and more do not train from there; residual ones mostly do, whose signal passes by (docs/verdicts.md)."""
 NEAR = 1.25
 """Weights of at most this many times the variance that suits their activation are not called large."""
+ODD = 100.0
+"""Weights of so many times the variance of most layers', each over what suits its fans, or of one part in so many, are odd."""
 
 _RECURRENT = {"LSTM", "GRU", "RNN", "LSTMCell", "GRUCell", "RNNCell"}
+_STEPS = 8
+"""A layer that is called so often in one pass is called at each step of a sequence."""
 _HALF_LEAST = 6e-8
 
 
@@ -56,8 +61,11 @@ def scale_remedy(report: Report, change: Change) -> str:
         advice = "" if advise is _number_type and change.explained_by(ratio) else advise(report, change)
         if advice:
             return advice
+    odd, times = odd_layers(report, change.kind)
+    if odd and not change.explained_by(ratio):
+        return f"Draw the weights of {spans(odd)} by the scheme of the others, which have {1 / times:.2g} times their variance."
     larger = "larger" if change.kind == "vanishing" else "smaller"
-    if change.kind == "vanishing" and saturated(report) and not change.explained_by(ratio):
+    if change.kind == "vanishing" and saturated_layers(report) and not change.explained_by(ratio):
         return "Units are saturated, where the slope is nearly 0: use smaller weights (Xavier)."
     if name is None:
         return f"Use {larger} weights (LSUV finds the scale on a batch), or a normalization layer."
@@ -93,15 +101,29 @@ def recurrent_remedy(layer: LayerStats, kind: str) -> str:
 
 def saturation_remedy(report: Report) -> str:
     """For layers whose activations are on the flat part of the function."""
-    name, ratio = _weights(report)
-    if name is not None and ratio and ratio <= NEAR:
+    _, ratio = _weights(report, saturated_layers(report))
+    if 0 < ratio <= NEAR:
         return "The weights are not large: make the inputs of order 1, biases smaller, or normalize what skip connections add up."
     return "Use smaller weights (Xavier), smaller biases, or inputs of order 1."
 
 
-def saturated(report: Report) -> bool:
-    """Whether some layer has at least SATURATED of its activations on the flat part."""
-    return bool(np.nan_to_num(report.values("activation", "saturated")).max(initial=0) >= SATURATED)
+def saturated_layers(report: Report) -> list[LayerStats]:
+    """Those with at least SATURATED of their activations on the flat part."""
+    return [s for s in report.reached if s.activation and s.activation.saturated >= SATURATED]
+
+
+def odd_layers(report: Report, kind: str) -> tuple[tuple[int, ...], float]:
+    """(numbers of layers, how many times the variance of the others' weights theirs have): layers few in number whose weights are out of
+    scale with the others', too small if the signal is vanishing and else too large. ((), 1) where there are none."""
+    name = most_frequent(report.reached)
+    ratios = {
+        n: ratio
+        for n, s in enumerate(report.reached, start=1)
+        if name is not None and s.activation_name == name and (ratio := times_suited(s, name))
+    }
+    middle = float(np.median(list(ratios.values()))) if ratios else 0.0
+    odd = {n: r / middle for n, r in ratios.items() if (r * ODD < middle if kind == "vanishing" else r > ODD * middle)}
+    return (tuple(odd), float(np.median(list(odd.values())))) if 0 < 2 * len(odd) < len(ratios) else ((), 1.0)
 
 
 def _number_type(report: Report, change: Change) -> str:
@@ -119,7 +141,7 @@ def _number_type(report: Report, change: Change) -> str:
 
 
 def _recurrent(report: Report, change: Change) -> str:
-    if not any(s.kind in _RECURRENT for s in report.reached):
+    if not any(s.kind in _RECURRENT or s.name.endswith(f"#{_STEPS}") for s in report.reached):
         return ""
     if change.kind == "vanishing":
         return (
@@ -153,7 +175,8 @@ def _elsewhere(report: Report, change: Change, name: str) -> str:
     start = f"The weights have about the variance that suits {ACTIVATIONS[name].label} ({formula})"
     if change.kind == "exploding":
         return (
-            f"{start}: if skip connections add up, normalize each block or scale the branches by 1/sqrt(number of blocks); else"
+            f"{start}. If skip connections add up, normalize each block or scale the branches by 1/sqrt(number of blocks). If every"
+            " layer is normalized, gradients can grow with depth at any scale: add skip connections or use fewer layers. Else"
             " look at biases and inputs."
         )
     if units and len(units) / np.mean(units) > 1:
@@ -163,12 +186,14 @@ def _elsewhere(report: Report, change: Change, name: str) -> str:
     return f"{start}: look at biases and dropout, or use a normalization layer with skip connections."
 
 
-def _weights(report: Report) -> tuple[str | None, float]:
-    """The most frequent activation for which a variance is known that keeps the scale, and how many times that the weights have (with
-    the factor between layer and activation): the median over its layers, 0 if they were not measured. (None, 0) where no such
-    activation follows a layer."""
+def _weights(report: Report, among: Iterable[LayerStats] | None = None) -> tuple[str | None, float]:
+    """Among some layers, or all: the most frequent activation for which a variance is known that keeps the scale, and how many times that
+    the weights have (with the factor between layer and activation): the median over its layers, 0 if they were not measured. (None, 0)
+    where no such activation follows a layer."""
     layers = [
-        s for s in report.reached if s.activation_name in ACTIVATIONS and ACTIVATIONS[s.activation_name].keeps_scale
+        s
+        for s in (report.reached if among is None else among)
+        if s.activation_name in ACTIVATIONS and ACTIVATIONS[s.activation_name].keeps_scale
     ]
     name = most_frequent(layers)
     if name is None:

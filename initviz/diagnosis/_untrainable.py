@@ -35,9 +35,13 @@ def untrainable(report: Report) -> Verdict | None:
     never = [n for n in reach.never if not (n.endswith("bias") and n.removesuffix("bias") + "weight" not in learns)]
     for names, why, remedy in (
         (reach.cut_off, "get no gradient: nothing leads from the loss back to {them}",
-         "Look for detach(), no_grad() or .data on the way to the loss; if it is meant, freeze {them} by requires_grad_(False)."),
+         "Look for detach(), no_grad(), .data or an output that the loss leaves out; if it is meant, freeze {them} by"
+         " requires_grad_(False)."),
         (tuple(never), "have a gradient of exactly 0 that stays 0 whatever else moves",
-         "Of two factors that multiply each other at most one may start at 0: draw the other at random."),
+         "Of two factors that multiply each other at most one may start at 0: draw the other at random."
+         if any(not name.endswith("bias") for name in reach.zeros) else
+         "Either only zeros enter {them} (the way back of a bidirectional layer that is read at its last step), or what leads on to"
+         " the loss has a slope of 0 (round, sign, a comparison: pass the gradient straight through)."),
         (tuple(unused) if report.training else (), "are never used: forward() does not call {them}",
          "Call {them} in forward(), or take {them} out."),
     ):  # fmt: skip

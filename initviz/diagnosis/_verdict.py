@@ -44,7 +44,8 @@ def verdict(report: Report) -> Verdict:
     7. saturated: at least SATURATED of some layer's activations are on the flat part of their activation function, or at least
        GATES_SATURATED of the gates within an LSTM or a GRU. What a bias alone holds there was meant so, and is let be. Or a softmax
        attention looks at hardly more than one place: the entropy of its weights is below ONE_PLACE of ln T, for T places.
-    8. off-scale: the first loss is beyond OFF_CHANCE times that of a guess, or output and target differ in size by OFF_TARGET.
+    8. off-scale: the first loss is beyond OFF_CHANCE times that of a guess, output and target differ in size by OFF_TARGET, or inputs are
+       below FAINT.
     9. stable: none of these.
 
     Judged are the layers that an activation function follows; in a model without one all but the output. A gradient's norm over the

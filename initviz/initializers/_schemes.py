@@ -100,7 +100,7 @@ class Scheme:
 
     def bias_std(self, fan_in: float) -> float:
         """Standard deviation of the bias; 0 for most schemes."""
-        return self.bias_std_rule(fan_in) if self.bias_std_rule else 0.0
+        return self.bias_std_rule(fan_in) if self.bias_std_rule and fan_in else 0.0
 
     def weight_std(
         self, weight: Tensor, gain: float | None = None, mode: str = "fan_in", layer: nn.Module | None = None
@@ -117,8 +117,9 @@ class Scheme:
     def _weight_std(self, weight: Tensor, gain: float | None, mode: str, layer: nn.Module | None) -> float:
         if self.distribution == "constant":
             return 0.0
+        counted = fans(weight, layer)
         if self.distribution not in _MATRICES:
-            return self._size(*fans(weight, layer), gain, mode)
+            return self._size(*counted, gain, mode)
         _, n_out, n_in, *kernel = by_groups(weight, layer).shape
         area = math.prod(kernel)
         stretch = math.sqrt(stride_of(layer)) if is_transposed(layer) else 1.0
@@ -171,6 +172,8 @@ class Scheme:
         return weight.copy_(unit * std) if weight.device != unit.device else torch.mul(unit, std, out=weight)
 
     def _size(self, fan_in: float, fan_out: float, gain: float | None, mode: str) -> float:
+        if not (fan_in and fan_out):
+            return 0.0  # a weight without entries
         counted = (fan_out, fan_in) if mode == "fan_out" else (fan_in, fan_out)
         return (self.gain() if gain is None else gain) * self.std_rule(*counted)
 

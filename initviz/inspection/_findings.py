@@ -30,13 +30,14 @@ class Reach:
 
     Attributes:
         later: gets a gradient once others have moved, such as what lies before an output layer of zeros.
-        never: used, and its gradient stays 0 however the others move.
+        never: used, and its gradient stays 0 however the others move; zeros: those of them whose values are all 0.
         cut_off: used, and no path leads to it from the loss (detach, no_grad, an integer in between).
         unused: not used in this pass.
     """
 
     later: tuple[str, ...] = ()
     never: tuple[str, ...] = ()
+    zeros: tuple[str, ...] = ()
     cut_off: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
 
@@ -46,8 +47,9 @@ class Origin:
     """Where values that are not finite begin.
 
     Attributes:
-        kind: "parameter", "buffer", "input", "operation" (of the forward pass or the loss) or "gradient" (an operation's backward).
-        name: of the parameter, the buffer, the input or the operation.
+        kind: "parameter", "buffer", "input", "target", "operation" (of the forward pass or the loss) or "gradient" (an operation's
+            backward).
+        name: of the parameter, the buffer or the operation; "x" of the input, "y" of the target.
         module: the module within which an operation runs, "" else; line: its "file.py:12", "" where that is torch's own.
         what: "NaN" or "infinite"; share: of its values that are so.
         inputs: what an operation got: its largest finite magnitude, or "a row of -inf".

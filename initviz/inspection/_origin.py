@@ -28,14 +28,15 @@ _WORDS = {
 _TORCH, _INITVIZ = str(Path(torch.__file__).parent), str(Path(__file__).parents[1])
 
 
-def find(model: nn.Module, x: Any, forward: Callable[[], Tensor]) -> Origin | None:
+def find(model: nn.Module, x: Any, y: Any, forward: Callable[[], Tensor]) -> Origin | None:
     """The first thing in one more pass that is not finite, or None.
 
     Args:
-        x: the batch as the model is given it.
+        x, y: the batch as the model is given it, and the target.
         forward: runs the model on it and gives the loss, with its graph.
     """
     known = {id(leaf): ("input", "x") for leaf in tree_leaves(x) if isinstance(leaf, Tensor)}
+    known |= {id(leaf): ("target", "y") for leaf in tree_leaves(y) if isinstance(leaf, Tensor)}
     known |= {id(b): ("buffer", name) for name, b in model.named_buffers()}
     known |= {id(p): ("parameter", name) for name, p in model.named_parameters()}
     search = _Search(known)
@@ -88,23 +89,31 @@ class _Search(OperationsMode):
         self.inside.pop()
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        output = func(*args, **(kwargs or {}))
-        if self.found is None:
-            self.look(
-                func, [t for t in tree_leaves((args, kwargs)) if _real(t)], [t for t in tree_leaves(output) if _real(t)]
-            )
+        kwargs = kwargs or {}
+        if self.found is not None:
+            return func(*args, **kwargs)
+        name = re.sub(r"^_*(native_|thnn_fused_)?", "", func._schema.name.split("::")[-1]).rstrip("_")
+        inputs = [t for t in tree_leaves((args, kwargs)) if _real(t)]
+        self.found = next(filter(None, map(self.broken, inputs)), None)
+        if func._schema.is_mutable or name.endswith("batch_norm"):  # it writes into them
+            inputs = [t.clone() for t in inputs]
+        output = func(*args, **kwargs)
+        if self.found is None and not _PLACES.match(name):
+            self.look(name, inputs, [t for t in tree_leaves(output) if _real(t)])
         return output
 
-    def look(self, func: Any, inputs: list[Tensor], outputs: list[Tensor]) -> None:
-        for tensor in inputs:
-            kind, name = self.known.get(id(tensor), ("", ""))
-            if kind and (tensor.isnan().any() or tensor.eq(torch.inf).any()):
-                what = "NaN" if tensor.isnan().any() else "infinite"
-                self.found = Origin(kind, name, what=what, share=(~tensor.isfinite()).double().mean().item())
-                return
-        name = re.sub(r"^_*(native_|thnn_fused_)?", "", func._schema.name.split("::")[-1])
-        if _PLACES.match(name):
-            return
+    def broken(self, tensor: Tensor) -> Origin | None:
+        """What is known of this tensor if it is not finite; -inf is let be in what may be a mask: a buffer, or an input of few values."""
+        kind, name = self.known.get(id(tensor), ("", ""))
+        if not kind or tensor.isfinite().all():
+            return None
+        what = "NaN" if tensor.isnan().any() else "infinite"
+        may_mask = kind == "buffer" or (kind == "input" and len(tensor[tensor.isfinite()].unique()) <= 2)
+        if may_mask and what != "NaN" and not tensor.eq(torch.inf).any():
+            return None
+        return Origin(kind, name, what=what, share=(~tensor.isfinite()).double().mean().item())
+
+    def look(self, name: str, inputs: list[Tensor], outputs: list[Tensor]) -> None:
         bad = [t for t in outputs if not t.isfinite().all()]
         if not bad:
             return

@@ -6,6 +6,7 @@ back exactly as it went in.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from initviz._core.arguments import look_up, several, whole_number
-from initviz._core.batches import batch_size, call, copy_batch, first_line, rms_of
+from initviz._core.batches import batch_size, call, copy_batch, first_line, rms_each
 from initviz._core.distributed import process_group, resharded
 from initviz._core.layers import bare, layers_of
 from initviz._core.outputs import real_tensors
@@ -128,14 +129,14 @@ def _probe(
             _backward(value, targets)
         if ranks.several:
             ranks.average_gradients(parameters)
-            recorder.take_gradients()
+        recorder.take_gradients()
         report = Report(
             layers=recorder.layer_stats(),
             loss=value.item(),
             batch_size=size,
             dtype=str(parameter.dtype).removeprefix("torch."),
             device=str(parameter.device),
-            input_rms=rms_of(batch),
+            input_rms=next(rms_each(batch), math.nan),
             first_loss=None if ranks.several else first_loss(looked, batch, target, value, loss is not None),
             attention=recorder.attention(),
             training=model.training,
@@ -152,7 +153,7 @@ def _probe(
         return report
     silent = recorder.silent(parameters) if report.dtype != "float16" else set()  # there a small gradient is 0
     if "weight_gradient" in quantities:
-        report = replace(report, reach=Reach(), copies=copies(layers, report.layers))
+        report = replace(report, reach=Reach(), copies=copies(recorder.weights_by_name(), report.layers))
     if silent or not report.finite:
         again = _Again(model, parameters, x, y, loss, size, seed)
         with again.kept():
@@ -193,9 +194,11 @@ class _Again:
 
     def origin(self) -> Origin | None:
         with self.prepared(0) as (x, y):
-            return find(
-                self.model, x, lambda: _scalar(_loss(call(self.model, x), y, self.loss, Ranks(None, self.size), (0, 0)))
-            )
+
+            def forward() -> Tensor:
+                return _scalar(_loss(call(self.model, x), y, self.loss, Ranks(None, self.size), (0, 0)))
+
+            return find(self.model, x, y, forward)
 
     @contextmanager
     def kept(self) -> Iterator[None]:

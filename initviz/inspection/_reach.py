@@ -7,7 +7,8 @@ tell them apart the parameters that do have a gradient are moved a little along 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -15,7 +16,6 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from initviz._core.layers import own_weight
 from initviz._core.statistics import TensorStats
 from initviz._core.torch_internals import tree_leaves
 from initviz.inspection._findings import Reach
@@ -69,12 +69,14 @@ def follow(
         shut -= opened
         if not opened:
             break
-    never = [id(p) for p in parameters if id(p) in shut]
+    never = [p for p in parameters if id(p) in shut]
+    still = [p for p in never if id(p) in used.ids and id(p) not in none]
     return Reach(
         later=tuple(names[id(p)] for p in parameters if id(p) in suspects - shut),
-        never=tuple(names[p] for p in never if p in used.ids and p not in none),
-        cut_off=tuple(names[p] for p in never if p in used.ids and p in none),
-        unused=tuple(names[p] for p in never if p not in used.ids),
+        never=tuple(names[id(p)] for p in still),
+        zeros=tuple(names[id(p)] for p in still if not p.any()),
+        cut_off=tuple(names[id(p)] for p in never if id(p) in used.ids and id(p) in none),
+        unused=tuple(names[id(p)] for p in never if id(p) not in used.ids),
     )
 
 
@@ -85,20 +87,26 @@ def _moving(parameters: list[nn.Parameter], gradients: list[Tensor | None]) -> l
     ]
 
 
-def copies(layers: dict[nn.Module, str], stats: Sequence[LayerStats]) -> tuple[tuple[str, ...], ...]:
-    """Groups of layers, by name, with weights of their own that are the same and not all one value, and with the same gradient."""
+def copies(weights: Mapping[str, Tensor | None], stats: Sequence[LayerStats]) -> tuple[tuple[str, ...], ...]:
+    """Groups of layers, by name, with weights of their own that are the same and not all one value, and with the same gradient.
+
+    `weights`: name -> the layer's own weight.
+    """
     measured = {s.name: s for s in stats}
-    groups: dict[Any, list[tuple[str, Tensor]]] = {}
+    alike: dict[Any, list[tuple[str, Tensor, TensorStats, TensorStats]]] = defaultdict(list)
     owned: set[int] = set()
-    for module, name in layers.items():
-        s, weight = measured.get(name), own_weight(module)
-        own = id(weight)
+    for name, weight in weights.items():
+        s, own = measured.get(name), id(weight)
         if weight is None or s is None or s.weight is None or s.weight_gradient is None or own in owned:
             continue
         owned.add(own)
         if s.weight.std > 0 and s.weight_gradient.rms > 0:
-            key = s.kind, s.weight_shape, *_numbers(s.weight), *_numbers(s.weight_gradient)
-            groups.setdefault(key, []).append((name, weight.detach()))
+            key = s.kind, s.weight_shape, s.weight.min, s.weight.max
+            alike[key].append((name, weight.detach(), s.weight, s.weight_gradient))
+    groups: dict[Any, list[tuple[str, Tensor]]] = defaultdict(list)
+    for key, members in alike.items():
+        for name, weight, *both in members if len(members) > 1 else ():  # one without its like is the usual case
+            groups[key, *map(_numbers, both)].append((name, weight))
     same = [[name for name, w in group if torch.equal(w, group[0][1])] for group in groups.values() if len(group) > 1]
     return tuple(tuple(names) for names in same if len(names) > 1)
 

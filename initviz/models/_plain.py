@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from initviz._core.arguments import look_up, whole_number
+from initviz._core.arguments import look_up, several, whole_number
 from initviz._core.devices import pick_device
 from initviz.initializers import Activation, ActivationModule, Scheme, get_activation, init_
 
@@ -192,9 +192,10 @@ def cnn(
         TypeError, ValueError: an argument that is not as above.
     """
     depth, channels = whole_number("depth", depth), whole_number("channels", channels)
-    if len(shape) != 3:
+    sides = several("shape", shape)
+    if len(sides) != 3:
         raise ValueError(f"shape: got {shape}; it takes channels, height and width")
-    c, height, width = (whole_number("shape", side) for side in shape)
+    c, height, width = (whole_number("shape", side) for side in sides)
     if (kernel := whole_number("kernel", kernel)) > min(height, width):
         raise ValueError(f"kernel: got {kernel}; it takes at most the image's shorter side, {min(height, width)}")
     look_up("padding_mode", padding_mode, PADDINGS)
