@@ -71,7 +71,7 @@ def _way(measured, theory, band, factors, role: str, marker: str, title: str, le
         Line(layers, np.asarray(theory), "ink", 2.8, dash=(8.4, 4.2), name=f"{way}: theory"),
     )
     key = (
-        ((f"×{factors[0]:.3g} a layer (theory ×{factors[1]:.3g})", role),),
+        ((f"×{factors[0]:.3g} per layer (theory ×{factors[1]:.3g})", role),),
         ((f"{'●' if marker == 'o' else '■'} measured", role), ("- - theory, 95 % band", "ink")),
     )
     return Panel(

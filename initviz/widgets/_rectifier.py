@@ -67,7 +67,7 @@ class RectifierExplorer(Frame):
         (forward, forward_theory), (backward, backward_theory) = run.forward_factors, run.backward_factors
         return (
             f"Each layer has fan_in {run.fan_in}, fan_out {run.fan_out} and weights of std {run.weight_std:.3g}. The second moment is "
-            f"multiplied by {forward:.3g} a layer on the way forward (theory {forward_theory:.3g}), and the gradient's by "
+            f"multiplied by {forward:.3g} per layer on the way forward (theory {forward_theory:.3g}), and the gradient's by "
             f"{backward:.3g} on the way back (theory {backward_theory:.3g})."
         )
 
