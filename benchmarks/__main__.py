@@ -23,9 +23,10 @@ NAMES = (
     "leaks",
     "lsuv",
     "race",
+    "classroom",
     "theory_agreement",
 )
-QUOTED = ("probe_cost", "gpu", "update", "peers", "growth", "memory", "leaks")
+QUOTED = ("probe_cost", "gpu", "update", "peers", "growth", "memory", "leaks", "classroom")
 README = Path(__file__).resolve().parent.parent / "README.md"
 MARKS = re.compile(r"(<!-- benchmarks -->\n)(.*?)(<!-- end of benchmarks -->)", re.S)
 BLOCKS = re.compile(r"^(?=Measured on )", re.M)

@@ -65,19 +65,24 @@ def bare(net: nn.Module, x: Tensor, y: Tensor) -> None:
         parameter.grad = None
 
 
-def interleaved(ways: Mapping[str, Callable[[], Any]], repeats: int, warm_up: int = 2) -> dict[str, list[float]]:
-    """Milliseconds of each way, `repeats` times in turn: a, b, c, then c, b, a, and so on.
+def interleaved(
+    ways: Mapping[str, Callable[[], Any]], repeats: int, warm_up: int = 2, before: Callable[[], Any] = lambda: None
+) -> dict[str, list[float]]:
+    """Milliseconds of each way, `repeats` times in turn: a, b, c, then c, b, a, and so on; `before` each, and not timed, what is done
+    while no one waits.
 
     The ways of one round meet the same state of the machine, so ratios within a round are steady where times are not.
     """
     for _ in range(warm_up):
         for way in ways.values():
+            before()
             way()
     times: dict[str, list[float]] = {name: [] for name in ways}
     gc.collect()
     for number in range(repeats):
         names = list(ways)[:: 1 if number % 2 == 0 else -1]
         for name in names:
+            before()
             start = time.perf_counter()
             ways[name]()
             times[name].append(1000 * (time.perf_counter() - start))

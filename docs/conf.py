@@ -1,7 +1,16 @@
 """Sphinx's configuration of the site. `initviz site` copies docs/ beside the notebooks and the reference, and builds there."""
 
 import initviz
-from initviz.tools._site import MATHJAX, linked, repository, schemes_table
+from initviz.tools._site import (
+    MAIN,
+    MATHJAX,
+    VERSIONS,
+    handouts_table,
+    linked,
+    pages_address,
+    repository,
+    schemes_table,
+)
 
 project, author, version = "initviz", "the initviz contributors", initviz.__version__
 copyright = author
@@ -13,7 +22,10 @@ nb_execution_mode = "off"
 suppress_warnings = ["myst.header"]  # a heading in a notebook may skip a level
 myst_enable_extensions = ["amsmath", "colon_fence", "dollarmath", "substitution"]
 myst_heading_anchors = 3
-myst_substitutions = {"schemes": schemes_table()}
+myst_html_meta = {
+    "description": "What weight initialization does to a neural network: a course with sliders, and a probe for any model."
+}
+myst_substitutions = {"handouts": handouts_table(), "schemes": schemes_table()}
 
 # Formulas, also those of questions, by one file that needs no network
 mathjax_path = MATHJAX
@@ -34,6 +46,7 @@ python_maximum_signature_line_length = 90
 # The look
 html_theme = "pydata_sphinx_theme"
 html_title = "initviz"
+html_favicon = "favicon.svg"
 html_static_path = ["_static", "site.css"]
 html_css_files = ["site.css"]
 html_extra_path = ["_files"]
@@ -50,6 +63,13 @@ html_theme_options = {
     "navigation_with_keys": False,
     "icon_links": [{"name": "Source", "url": repository(), "icon": "fa-brands fa-github"}] if repository() else [],
 }
+if tags.has("pages"):  # noqa: F821 - a menu of versions, by the file that `publish` writes; a site for a folder asks for nothing
+    html_theme_options["switcher"] = {
+        "json_url": f"{pages_address()}/{VERSIONS}",
+        "version_match": version if tags.has("release") else MAIN,  # noqa: F821
+    }
+    html_theme_options["check_switcher"] = False  # it is written after the site
+    html_theme_options["navbar_end"] = ["version-switcher", "theme-switcher", "navbar-icon-links"]
 html_sidebars = {"practitioners": [], "lecturers": [], "papers": []}
 
 

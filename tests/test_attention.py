@@ -109,6 +109,10 @@ def test_wrong_arguments():
         attention_run(places=1)
     with pytest.raises(ValueError, match="^residual: got -1"):
         predict_attention(1.0, np.array([-1.0, 2.0]), layers=2, places=8)
+    with pytest.raises(ValueError, match="^cosine: got 2; it takes a number from 0 to 1"):
+        predict_attention(1.0, 1.0, layers=2, places=8, cosine=2)
+    with pytest.raises(ValueError, match="^logit_std: is empty"):
+        predict_attention([], 1.0, layers=2, places=8)
     with pytest.raises(ValueError, match="^std: got nan"):
         normal_softmax(math.nan, 8)
 

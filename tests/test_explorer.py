@@ -19,9 +19,10 @@ from test_measure import assert_same, run
 
 import initviz as iv
 from initviz._core.devices import device_names
-from initviz.experiments import Settings, measure
-from initviz.initializers import ACTIVATIONS, SCHEMES
+from initviz.experiments import Settings, _measure, draw_ahead, measure
+from initviz.initializers import ACTIVATIONS, SCHEMES, _draw_cache
 from initviz.inspection import QUANTITIES
+from initviz.models import NetworkCache
 from initviz.plots import draw
 from initviz.plots._figure import Line
 from initviz.widgets._frame import Frame
@@ -345,6 +346,41 @@ def test_in_a_notebook_an_error_is_said_on_the_page_until_the_next_good_update()
         assert explorer.alarm.value == "" and explorer.measurement.settings.data == "gaussian"
 
     asyncio.run(main())
+
+
+def test_once_the_seed_was_moved_the_next_one_is_drawn_while_the_kernel_is_idle(explorer, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(_measure, "_cache", NetworkCache())
+    noise = _draw_cache.unit_noise
+    monkeypatch.setattr(_draw_cache, "unit_noise", lambda *key: (drawn.append(key[2]), noise(*key))[1])
+
+    async def move(**values):
+        for name, value in values.items():
+            explorer.controls[name].value = value
+        await explorer._latest._task
+
+    asyncio.run(move(scale=1.5))
+    assert drawn == [0] * 5  # a seed that no one has moved is not drawn ahead
+    asyncio.run(move(seed=7))
+    assert drawn[5:] == [7] * 5 + [8] * 5
+    explorer.set(seed=8)
+    assert len(drawn) == 15
+    report = explorer.measurement.report
+    asyncio.run(move(seed=7))
+    assert drawn[15:] == [6] * 5  # the other way
+    asyncio.run(move(seed=0))
+    assert drawn[20:] == []
+    monkeypatch.setattr(_measure, "_cache", NetworkCache())
+    assert_same(report, measure(**SMALL, scale=1.5, seed=8, quantities=("activation",)).report)
+
+
+def test_what_takes_more_than_half_of_the_room_is_not_drawn_ahead(monkeypatch):
+    size = 4 * (64 * 16 + 3 * 16 * 16 + 16 * 10)  # bytes of the weights
+    for room, steps in ((2 * size, 5), (2 * size - 4, 0)):
+        monkeypatch.setattr(_measure, "_cache", NetworkCache(room / 1e6))
+        measure(**SMALL)
+        assert len([*draw_ahead(Settings(**SMALL, seed=1))]) == steps
+    assert not [*draw_ahead(Settings(**SMALL, scheme="orthogonal"))]
 
 
 def test_while_a_slider_is_dragged_only_the_newest_value_is_measured(explorer, monkeypatch):

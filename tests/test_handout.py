@@ -1,8 +1,12 @@
 """initviz handout: a student gets no solution, the teacher gets all, and a learning platform reads the questions."""
 
+import html
+import io
 import json
 import math
 import re
+import zipfile
+from xml.etree import ElementTree
 
 import nbformat
 import pytest
@@ -19,7 +23,7 @@ def parsed(gift: str) -> dict[str, tuple[str, list[tuple[str, str, str]]]]:
     """GIFT as Moodle reads it: key -> (words, [(mark, answer, feedback), ...])."""
 
     def plain(words: str) -> str:
-        return re.sub(r"\\([\\~=#{}:])", r"\1", words).strip()
+        return html.unescape(re.sub(r"\\([\\~=#{}:])", r"\1", words).strip())
 
     found = {}
     for item in gift.split("\n\n"):
@@ -37,7 +41,10 @@ def parsed(gift: str) -> dict[str, tuple[str, list[tuple[str, str, str]]]]:
 def test_a_student_gets_no_solution_and_the_teacher_all(number):
     path = handouts.find(number)
     files = handouts.handout(path)
-    assert set(files) == {path.name, *(f"{path.stem}.{end}" for end in ("questions.md", "gift", "solutions.md"))}
+    assert set(files) == {
+        path.name,
+        *(f"{path.stem}.{end}" for end in ("questions.md", "gift", "qti.zip", "solutions.md")),
+    }
     stored, given = nbformat.read(path, as_version=4), nbformat.reads(files[path.name], as_version=4)
     nbformat.validate(given)
     solutions = [
@@ -82,6 +89,55 @@ def test_a_learning_platform_reads_every_question(number):
         )
 
 
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_qti_package_holds_the_same_questions(number):
+    """As the schema orders its elements, and as Canvas reads them: a name of XML, ids that are found, the right answers score."""
+    path = handouts.find(number)
+    packed = handouts.handout(path)[f"{path.stem}.qti.zip"]
+    assert packed == handouts.handout(path)[f"{path.stem}.qti.zip"], "the same each time"
+    archive = zipfile.ZipFile(io.BytesIO(packed))
+    manifest = ElementTree.fromstring(archive.read("imsmanifest.xml"))
+    cp, qti = ({"q": f"http://www.imsglobal.org/xsd/{name}"} for name in ("imscp_v1p1", "ims_qtiasiv1p2"))
+    resource = manifest.find("q:resources/q:resource", cp)
+    assert re.fullmatch(r"[A-Za-z_][\w.-]*", resource.get("identifier")) and resource.get("type") == "imsqti_xmlv1p2"
+    (file,) = [one.get("href") for one in resource.findall("q:file", cp)]
+    assert sorted(archive.namelist()) == sorted(["imsmanifest.xml", file])
+    quiz = ElementTree.fromstring(archive.read(file))
+
+    def words(place: ElementTree.Element) -> str:
+        return html.unescape(place.find(".//q:mattext", qti).text)
+
+    items = quiz.findall("q:assessment/q:section/q:item", qti)
+    asked = re.findall(
+        r'iv\.quiz\(\\"([\w.]+)\\"\)', json.dumps([c.source for c in nbformat.read(path, as_version=4).cells])
+    )
+    assert [item.get("title") for item in items] == list(dict.fromkeys(asked))
+    for item in items:
+        one = question(item.get("title"))
+        parts = [part.tag.rpartition("}")[2] for part in item]
+        assert parts == ["itemmetadata", "presentation", "resprocessing"] + ["itemfeedback"] * len(one.choices)
+        assert words(item.find("q:presentation", qti)) == re.sub(r"\$([^$]+)\$", r"\\(\1\\)", one.words)
+        answers = {label.get("ident"): words(label) for label in item.findall(".//q:response_label", qti)}
+        assert list(answers.values()) == [re.sub(r"\$([^$]+)\$", r"\\(\1\\)", choice.words) for choice in one.choices]
+        said = {fed.get("ident"): words(fed) for fed in item.findall("q:itemfeedback", qti)}
+        *fed, score = item.findall("q:resprocessing/q:respcondition", qti)
+        for condition, choice in zip(fed, one.choices, strict=True):
+            assert answers[condition.find(".//q:varequal", qti).text] == re.sub(
+                r"\$([^$]+)\$", r"\\(\1\\)", choice.words
+            )
+            told = said[condition.find("q:displayfeedback", qti).get("linkrefid")]
+            assert told == re.sub(r"\$([^$]+)\$", r"\\(\1\\)", choice.feedback)
+        right = [str(place) for place, choice in enumerate(one.choices, 1) if choice.right]
+        scored = [equal.text for equal in score.findall("q:conditionvar/q:varequal", qti)]
+        scored += [equal.text for equal in score.findall("q:conditionvar/q:and/q:varequal", qti)]
+        assert scored == right and score.find("q:setvar", qti).text == "100"
+        barred = [equal.text for equal in score.findall("q:conditionvar/q:and/q:not/q:varequal", qti)]
+        several = len(right) > 1
+        assert barred == [ident for ident in answers if ident not in right] * several
+        cardinality = item.find("q:presentation/q:response_lid", qti).get("rcardinality")
+        assert cardinality == ("Multiple" if several else "Single")
+
+
 def test_nbgraders_cells_grade():
     path = handouts.find("05")
     notebook = nbformat.reads(handouts.handout(path, nbgrader=True)[path.name], as_version=4)
@@ -104,7 +160,7 @@ def test_nbgraders_cells_grade():
 
 def test_the_command_writes_them_and_says_what_it_cannot_take(tmp_path, capsys):
     assert main(["handout", "05", "--out", str(tmp_path / "h")]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 4 == len(list((tmp_path / "h").iterdir()))
+    assert len(capsys.readouterr().out.splitlines()) == 5 == len(list((tmp_path / "h").iterdir()))
     assert main(["handout", "77", "--out", str(tmp_path)]) == 2
     assert "notebook: got '77'; it takes the path of a notebook, or one of 00, " in capsys.readouterr().err
     copy = tmp_path / "05_mine.ipynb"

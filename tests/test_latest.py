@@ -142,3 +142,51 @@ def test_without_a_loop_an_error_reaches_the_caller():
 
     with pytest.raises(ValueError, match="no"):
         Latest(act, lambda error: None).request()
+
+
+class Ahead(Slider):
+    """One that has 20 short steps to do for the next action."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps, self.latest = 0, Latest(self.act, ahead=self.ahead)
+
+    def ahead(self):
+        for _ in range(20):
+            self.steps += 1
+            yield
+
+
+def test_what_can_be_done_ahead_is_done_when_nothing_is_asked_for():
+    slider = Ahead()
+
+    async def move():
+        slider.move(1)
+        while not slider.seen:
+            await asyncio.sleep(0)
+        assert slider.steps == 0  # what was made goes to the page first
+        await slider.settled()
+
+    asyncio.run(move())
+    assert (slider.seen, slider.steps) == ([1], 20)
+    slider.move(2)  # without an event loop there is no pause
+    assert (slider.seen, slider.steps) == ([1, 2], 20)
+
+
+@pytest.mark.parametrize("steps", [0, 3])
+def test_a_request_is_not_kept_waiting_by_what_is_done_ahead(steps):
+    slider = Ahead()
+
+    async def move():
+        slider.move(1)
+        while not slider.seen or slider.steps < steps:
+            await asyncio.sleep(0)
+        slider.move(2)
+        began = time.perf_counter()
+        while len(slider.seen) < 2:
+            await asyncio.sleep(0)
+        assert slider.steps <= steps + 1 and time.perf_counter() - began < 1
+        await slider.settled()
+
+    asyncio.run(move())
+    assert slider.seen == [1, 2] and slider.steps <= steps + 21

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from initviz._core.statistics import BLOCK, tensor_stats, variance
+from initviz._core.statistics import BLOCK, dots, matmul_dots, tensor_stats, variance
 
 
 def normal(*shape, seed=0):
@@ -114,6 +114,14 @@ def test_sums_in_float32_are_exact_enough(count, exponent, offset, shape, seed):
     tensor = ((values + offset) * 10.0**exponent).float()
     if tensor.isfinite().any():
         assert_stats_equal_numpy(tensor_stats(tensor), tensor)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_an_older_numpy_takes_the_same_products(dtype):
+    rows = normal(9, 512).numpy(force=True).astype(dtype)
+    for others in (rows, rows[0]):
+        np.testing.assert_allclose(matmul_dots(rows, others), (rows * others).sum(axis=1), rtol=1e-4)
+        np.testing.assert_array_equal(matmul_dots(rows, others), dots(rows, others))
 
 
 def test_a_square_that_is_no_float32_is_not_a_zero():

@@ -9,6 +9,7 @@ import ast
 import contextlib
 import importlib
 import io
+import math
 import re
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import pytest
 
 from initviz import course
 from initviz.course import Exercise, Question
+from initviz.course._kit import judge_answer
 
 ROOT = Path(__file__).resolve().parent.parent
 SOLUTION = re.compile(r"<details>\s*<summary>[^<]*[Ss]olution[^<]*</summary>.*?```python\n(.*?)```.*?</details>", re.S)
@@ -104,3 +106,13 @@ def test_wrong_answers_are_refused_with_the_reason(key):
         judgement = course.judge(key, answer)
         assert judgement.passed is False, (key, answer)
         assert re.search(words, judgement.message), judgement.message
+
+
+@pytest.mark.parametrize("answer", [lambda *_, **__: math.nan, lambda *_, **__: "x", object(), float("inf")])
+def test_no_answer_is_an_error(answer):
+    assert course.judge("08.freeze", answer).passed is False
+
+    def judge(_):
+        raise ZeroDivisionError("of a judge")
+
+    assert "can't be judged: ZeroDivisionError" in judge_answer("00.x", Exercise(judge, ""), answer).message

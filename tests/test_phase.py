@@ -81,6 +81,8 @@ def test_gradients_of_a_real_network_follow_chi(sigma_w):
     ("call", "kind", "message"),
     [
         (lambda: phase_diagram("tnah"), ValueError, "^activation: 'tnah' is unknown"),
+        (lambda: phase_diagram("tanh", "wide"), TypeError, "^sigma_w: got str"),
+        (lambda: phase_diagram("tanh", [1], []), ValueError, "^sigma_b: is empty"),
         (lambda: phase_diagram("tanh", [-1]), ValueError, "^sigma_w: got -1"),
         (lambda: phase_diagram("tanh", [1], [math.nan]), ValueError, "^sigma_b: got nan"),
         (lambda: critical_sigma_w("tanh", -1), ValueError, "^sigma_b: got -1"),

@@ -74,3 +74,31 @@ def test_lines_that_lie_upon_one_another_show_their_markers_in_turn():
     figure = iv.plots.curves_figure(x, {"a": 0 * x, "b": 0 * x}, title="", xlabel="")
     shown = [set(line.x) for line in marks(figure, Line) if line.marker]
     assert not shown[0] & shown[1] and shown[0] | shown[1] == set(x)
+
+
+@pytest.mark.parametrize(
+    ("x", "lines", "how", "words"),
+    [
+        ([1, 2], {}, {}, "^lines: got 0; it takes one to 6"),
+        ([1, 2], {str(n): np.ones(2) for n in range(7)}, {}, "^lines: got 7"),
+        ([1, 2, 3], {"a": np.ones(2)}, {}, r"^lines: 'a' has shape \(2,\)"),
+        ([0, 1], {"a": np.ones(2)}, {"log_x": True}, "^x: got .* above 0"),
+        ([], {"a": np.ones(0)}, {}, "^x: got"),
+    ],
+)
+def test_curves_that_cannot_be_drawn(x, lines, how, words):
+    with pytest.raises(ValueError, match=words):
+        iv.plots.curves(x, lines, title="", xlabel="", **how)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_curve_without_a_number_is_left_out():
+    iv.plots.curves([1, 2], {"a": np.full(2, np.nan), "b": np.ones(2)}, title="", xlabel="")
+
+
+@pytest.mark.parametrize(
+    "results", [{}, {"a": {str(n): np.ones(3) for n in range(5)}}, {"a": {"p": np.ones(3)}, "b": {"q": np.ones(3)}}]
+)
+def test_groups_that_cannot_be_drawn(results):
+    with pytest.raises(ValueError, match="^results: got"):
+        iv.plots.groups(results, title="")

@@ -401,6 +401,13 @@ def test_an_unknown_quantity_is_named(tanh):
         described(tanh, backward="slope")
 
 
+def test_what_is_no_report_and_what_is_no_verdict(tanh):
+    with pytest.raises(TypeError, match=r"^report: got str; it takes what initviz.probe returns"):
+        iv.plots.flow("tanh")
+    with pytest.raises(TypeError, match=r"^verdict: got str"):
+        iv.plots.flow(tanh.report, None, "stable")
+
+
 # Axes ----------------------------------------------------------------------------------------------------------------------
 
 

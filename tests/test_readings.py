@@ -416,6 +416,61 @@ def test_what_is_written_into_is_measured_before(how, way, later, monkeypatch):
                 assert_same_stats(getattr(layer, quantity), getattr(other, quantity), 1e-6)
 
 
+class Launches(TorchDispatchMode):
+    """Counts what a GPU would be asked to run: every operation but views and new memory."""
+
+    free = (
+        "detach",
+        "view",
+        "t",
+        "transpose",
+        "slice",
+        "select",
+        "expand",
+        "as_strided",
+        "alias",
+        "lift_fresh",
+        "empty",
+        "unbind",
+    )
+
+    def __init__(self):
+        super().__init__()
+        self.number = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.number += func.overloadpacket.__name__ not in self.free
+        return func(*args, **(kwargs or {}))
+
+
+def launches_and_tensors(depth, monkeypatch):
+    """How many launches a probe of all six quantities asks for beyond the bare pass, and how many tensors the fused kernels measure."""
+    groups = []
+
+    class Counted(Unguarded):
+        @staticmethod
+        def launch(*arguments):
+            groups.append(len(arguments[7]))
+            Unguarded.launch(*arguments)
+
+    monkeypatch.setattr(readings, "fused_kernel", lambda device: Counted)
+    net, x, y = iv.mlp(depth, 16, "tanh", "xavier_normal", n_in=8, n_out=3), normal(5, 8), torch.arange(5) % 3
+    with Launches() as bare:
+        nn.functional.cross_entropy(net(x), y).backward()
+    net.zero_grad()
+    with Launches() as probed:
+        iv.probe(net, x, y)
+    return probed.number - bare.number + 2 * len(groups), sum(groups)
+
+
+def test_a_tensor_takes_a_small_part_of_a_launch(later, monkeypatch):
+    few, some = launches_and_tensors(8, monkeypatch)
+    launches, tensors = launches_and_tensors(40, monkeypatch)
+    assert some > 50 and tensors - some == 32 * 7  # six of each layer, and the gradient of its bias
+    assert few <= 60  # whatever the depth
+    assert launches - few <= 0.08 * (tensors - some)
+
+
 def test_so_many_tensors_are_held(fused):
     """Few launches, and little memory."""
     taken, counts = Readings(), []

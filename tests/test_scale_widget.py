@@ -20,10 +20,10 @@ def test_the_words_are_the_numbers(explorer):
     explorer.set(std=0.1, width=64, rule="fixed", way="activation", activation="relu")
     s = explorer.spread
     assert (
-        f"Std 0.1 at width 64: the activations change by {s.factor[1]:.2f}x a layer (theory {s.factor_theory[1]:.2f})"
+        f"Std 0.1 at width 64: the activations change by {s.factor[1]:.2f}x per layer (theory {s.factor_theory[1]:.2f})"
         in explorer.sentence
     )
-    assert f"Std 0.1 at width 1024: {s.factor[-1]:.2f}x a layer" in explorer.sentence
+    assert f"Std 0.1 at width 1024: {s.factor[-1]:.2f}x per layer" in explorer.sentence
     explorer.set(rule="fan_in", width=1024)
     assert "Std 0.1 at width 1024:" in explorer.sentence and "Std 0.566 at width 32:" in explorer.sentence
     assert explorer.sentence in explorer.words.value and 'role="status"' in explorer.words.value

@@ -146,7 +146,7 @@ def test_the_picture_shows_the_numbers():
     assert "step 40" in weights.title
     np.testing.assert_array_equal(mark(count, Line, "layer 2: distinct").y, trace.distinct[0, 0, :, 1])
     np.testing.assert_array_equal(mark(loss, Line, "this network: loss").y, trace.loss[0, 0])
-    np.testing.assert_array_equal(mark(loss, Line, "one neuron a layer: loss").y, single.loss[0, 0])
+    np.testing.assert_array_equal(mark(loss, Line, "one neuron per layer: loss").y, single.loss[0, 0])
     assert len(marks(count, Line, "layer")) == 2
     assert all(
         next(m for m in panel.marks if getattr(m, "lane", False)).x.tolist() == [40, 40] for panel in (count, loss)

@@ -85,6 +85,10 @@ def test_batch_normalization_has_no_prediction_and_bad_input_is_refused():
         ({"weight_std": [0.1, 0.1, 0.1]}, "^weight_std: got 3 numbers"),
         ({"normalization": "group"}, "^normalization: 'group' is unknown"),
         ({"channels": [1, 0, 10]}, "^channels: got 0"),
+        ({"channels": [1, 10]}, "^channels: got .1, 10.; it takes the image's"),
+        ({"channels": 8}, "^channels: got int"),
+        ({"kernel": 0}, "^kernel: got 0"),
+        ({"inputs": "images"}, "^inputs: got str"),
     ]:
-        with pytest.raises(ValueError, match=message):
+        with pytest.raises((TypeError, ValueError), match=message):
             predict_cnn(**(good | changes))

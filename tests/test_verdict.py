@@ -62,7 +62,7 @@ def test_numbers_in_the_sentence_are_those_of_the_report():
     assert f"from {forward[0]:.2g} at layer 1 to {forward[-1]:.2g} at layer 40" in v.why or (
         f"from {backward[-1]:.2g} at layer 40 to {backward[0]:.2g} at layer 1" in v.why
     )
-    assert "1.5x a layer" in v.why and "explode too" in v.why
+    assert "1.5x per layer" in v.why and "explode too" in v.why
     assert v.layers == tuple(range(v.layers[0], 41)) or v.layers == tuple(range(1, v.layers[-1] + 1))
 
 

@@ -23,6 +23,14 @@ _SCRIPTED = (
     torch.jit.TopLevelTracedModule,
     torch.jit.TracedModule,
 )
+_NO_LAYERS = (
+    *(
+        parametrize.ParametrizationList,
+        nn.ParameterList,
+        nn.ParameterDict,
+    ),  # their parameters belong to what they are a part of
+    *(nn.LayerNorm, nn.RMSNorm),  # a factor for each input, no matter how many axes they have
+)
 _BEHIND = ("weight", "weight_v", "weight_orig")
 """What the parameter that makes a layer's weight is called: plain, and by torch.nn.utils' weight_norm, spectral_norm and prune."""
 
@@ -99,13 +107,14 @@ def own_weight(module: nn.Module) -> nn.Parameter | None:
     Of a parametrized module it is the parameter behind the weight. (To ask such a module for its weight would compute it, and
     spectral normalization moves on when it does.)
     """
-    if isinstance(module, parametrize.ParametrizationList | nn.ParameterList | nn.ParameterDict):
-        return None  # its parameters belong to the module that it is a part of
-    if isinstance(module, nn.LayerNorm | nn.RMSNorm):
-        return None  # a factor for each input, no matter how many axes they have
-    weight = own_parameters(module).get("weight")
+    if isinstance(module, _NO_LAYERS):
+        return None
+    own = own_parameters(module)
+    weight = own.get("weight")
     if weight is not None and weight.dim() >= 2:
         return weight  # the usual case, at a fifth of the cost
+    if not own and next(module.children(), None) is None:
+        return None
     weights = {name: p for name, p in _own_parameters(module) if p.dim() >= 2}
     if not weights:
         return None

@@ -121,7 +121,8 @@ class Readings:
     def stats(self, tensor: Tensor, flat: tuple[float | None, float | None] = (None, None)) -> Reading[TensorStats]:
         """The `TensorStats` of a floating tensor; `flat` as in `tensor_stats`."""
         if not self.waits(tensor) or not tensor.numel():
-            return Reading(tensor_stats(tensor.cpu(), flat=flat, bins=self.bins, sample=self.sample))
+            here = tensor if tensor.is_cpu else tensor.cpu()  # if it is empty
+            return Reading(tensor_stats(here, flat=flat, bins=self.bins, sample=self.sample))
         reading: Reading[TensorStats] = Reading()  # Reading[TensorStats]() takes four times as long
         self._add(tensor, flat, reading)
         return reading
@@ -294,7 +295,7 @@ class Readings:
 
     def waits(self, tensor: Tensor) -> bool:
         """Whether its numbers are not known before `read`."""
-        return self.later or tensor.device.type != "cpu"
+        return self.later or not tensor.is_cpu
 
     def takes_units(self, tensor: Tensor) -> bool:
         strided = tensor.layout == torch.strided

@@ -108,9 +108,8 @@ class _Found:
         self.parameters = own_parameters(module)
         self.tensors: list[tuple[_Values]] = []
         self.states: list[tuple[Callable[[Any], Any], Any]] = []
-        values, met = deque(self.attributes.values()), set()
-        while values:
-            value = values.popleft()
+        values, met = list(self.attributes.values()), set()
+        for value in values:  # it grows on the way
             kind = type(value)
             if kind in _ATOMS:
                 continue

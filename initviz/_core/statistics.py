@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -81,7 +82,7 @@ FEW = 64
 
 _EIGHT_BITS = {getattr(torch, name) for name in dir(torch) if name.startswith("float8")}
 """Types that torch stores and casts, and does not compute with."""
-_ONES = np.ones((ROW, 1), dtype=np.float32), np.ones((ROW, 1))
+_ONES = np.ones(ROW, dtype=np.float32), np.ones(ROW)
 
 
 def tensor_stats(
@@ -99,41 +100,41 @@ def tensor_stats(
         bins: cells of the histogram.
         sample: values of a larger tensor that the histogram is counted on, evenly strided. Moments use them all.
     """
-    if tensor.device.type != "cpu":
+    if not tensor.is_cpu:
         from initviz._core.readings import Readings  # which takes from here what it needs on a CPU
 
         readings = Readings(bins, sample)
         reading = readings.stats(tensor, flat)
         readings.read()
         return reading.value
-    values = flat_values(tensor)
-    count = values.numel()
     exponent = 0
-    scaled = values
-    if values.dtype == torch.float64 and count:
-        exponent = _far_exponent(values.numpy())
-        scaled = _times_power_of_2(values, -exponent) if exponent else values
-    part = _Sums()
-    if exponent:
-        below, above = (None if bound is None else math.ldexp(bound, -exponent) for bound in flat)
+    scaled: np.ndarray | Tensor
+    if tensor.dtype == torch.float32 and tensor.layout == torch.strided and tensor.is_contiguous():
+        scaled = tensor.detach().numpy().reshape(-1)  # the usual case, at half the cost
     else:
-        below, above = flat
-    for block in _blocks(scaled):
-        part.add(block, below, above)
-    if part.finite == 0:
+        scaled = values = flat_values(tensor)
+        if values.element_size() > 2:
+            scaled = values.numpy()
+        if values.dtype == torch.float64 and len(values) and (exponent := _far_exponent(scaled)):  # type: ignore[arg-type]
+            scaled = _times_power_of_2(values, -exponent).numpy()
+            flat = tuple(None if bound is None else math.ldexp(bound, -exponent) for bound in flat)  # type: ignore[assignment]
+    count = len(scaled)
+    if 0 < count <= BLOCK and not isinstance(scaled, Tensor):
+        part = _part(scaled, *flat)
+    else:
+        part = reduce(_joined, (_part(block, *flat) for block in _blocks(scaled)), _NOTHING)
+    finite, zeros, saturated, mean, squares, low, high = part
+    if not finite:
         return nothing(count, np.zeros(bins))
-    return TensorStats(
-        count=count,
-        mean=math.ldexp(part.mean, exponent),
-        std=math.ldexp(math.sqrt(part.squares / part.finite), exponent),
-        second_moment=_square_of_scale(part.squares / part.finite + part.mean**2, exponent),
-        min=math.ldexp(part.low, exponent),
-        max=math.ldexp(part.high, exponent),
-        zeros=part.zeros / count,
-        saturated=part.saturated / count,
-        nonfinite=1 - part.finite / count,
-        hist=_histogram(scaled, part, bins, sample),
-    )
+    hist = _histogram(scaled, part, bins, sample)
+    variance = squares / finite
+    second_moment = variance + mean**2
+    std = math.sqrt(variance)
+    if exponent:
+        mean, std, low, high = (math.ldexp(number, exponent) for number in (mean, std, low, high))
+        second_moment = _square_of_scale(second_moment, exponent)
+    shares = zeros / count, saturated / count, 1 - finite / count
+    return TensorStats(count, mean, std, second_moment, low, high, *shares, hist)
 
 
 def nothing(count: int, hist: np.ndarray) -> TensorStats:
@@ -142,47 +143,64 @@ def nothing(count: int, hist: np.ndarray) -> TensorStats:
     return TensorStats(count, nan, nan, nan, nan, nan, 0.0, 0.0, float(count > 0), hist)
 
 
-class _Sums:
-    """Count, mean and sum of squares about the mean of the finite values so far (Chan et al. 1983), and what else is counted."""
+class _Part(NamedTuple):
+    """Of the values of a block: how many are finite, zero and saturated; of the finite ones mean, sum of squares about it, and ends."""
 
-    def __init__(self) -> None:
-        self.finite = self.zeros = self.saturated = 0
-        self.mean = self.squares = 0.0
-        self.low, self.high = math.inf, -math.inf
+    finite: int
+    zeros: int
+    saturated: int
+    mean: float
+    squares: float
+    low: float
+    high: float
 
-    def add(self, values: np.ndarray, below: float | None, above: float | None) -> None:
-        low, high = float(np.minimum.reduce(values)), float(np.maximum.reduce(values))
-        if not (math.isfinite(low) and math.isfinite(high)):
-            values = values[np.isfinite(values)]
-            if not len(values):
-                return
-            low, high = float(values.min()), float(values.max())
-        if low <= 0 <= high:
-            self.zeros += int(np.count_nonzero(values == 0))
-        if below is not None and low < below:
-            self.saturated += int(np.count_nonzero(values < below))
-        if above is not None and high > above:
-            self.saturated += int(np.count_nonzero(values > above))
-        mean, squares = (low, 0.0) if low == high else _moments(values, max(-low, high))
-        before, n = self.finite, len(values)
-        self.finite = before + n
-        apart = mean - self.mean
-        self.mean += apart * (n / self.finite)
-        self.squares += squares + apart * apart * (before * n / self.finite)
-        self.low, self.high = min(self.low, low), max(self.high, high)
+
+_NOTHING = _Part(0, 0, 0, 0.0, 0.0, math.inf, -math.inf)
+
+
+def _part(values: np.ndarray, below: float | None, above: float | None) -> _Part:
+    low, high = float(np.minimum.reduce(values)), float(np.maximum.reduce(values))
+    if not (-math.inf < low and high < math.inf):
+        values = values[np.isfinite(values)]
+        if not len(values):
+            return _NOTHING
+        low, high = float(values.min()), float(values.max())
+    zeros = int(np.count_nonzero(values == 0)) if low <= 0 <= high else 0
+    saturated = 0
+    if below is not None and low < below:
+        saturated += int(np.count_nonzero(values < below))
+    if above is not None and high > above:
+        saturated += int(np.count_nonzero(values > above))
+    mean, squares = (low, 0.0) if low == high else _moments(values, max(-low, high))
+    return _Part(len(values), zeros, saturated, mean, squares, low, high)
+
+
+def _joined(one: _Part, other: _Part) -> _Part:
+    """What is known of two blocks together (Chan et al. 1983)."""
+    if not one.finite or not other.finite:
+        return one if one.finite else other
+    finite, apart = one.finite + other.finite, other.mean - one.mean
+    return _Part(
+        finite,
+        one.zeros + other.zeros,
+        one.saturated + other.saturated,
+        one.mean + apart * (other.finite / finite),
+        one.squares + other.squares + apart * apart * (one.finite * other.finite / finite),
+        min(one.low, other.low),
+        max(one.high, other.high),
+    )
 
 
 def _moments(values: np.ndarray, largest: float) -> tuple[float, float]:
     """Mean, and sum of squares about it."""
-    exponent = 0
-    if values.dtype == np.float32:
+    exponent, n = 0, len(values)
+    if values.itemsize == 4:
         if not 1e-12 < largest < 1e12:
             exponent = math.frexp(largest)[1]
-        if len(values) < SMALL or abs(exponent) > 126:
+        if n < SMALL or abs(exponent) > 126:
             values, exponent = values.astype(np.float64), 0
         elif exponent:
             values = values * np.float32(math.ldexp(1.0, -exponent))
-    n = len(values)
     total, squares = _sum(values), _sum_of_squares(values)
     mean = total / n
     if 2 * total * mean > squares:  # the spread is the smaller part of the squares: sum about the mean
@@ -194,27 +212,39 @@ def _moments(values: np.ndarray, largest: float) -> tuple[float, float]:
     return math.ldexp(mean, exponent), math.ldexp(max(squares, 0.0), 2 * exponent)
 
 
+def matmul_dots(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """What np.vecdot of numpy 2 does: the product of each row with the other's, or with the one row that there is; shape (rows,)."""
+    return np.matmul(rows[:, None], others[..., None])[:, 0, 0]
+
+
+dots = getattr(np, "vecdot", matmul_dots)
+
+
 def _sum(values: np.ndarray) -> float:
-    rows = -(len(values) % ROW) or None
-    whole = values[:rows].reshape(-1, 1, ROW)
-    # a stack of short products: one long one BLAS would share out over threads, at several times the cost
-    total = np.matmul(whole, _ONES[values.dtype == np.float64]).sum(dtype=np.float64)
-    return float(total if rows is None else total + values[rows:].sum(dtype=np.float64))
+    if len(values) < SMALL:
+        return float(np.add.reduce(values, None, np.float64))
+    rest = len(values) % ROW
+    whole = (values[:-rest] if rest else values).reshape(-1, ROW)
+    # short products: one long one BLAS would share out over threads, at several times the cost
+    total = np.add.reduce(dots(whole, _ONES[values.itemsize == 8]), None, np.float64)
+    return float(total + np.add.reduce(values[-rest:], None, np.float64) if rest else total)
 
 
 def _sum_of_squares(values: np.ndarray) -> float:
-    rows = -(len(values) % ROW) or None
-    whole = values[:rows].reshape(-1, 1, ROW)
-    total = np.matmul(whole, whole.transpose(0, 2, 1)).sum(dtype=np.float64)
-    return float(total if rows is None else total + np.square(values[rows:], dtype=np.float64).sum())
+    if len(values) < SMALL:
+        return float(np.add.reduce(np.square(values, dtype=np.float64)))
+    rest = len(values) % ROW
+    whole = (values[:-rest] if rest else values).reshape(-1, ROW)
+    total = np.add.reduce(dots(whole, whole), None, np.float64)
+    return float(total + np.add.reduce(np.square(values[-rest:], dtype=np.float64)) if rest else total)
 
 
-def _blocks(values: Tensor) -> Iterator[np.ndarray]:
-    """numpy arrays over the tensor's memory, in float32 or float64; 16-bit types are converted, in blocks too small for torch's threads."""
-    half = values.element_size() == 2
-    size = BLOCK >> 2 if half else BLOCK
-    for block in values.split(size) if values.numel() > size else (values,) if values.numel() else ():
-        yield block.float().numpy() if half else block.numpy()
+def _blocks(values: np.ndarray | Tensor) -> Iterator[np.ndarray]:
+    """numpy arrays over the same memory. Tensors of 16-bit types are converted, in blocks too small for torch's threads."""
+    size = BLOCK >> 2 if isinstance(values, Tensor) else BLOCK
+    for start in range(0, len(values), size):
+        block = values[start : start + size]
+        yield block.float().numpy() if isinstance(block, Tensor) else block
 
 
 def flat_values(tensor: Tensor) -> Tensor:
@@ -263,32 +293,29 @@ def _square_of_scale(second_moment: float, exponent: int) -> float:
         return float(np.ldexp(second_moment, 2 * exponent))
 
 
-def _histogram(values: Tensor, part: _Sums, bins: int, sample: int) -> np.ndarray:
+def _histogram(values: np.ndarray | Tensor, part: _Part, bins: int, sample: int) -> np.ndarray:
     if part.low == part.high:
         hist = np.zeros(bins)
         hist[0] = float(part.low != 0)
         return hist
-    if part.finite < values.numel():
-        values = values[values.isfinite()]
+    if part.finite < len(values):
+        values = values[values.isfinite() if isinstance(values, Tensor) else np.isfinite(values)]
     numbers = _even_sample(values, sample)
     if part.zeros:
         found = len(numbers)
         numbers = numbers[numbers != 0]
-        if len(numbers) < min(FEW, sample) and found < values.numel():  # nearly all are zero: look at the others alone
+        if len(numbers) < min(FEW, sample) and found < len(values):  # nearly all are zero: look at the others alone
             numbers = _even_sample(values[values != 0], sample)
     numbers -= part.low
-    numbers /= part.high - part.low
-    numbers *= bins
+    numbers *= bins / (part.high - part.low)
     counts = np.bincount(numbers.astype(np.int64), minlength=bins + 1)
     counts[bins - 1] += counts[bins]  # the last cell is closed: it holds the maximum
     return counts[:bins] / len(numbers)
 
 
-def _even_sample(values: Tensor, sample: int) -> np.ndarray:
-    step = even_step(values.numel(), sample)
-    if values.element_size() == 2:
-        return values[::step].double().numpy()
-    return values.numpy()[::step].astype(np.float64)  # a copy
+def _even_sample(values: np.ndarray | Tensor, sample: int) -> np.ndarray:
+    some = values[:: even_step(len(values), sample)]
+    return some.double().numpy() if isinstance(some, Tensor) else some.astype(np.float64)  # a copy
 
 
 @lru_cache
@@ -325,7 +352,7 @@ def sample_std(values: np.ndarray) -> float:
 def rms(tensor: Tensor) -> float:
     """Root mean square of all values of a floating tensor on a CPU. Squares are summed as they are where float32 can hold them."""
     values = flat_values(tensor)
-    squares = sum(_sum_of_squares(block) for block in _blocks(values))
+    squares = sum(map(_sum_of_squares, _blocks(values if values.element_size() == 2 else values.numpy())))
     if 1e-20 < squares < 1e30:
         return math.sqrt(squares / values.numel())
     return tensor_stats(values, bins=1, sample=1).rms

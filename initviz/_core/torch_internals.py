@@ -11,7 +11,7 @@ import sys
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from functools import partial
+from functools import lru_cache, partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -150,10 +150,15 @@ def within_any_torch_func() -> bool:
     return _level() is not None
 
 
+@lru_cache
+def _has_compiler() -> bool:
+    return find_spec("torch._dynamo") is not None
+
+
 def uncompiled() -> AbstractContextManager[Any]:
     """Run what torch.compile wraps as it was written."""
     # set_stance loads the compiler, which takes seconds. Where it isn't loaded yet, nothing is compiled.
-    loaded = "torch._dynamo" in sys.modules or find_spec("torch._dynamo") is None
+    loaded = "torch._dynamo" in sys.modules or not _has_compiler()
     return torch.compiler.set_stance("force_eager") if loaded else nullcontext()
 
 

@@ -69,6 +69,8 @@ def judge_answer(key: str, exercise: Exercise, answer: Any) -> Judgement:
         return Judgement(key, None, "not answered yet. Fill in the dots and run the cell again; there is a hint below.")
     except Wrong as wrong:
         return Judgement(key, False, str(wrong))
+    except Exception as error:  # such as a NaN that the judge counts with
+        return Judgement(key, False, f"the answer can't be judged: {type(error).__name__}: {error}")
     return Judgement(key, True, exercise.right)
 
 

@@ -81,7 +81,10 @@ QUESTIONS = {
                 right=True,
             ),
             Choice("about layer 45", "$1.5^{45}$ is $10^8$, far above 65,504."),
-            Choice("nowhere: a floating point number floats", "Its exponent has 5 bits in float16, and then it ends."),
+            Choice(
+                "nowhere: a floating point number floats",
+                "In float16 the exponent has 5 bits. Beyond 65,504 there is only infinity.",
+            ),
         ),
     ),
 }

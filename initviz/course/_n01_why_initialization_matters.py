@@ -34,16 +34,17 @@ QUESTIONS = {
             ),
             Choice(
                 "one",
-                "There is some room around the best one: a factor of 0.7 below it costs time, and hardly the result.",
+                "There is some room below the best one: with 0.7 times its weights a network learns, only more slowly.",
             ),
         ),
     ),
     "quality": Question(
-        "He × 1.3 reaches a training loss as low as He's. How do the two compare on test digits at the end?",
+        "In this race (SGD, rate 0.02, 600 steps) He × 1.3 fits its training digits nearly as well as He. How do the two compare on "
+        "test digits at the end?",
         (
             Choice(
                 "the same: they fit the data equally well",
-                "They fit the training data equally well. There are many ways to do so.",
+                "They fit the training data about equally well. There are many ways to do so.",
             ),
             Choice(
                 "He × 1.3 is better: it started with larger gradients",
@@ -52,7 +53,7 @@ QUESTIONS = {
             Choice(
                 "He × 1.3 is worse",
                 "It makes more errors, though it fits its training digits. What gradient descent finds depends on where it "
-                "starts, also when it finds a minimum from everywhere.",
+                "starts, even if it fits the training digits from every start.",
                 right=True,
             ),
         ),
@@ -70,8 +71,8 @@ QUESTIONS = {
             ),
             Choice(
                 "He, Xavier and He × 1.3",
-                "The first step of He × 1.3 was already a third of a layer of weights; "
-                "it is now nearly as long as the layer, and the second is longer.",
+                "The first step of He × 1.3 was already a third as long as the weights of one layer. "
+                "Now it is nearly as long as they are.",
             ),
             Choice("none: 0.05 is too large for ten layers", "It depends on the gradients, and He's are small enough."),
         ),

@@ -74,7 +74,8 @@ QUESTIONS = {
         ),
     ),
     "random_part": Question(
-        "Two hidden ReLU layers of 32, 300 steps. Which of these starts reach more than 90 % on the digits? (More than one.)",
+        "Two hidden ReLU layers of 32, 300 steps of SGD at a rate of 0.1. Which of these starts reach more than 90 % on the digits? "
+        "(More than one.)",
         (
             Choice(
                 "random weights, zero biases",
@@ -218,7 +219,7 @@ def _judge_extrapolate(answer: Any) -> None:
     if 300 <= got <= 360:
         return
     if 45 <= got <= 55:
-        raise Wrong("that is the slope, steps a decade of noise; the question is at which step the neurons part.")
+        raise Wrong("that is the slope, steps per decade of noise; the question is at which step the neurons part.")
     if got < 235:
         raise Wrong("less noise takes longer, so it must be more than the 235 steps of 1e-6.")
     if got < 300:

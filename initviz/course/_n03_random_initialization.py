@@ -172,6 +172,7 @@ EXERCISES = {
     ),
     "carry_over": Exercise(_judge_carry, "n std^2 stays the same, so the std goes with 1/sqrt(n)."),
     "layers_left": Exercise(
-        _judge_layers, "the rms falls by the factor std sqrt(n) per layer: a little below 1, and no depth is safe."
+        _judge_layers,
+        "the rms falls by the factor std sqrt(n) per layer. Even if that is only a little below 1, a deep network loses the signal.",
     ),
 }

@@ -38,7 +38,7 @@ QUESTIONS = {
             Choice("it keeps its scale: the two effects cancel", "They are not equally strong. Which one wins?"),
             Choice(
                 "it explodes",
-                "The mean squared slope is 0.15, but the squared weights are 16 times as large: $0.15 \\cdot 16 = 2.4$ a layer.",
+                "The mean squared slope is 0.15, but the squared weights are 16 times as large: $0.15 \\cdot 16 = 2.4$ per layer.",
                 right=True,
             ),
         ),
@@ -57,8 +57,8 @@ QUESTIONS = {
         ),
     ),
     "move": Question(
-        "Ten sigmoid layers under Xavier are trained with SGD for 200 steps. How far have the first layer's weights moved, compared "
-        "with the output layer's?",
+        "Ten sigmoid layers under Xavier are trained with SGD at a rate of 0.1 for 200 steps. How far have the first layer's weights "
+        "moved, compared with the output layer's?",
         (
             Choice("as far: every layer is updated at every step", "Updated, yes. By a gradient of which size?"),
             Choice("about a hundredth", "Each layer in between takes a factor of 0.24."),
@@ -166,7 +166,8 @@ EXERCISES = {
     ),
     "dies_after": Exercise(
         _dies_after,
-        "a logarithm of a ratio over a logarithm of a factor. For twice the depth a type has to reach twice as many powers of ten down.",
+        "a logarithm of a ratio over a logarithm of a factor. A type that reaches twice as many powers of ten down lasts for "
+        "twice as many layers.",
     ),
     "sigmoid_scale": Exercise(
         _sigmoid_scale,

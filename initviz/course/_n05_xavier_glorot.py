@@ -36,7 +36,7 @@ QUESTIONS = {
             Choice("it stays the same", "That takes variance 1/n_in in each layer, and Xavier has 2/(n_in + n_out)."),
             Choice(
                 "it goes up and down, and stays the same from pair to pair",
-                "A wide layer gives back less than the narrow one took: multiply the two factors.",
+                "One layer of a pair has a factor below 1, the other one above 1. Multiply the two.",
             ),
             Choice(
                 "it goes up and down, and falls from pair to pair",
@@ -64,7 +64,7 @@ QUESTIONS = {
     "relu": Question(
         "Now ReLU under Xavier, all layers of one width. By what factor does the second moment of the pre-activations change per layer?",
         (
-            Choice("1", "ReLU sets half of the values to zero, and the weights do not know of it."),
+            Choice("1", "ReLU sets half of the values to zero, and Xavier's weights do not make up for it."),
             Choice(
                 "1/2",
                 "A symmetric signal has half of its second moment on the positive side. Thirty layers leave one billionth.",

@@ -25,7 +25,7 @@ QUESTIONS = {
     ),
     "first_layer": Question(
         "Standard start, plain SGD, one learning rate for all layers. The network is made 16 times as wide. One small step is taken: in "
-        "which layer do the outputs change **less** than in the narrow network?",
+        "which layer do the outputs change less than in the narrow network?",
         (
             Choice("in every layer: there are more weights to move", "The more there are, the more their changes add up."),
             Choice(

@@ -169,7 +169,7 @@ def _out_of_range(report: Report) -> Verdict | None:
     if comes_back:
         why += " and comes back"
     elif math.isfinite(change) and steps > 1:
-        why += f", {10 ** (change / steps):.2g}x a layer"
+        why += f", {10 ** (change / steps):.2g}x per layer"
     if abs(other.change()) > math.log10(RATIO):
         why += f"; the {other.word} {'vanish' if other.change() < 0 else 'explode'} too"
     if kind == "vanishing" and change > -math.log10(ADAM) and abs(other.change()) < math.log10(ADAM) and not comes_back:

@@ -26,7 +26,7 @@ from initviz.experiments._language_models import (
     language_model_start,
 )
 from initviz.experiments._lsuv_steps import LSUV_CHOICES, STARTS, LsuvSettings, LsuvStep, lsuv_step
-from initviz.experiments._measure import Measurement, Settings, changed, measure
+from initviz.experiments._measure import Measurement, Settings, changed, draw_ahead, measure
 from initviz.experiments._one_layer import DISTRIBUTIONS, FAN_CHOICES, LayerFactors, layer_factors
 from initviz.experiments._patients import PATIENTS, is_patient, left_at_the_default
 from initviz.experiments._public_weights import public_weights
@@ -81,6 +81,7 @@ __all__ = [
     "compare",
     "coord_check",
     "distinct_neurons",
+    "draw_ahead",
     "factor_curve",
     "finite_width",
     "first_losses",

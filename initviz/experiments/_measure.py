@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, fields
 
 from torch import Tensor
@@ -106,14 +106,19 @@ def measure(
         TypeError, ValueError: as `Settings`.
     """
     settings = changed(settings, **changes)
-    data = get_dataset(settings.data)
-    x, y = data.batch(settings.batch, seed=settings.seed)
-    net = _network(settings, data.n_in, data.n_classes, x)
+    x, y = get_dataset(settings.data).batch(settings.batch, seed=settings.seed)
+    net = _network(settings, x)
     report = probe(net, x, y, quantities={"activation", "preactivation_gradient", *quantities})
     prediction = theory.predict_network(
         net, x, report, scheme=settings.scheme, scale=settings.scale, bias_std=settings.bias_std
     )
     return Measurement(settings, report, prediction, verdict(report))
+
+
+def draw_ahead(settings: Settings) -> Iterator[None]:
+    """Draw the weights that `measure` of these settings will ask for, one at each step: for a kernel that is idle. They
+    share the 60 MB of all draws; a network that would take more than half of them is left out."""
+    return _cache.draw_ahead(_sizes(settings), SCHEMES[settings.scheme], settings.seed)
 
 
 def changed(settings: Settings | None, **changes) -> Settings:
@@ -124,13 +129,18 @@ def changed(settings: Settings | None, **changes) -> Settings:
     return Settings(**((asdict(settings) if settings else {}) | changes))
 
 
-def _network(settings: Settings, n_in: int, n_out: int, x: Tensor) -> MLP:
+def _sizes(settings: Settings) -> list[int]:
+    data = get_dataset(settings.data)
+    return [data.n_in, *[settings.width] * settings.depth, data.n_classes]
+
+
+def _network(settings: Settings, x: Tensor) -> MLP:
     return start_from_batch(
         _cache.mlp,
         x,
         scheme=SCHEMES[settings.scheme],
         scale=settings.scale,
-        sizes=[n_in, *[settings.width] * settings.depth, n_out],
+        sizes=_sizes(settings),
         activation=ACTIVATIONS[settings.activation],
         bias_std=settings.bias_std,
         normalization=settings.normalization,

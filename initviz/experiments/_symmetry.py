@@ -129,7 +129,7 @@ def train_one_neuron(
     every: int = 10,
     data: Data | None = None,
 ) -> SymmetryTrace:
-    """Train the network of one neuron a layer that does what a constant network of `width` neurons a layer does.
+    """Train the network of one neuron per layer that does what a constant network of `width` neurons per layer does.
 
     With w a hidden weight of the wide network, n its width and v an output weight, the one neuron has the weights u = n w and
     n v. Then the updates agree too if the input layer and the hidden biases learn at lr/n, the output layer's weights at

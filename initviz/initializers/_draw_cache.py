@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import torch
@@ -56,6 +56,13 @@ class DrawCache(threading.local):
             parts = pool.map(_draw_all, [jobs[start::threads] for start in range(threads)])
             for start, part in enumerate(parts):
                 draws.update(zip(missing[start::threads], part))
+
+    def one_by_one(self, shapes: Sequence[tuple[int, ...]], distribution: str, seed: int) -> Iterator[None]:
+        """The same draws, one at each step, where these and as many others have room: what the last network asked for stays."""
+        if distribution in ("normal", "uniform") and 8 * sum(map(math.prod, shapes)) <= self._draws.maxsize:
+            for index, shape in enumerate(shapes):
+                self(shape, distribution, seed, index)
+                yield
 
 
 def _draw_all(jobs: list[tuple[Key, Tensor | None]]) -> list[Tensor]:

@@ -7,7 +7,8 @@ tell them apart the parameters that do have a gradient are moved a little along 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -15,7 +16,6 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from initviz._core.layers import own_weight
 from initviz._core.statistics import TensorStats
 from initviz._core.torch_internals import tree_leaves
 from initviz.inspection._findings import Reach
@@ -87,20 +87,64 @@ def _moving(parameters: list[nn.Parameter], gradients: list[Tensor | None]) -> l
     ]
 
 
-def copies(layers: dict[nn.Module, str], stats: Sequence[LayerStats]) -> tuple[tuple[str, ...], ...]:
-    """Groups of layers, by name, with weights of their own that are the same and not all one value, and with the same gradient."""
+def unlisted(model: nn.Module, outputs: Iterable[Tensor], known: set[int]) -> tuple[str, ...]:
+    """Names of the tensors at the ends of the outputs' graph that take a gradient and are none of `known` (by id)."""
+    todo = [tensor.grad_fn for tensor in outputs]
+    met, found = set(todo), []
+    for node in todo:  # it grows on the way
+        if node is None:
+            continue
+        leaf = getattr(node, "variable", None)
+        if leaf is None:
+            todo += (new := {next_node for next_node, _ in node.next_functions} - met)
+            met |= new
+        elif id(leaf) not in known:
+            found.append(leaf)
+    names = _names_in_attributes(model) if found else {}
+    return tuple(sorted(names.get(id(leaf), f"a tensor of shape {tuple(leaf.shape)}") for leaf in found))
+
+
+def _names_in_attributes(model: nn.Module) -> dict[int, str]:
+    """Of the tensors that modules keep in attributes, in lists, tuples and dicts, and in modules there: id -> name."""
+    names: dict[int, str] = {}
+
+    def note(value: Any, name: str, depth: int = 3) -> None:
+        if isinstance(value, Tensor):
+            names.setdefault(id(value), name)
+        elif isinstance(value, nn.Module):
+            for own, parameter in value.named_parameters():
+                names.setdefault(id(parameter), f"{name}.{own}")
+        elif isinstance(value, list | tuple | dict) and depth:
+            for key, each in value.items() if isinstance(value, dict) else enumerate(value):
+                note(each, f"{name}[{key!r}]", depth - 1)
+
+    for path, module in model.named_modules():
+        for name, value in vars(module).items():
+            if not name.startswith("_") or isinstance(value, list | tuple | Tensor):
+                note(value, f"{path}.{name}".lstrip("."))
+    return names
+
+
+def copies(weights: Mapping[str, Tensor | None], stats: Sequence[LayerStats]) -> tuple[tuple[str, ...], ...]:
+    """Groups of layers, by name, with weights of their own that are the same and not all one value, and with the same gradient.
+
+    `weights`: name -> the layer's own weight.
+    """
     measured = {s.name: s for s in stats}
-    groups: dict[Any, list[tuple[str, Tensor]]] = {}
+    alike: dict[Any, list[tuple[str, Tensor, TensorStats, TensorStats]]] = defaultdict(list)
     owned: set[int] = set()
-    for module, name in layers.items():
-        s, weight = measured.get(name), own_weight(module)
-        own = id(weight)
+    for name, weight in weights.items():
+        s, own = measured.get(name), id(weight)
         if weight is None or s is None or s.weight is None or s.weight_gradient is None or own in owned:
             continue
         owned.add(own)
         if s.weight.std > 0 and s.weight_gradient.rms > 0:
-            key = s.kind, s.weight_shape, *_numbers(s.weight), *_numbers(s.weight_gradient)
-            groups.setdefault(key, []).append((name, weight.detach()))
+            key = s.kind, s.weight_shape, s.weight.min, s.weight.max
+            alike[key].append((name, weight.detach(), s.weight, s.weight_gradient))
+    groups: dict[Any, list[tuple[str, Tensor]]] = defaultdict(list)
+    for key, members in alike.items():
+        for name, weight, *both in members if len(members) > 1 else ():  # one without its like is the usual case
+            groups[key, *map(_numbers, both)].append((name, weight))
     same = [[name for name, w in group if torch.equal(w, group[0][1])] for group in groups.values() if len(group) > 1]
     return tuple(tuple(names) for names in same if len(names) > 1)
 

@@ -54,6 +54,8 @@ _REACH = 32
 """Steps back through the autograd graph, from an activation's input, in which its layer is looked for: enough for a
 normalization, a reshaping and a sum of branches."""
 
+_SMALL = 4096
+"""Values of a parameter, such as a bias, whose gradient may stay until the pass is over: a hook for each takes longer."""
 
 REENTRANT = (
     "model: uses torch.utils.checkpoint with use_reentrant=True, which hides gradients; use_reentrant=False does not"
@@ -110,7 +112,7 @@ class Recorder(TorchFunctionMode):
         self.weight_gradients: dict[int, Reading[TensorStats]] = {}
         self.has_gradient: dict[int, Reading[bool]] = {}  # by parameter: whether its gradient is not exactly 0
         self.running: dict[nn.Module, list[Steps]] = {}  # of recurrent modules whose pass has begun
-        self.spread = spread  # over several processes: gradients are finished once the backward pass is
+        self.spread = spread  # over several processes: there all gradients wait until the backward pass is over
         self.lent: list[nn.Parameter] = []
         self.known: set[int] = set()  # ids of the parameters that there are
         self.finished: list[tuple[nn.Parameter, Callable[[Tensor], None]]] = []
@@ -304,7 +306,7 @@ class Recorder(TorchFunctionMode):
         targets = [p for p in self.parameters + self.lent if p.requires_grad and id(p) not in left_out]
         for parameter in targets:
             hook = hooks.get(id(parameter), other)
-            if self.spread:
+            if self.spread or (hook is other and parameter.numel() <= _SMALL):
                 self.finished.append((parameter, hook))
             else:
                 stack.callback(parameter.register_post_accumulate_grad_hook(hook).remove)
@@ -313,7 +315,8 @@ class Recorder(TorchFunctionMode):
         return [*targets, *self.anchors]
 
     def take_gradients(self) -> None:
-        """Of a model that is spread over processes: what hooks would do, now that the gradients are those of all of them."""
+        """What hooks would do, now that the backward pass is over: of small parameters, and of a model that is spread over processes,
+        whose gradients are now those of all of them."""
         for parameter, hook in self.finished:
             hook(parameter)
 
@@ -486,7 +489,7 @@ class Recorder(TorchFunctionMode):
             if self.readings.waits(parameter.grad) and parameter.grad.numel():  # no launch of its own
                 self.weight_gradients[id(parameter)] = self.measure(parameter.grad)
             else:
-                self.has_gradient[id(parameter)] = self.readings.of(parameter.grad.any(), bool)
+                self.has_gradient[id(parameter)] = Reading(bool(parameter.grad.numel() and parameter.grad.any()))
             parameter.grad = None
 
     def silent(self, parameters: list[nn.Parameter]) -> set[int]:
@@ -514,7 +517,7 @@ class Recorder(TorchFunctionMode):
             else self.readings.rms(whole_weights)
         )
         measured = dict(zip(weights, taken))
-        biases = {call.module: self.bias_of(call.module) for call in self.calls if "activation" in call.stats}
+        biases = {call.module: self.bias_of(call.module) for call in self.calls if _may_saturate(call)}
         self.readings.read()
         unreached = [_Call(module, name) for module, name in self.layers.items() if module not in self.counts]
         owners: dict[int, list[str]] = {}
@@ -549,6 +552,9 @@ class Recorder(TorchFunctionMode):
             )
         return tuple(layers)
 
+    def weights_by_name(self) -> dict[str, nn.Parameter | None]:
+        return {name: self.weights[module] for module, name in self.layers.items()}
+
     def bias_of(self, module: nn.Module) -> Reading[np.ndarray] | None:
         """A layer's bias, None where it has none."""
         bias = getattr(module, "bias", None)
@@ -576,6 +582,12 @@ def _in_a_reentrant_checkpoint() -> bool:
 def _all_differ(units: Reading[tuple[int, int | None]]) -> bool:
     """Whether it is known already that every unit differs from the others."""
     return units.known and units.value[0] == units.value[1]
+
+
+def _may_saturate(call: _Call) -> bool:
+    """Whether some of its activations are saturated, or may turn out to be."""
+    activation = call.stats.get("activation")
+    return activation is not None and (not activation.known or activation.value.saturated > 0)
 
 
 def _further(call: _Call, bias: Reading[np.ndarray] | None) -> dict[str, Any]:

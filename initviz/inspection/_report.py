@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -118,7 +119,7 @@ class Report:
     large: tuple[str, ...] = ()
     attention: tuple[Attention, ...] = ()
 
-    @property
+    @cached_property
     def reached(self) -> tuple[LayerStats, ...]:
         """The layers that the batch passed through."""
         return tuple(layer for layer in self.layers if layer.reached)

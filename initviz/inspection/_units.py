@@ -59,11 +59,17 @@ def distinct_units(places: np.ndarray, dtype: torch.dtype) -> tuple[int, int | N
     """
     units = places.shape[1]
     tolerance = (4 if dtype.itemsize == 2 else 16) * torch.finfo(dtype).eps
-    row = np.sort(places[0]).astype(np.float64)
-    with np.errstate(over="ignore", invalid="ignore"):  # of inf and NaN it is not asked whether they differ
-        if (row[1:] - row[:-1] > tolerance * max(row[-1], -row[0])).all() and math.isfinite(places.sum()):
-            return units, units  # all apart at the first place: the usual case
-    places = places.astype(np.float64)
+    places = places.astype(np.float64, copy=False)
+    row = places[0].copy()
+    row.sort()
+    largest = max(row[-1], -row[0])  # NaN if there is one
+    if (
+        units > 1
+        and largest < 1e300
+        and np.minimum.reduce(row[1:] - row[:-1]) > tolerance * largest
+        and np.isfinite(places).all()
+    ):
+        return units, units  # all apart at the first place: the usual case
     scale = np.abs(places).max()
     if not math.isfinite(scale):
         return units, None

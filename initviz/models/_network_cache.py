@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import TypeVar, cast
 
@@ -61,6 +61,10 @@ class NetworkCache(threading.local):
             weight = Weight(layer, layer.weight, [layer.bias])
             draw_weight_(weight, index, scheme, gain, bias_std, "fan_in", seed, self._draws)
         return net
+
+    def draw_ahead(self, sizes: Sequence[int], scheme: Scheme, seed: int) -> Iterator[None]:
+        """Draw what `mlp` will ask for, a weight at each step. All draws together take no more room than ever."""
+        return self._draws.one_by_one([(n, m) for m, n in pairwise(sizes)], scheme.distribution, seed)
 
     def _layer(self, make: type[Module], number: int, *sizes: int, **place) -> Module:
         """Layer `number` of this kind, size and place; layers of another width or type are let go."""

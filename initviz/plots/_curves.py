@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -34,8 +35,19 @@ def curves_figure(
         xlabel: what `x` is.
         predicted: label of a line -> shape (k,), drawn dashed in its colour.
         log_x, log_y: logarithmic axes.
+    Raises:
+        ValueError: no lines, more than six, or one that has not a number for each x; an x that a logarithmic axis has no place for.
     """
     x = np.asarray(x, dtype=float)
+    if not 1 <= len(lines) <= len(LOOKS):
+        raise ValueError(f"lines: got {len(lines)}; it takes one to {len(LOOKS)}")
+    for label, values in lines.items():
+        if np.ndim(values) not in (1, 2) or np.shape(values)[-1] != len(x):
+            raise ValueError(
+                f"lines: {label!r} has shape {np.shape(values)}; it takes (k,) or (seeds, k) with k = {len(x)}, as x"
+            )
+    if not len(x) or (log_x and x.min() <= 0):
+        raise ValueError(f"x: got {x.tolist()}; it takes numbers, above 0 on a logarithmic axis")
     theory = {label: np.asarray(values, dtype=float) for label, values in (predicted or {}).items() if label in lines}
     bands: list[Mark] = []
     drawn: list[Mark] = []
@@ -64,7 +76,9 @@ def curves_figure(
             drawn.append(Line(x[own], mean[own], role, 0, marker=marker, size=11, name=label))
         if hollow:
             drawn.append(Line(x, theory[label], role, 2.8, dash=(8.4, 4.2), name=f"{label}, predicted"))
-        names.append((np.nanmean(np.log(mean) if log_y else mean), f"{HOLLOW[sign] if hollow else sign} {label}", role))
+        known = mean[np.isfinite(mean)]
+        height = float(np.mean(np.log(known) if log_y else known)) if len(known) else -math.inf
+        names.append((height, f"{HOLLOW[sign] if hollow else sign} {label}", role))
     key = [(words, role) for _, words, role in sorted(names, reverse=True)]
     key += [("– –  predicted", "ink")] * bool(theory)
     words = Words(

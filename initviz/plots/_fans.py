@@ -106,15 +106,16 @@ def _factors(factors: Sequence[LayerFactors], chosen: int) -> Panel:
     end = math.log10(LIMIT)
     labels = tuple(f"{choice.label}\n{choice.variance}" for choice in FAN_CHOICES.values())
     key = (
-        ("● forward: outputs over inputs", "blue"),
-        ("■ backward: gradients", "orange"),
+        ("● forward: signal", "blue"),
+        ("■ backward: gradient", "orange"),
         ("| theory", "ink"),
         ("numbers: measured (theory)", "grey"),
     )
     return Panel(
         Axis(-end, end, "log", ticks=(-2, -1, 0, 1, 2), labels=("1/100", "1/10", "1", "10", "100"), tick=0),
         Axis(rows - 0.5, -0.5, ticks=tuple(row.tolist()), labels=labels, tick=0),
-        tuple(marks), title="Factor of the variance; the target is 1", key=(key,), key_top=42, left=202, right=256, top=53, bottom=340,
+        tuple(marks), title="Factor of the variance; the target is 1", key=(key,), key_left=-110, key_top=42,
+        left=202, right=256, top=53, bottom=340,
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import json
 import math
 import struct
 from dataclasses import MISSING, dataclass, fields, is_dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -333,15 +334,20 @@ def _words(thing: Any, arrays: dict[bytes, int], seen: dict[int, int]) -> Any:
         return {"as": seen[id(thing)]}
     seen[id(thing)] = len(seen)
     found: dict[str, Any] = {"kind": type(thing).__name__} if isinstance(thing, Mark) else {}
-    for f in fields(thing):
-        value = getattr(thing, f.name)
-        if f.name == "cells":
+    for name, default in _names_and_defaults(type(thing)):  # type: ignore[arg-type]
+        value = getattr(thing, name)
+        if name == "cells":
             peak = value.max(axis=1, keepdims=True, initial=0)
             share = np.divide(value, peak, out=np.zeros_like(value, dtype=float), where=peak > 0)
             found["cells"] = {"at": _append(np.rint(255 * np.cbrt(share)).astype(np.uint8), arrays)}
-        elif isinstance(value, np.ndarray) or value != f.default:
-            found[f.name] = _words(value, arrays, seen)
+        elif isinstance(value, np.ndarray) or value != default:
+            found[name] = _words(value, arrays, seen)
     return found
+
+
+@lru_cache
+def _names_and_defaults(kind: type) -> list[tuple[str, Any]]:
+    return [(f.name, f.default) for f in fields(kind)]
 
 
 def _append(array: np.ndarray, arrays: dict[bytes, int]) -> list[int]:

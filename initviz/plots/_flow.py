@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from initviz.diagnosis import KINDS
+from initviz.diagnosis import KINDS, Verdict
 from initviz.inspection import QUANTITIES, Report
 from initviz.plots._figure import Block, Figure
 from initviz.plots._layers import density_panel, spread_panel, strip_panel
 from initviz.plots._matplotlib import painted
 
 if TYPE_CHECKING:
-    from initviz.diagnosis import Verdict
     from initviz.theory import Prediction
 
 SYMBOLS = {
@@ -36,12 +35,20 @@ def flow_figure(
 
     Args:
         report: from `initviz.probe`.
-        prediction: from `initviz.predict`, drawn as dashed lines with their band.
+        prediction: from `initviz.theory.predict_network`, drawn as dashed lines with their band.
         verdict: from `initviz.verdict`, the sentence above.
         title: a line below the picture, such as the settings.
         pinned: an earlier report and its title: dashed lines at 5 % and 95 % of its values, its rms in grey.
         forward, backward: which of `QUANTITIES` the left and the middle panel show.
+    Raises:
+        TypeError, ValueError: a report or a verdict that is none, an unknown quantity.
     """
+    for name, value, kind, maker in (
+        ("report", report, Report, "probe"),
+        ("verdict", verdict, Verdict | None, "verdict"),
+    ):
+        if not isinstance(value, kind):
+            raise TypeError(f"{name}: got {type(value).__name__}; it takes what initviz.{maker} returns")
     shown = [report.stats(quantity) for quantity in (forward, backward)]
     ghosts = [pinned[0].stats(quantity) if pinned else None for quantity in (forward, backward)]
     words = [QUANTITIES[quantity] for quantity in (forward, backward)]

@@ -24,8 +24,13 @@ def groups_figure(
         title: what the height of a bar is.
         percent: the values are shares; write them as percents.
         chance: a dotted line at this value, such as the accuracy of guessing.
+    Raises:
+        ValueError: no results, more than four ways, or others in another task.
     """
-    ways, count = list(next(iter(results.values()))), len(results)
+    ways, count = list(next(iter(results.values()), ())), len(results)
+    if not 1 <= len(ways) <= len(WAYS) or any(set(own) != set(ways) for own in results.values()):
+        got = {task: list(own) for task, own in results.items()}
+        raise ValueError(f"results: got {got}; it takes one to {len(WAYS)} ways, the same in every task")
     factor = 100.0 if percent else 1.0
     width = 0.8 / len(ways)
     marks: list[Mark] = []

@@ -61,13 +61,13 @@ def symmetry_figure(trace: SymmetryTrace, single: SymmetryTrace, step: int, titl
     losses: list[Mark] = [
         Line(np.arange(run.loss.shape[-1], dtype=float), run.loss[0, 0].astype(float), role, width, alpha=alpha, name=f"{words}: loss")
         for run, role, width, alpha, words in (
-            (single, "orange", 6.2, 0.55, "one neuron a layer"), (trace, "blue", 2.2, 1.0, "this network")
+            (single, "orange", 6.2, 0.55, "one neuron per layer"), (trace, "blue", 2.2, 1.0, "this network")
         )
     ]  # fmt: skip
     loss_ticks, loss_labels = round_ticks(0, top)
     loss = Panel(
         x, Axis(0, top, ticks=loss_ticks, labels=loss_labels), (*losses, now), title="Loss", grid=True,
-        key=((("━ this network", "blue"), ("━ one neuron a layer", "orange")),), key_left=-40, left=88, right=26, **box,
+        key=((("━ this network", "blue"), ("━ one neuron per layer", "orange")),), key_left=-40, left=88, right=26, **box,
     )  # fmt: skip
     return Figure(
         (Block(0, 0, 440, 425, (weights,)), Block(440, 0, 400, 425, (count,)), Block(840, 0, 440, 425, (loss,))),

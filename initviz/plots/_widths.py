@@ -41,7 +41,7 @@ def widths_figure(spread: SignalByWidth, curve: FactorCurve, chosen_at: int, tit
             Block(690, 0, 590, 480, (_map(spread, curve, chosen_at), bar)),
         ),
         height=480,
-        label="Spread by layer at each width, and the factor a layer by width and std",
+        label="Spread by layer at each width, and the factor per layer by width and std",
         reason=title,
     )
 
@@ -122,7 +122,7 @@ def _map(spread: SignalByWidth, curve: FactorCurve, chosen_at: int) -> Panel:
     y = Axis(-3, 0, "log", ticks=(-3, -2, -1, 0), labels=("0.001", "0.01", "0.1", "1"), title="std of a weight", tick=0)
     x = Axis(left, right, ticks=tuple(at.tolist()), labels=tuple(str(w) for w in spread.widths), title="width", tick=0)
     return Panel(
-        x, y, tuple(marks), title="Factor a layer", key=((("- - factor 1: the scale is kept", "ink"),),), key_top=66,
+        x, y, tuple(marks), title="Factor per layer", key=((("- - factor 1: the scale is kept", "ink"),),), key_top=66,
         left=100, right=154, top=43, bottom=388,
     )  # fmt: skip
 

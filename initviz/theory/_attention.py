@@ -24,6 +24,7 @@ from functools import lru_cache
 import numpy as np
 
 from initviz._core.arguments import look_up, real_number, whole_number
+from initviz.theory._averages import numbers_from_0
 from initviz.theory._softmax import normal_softmax
 
 STACK_NORMS = {"pre": "before each branch", "post": "behind each sum"}
@@ -75,12 +76,11 @@ def predict_attention(
     """
     layers, places = whole_number("layers", layers), whole_number("places", places, least=2)
     look_up("norm", norm, STACK_NORMS)
-    beta, r = (np.asarray(value, dtype=float) for value in (logit_std, residual))
-    for argument, values in (("logit_std", beta), ("residual", r)):
-        for value in (values.min(), values.max()):
-            real_number(argument, value)
+    beta, r = numbers_from_0("logit_std", logit_std), numbers_from_0("residual", residual)
     stds, entropies, squares = _table(places)
-    rho = np.full(np.broadcast_shapes(beta.shape, r.shape), real_number("cosine", cosine))
+    if (cosine := real_number("cosine", cosine)) > 1:
+        raise ValueError(f"cosine: got {cosine:g}; it takes a number from 0 to 1")
+    rho = np.full(np.broadcast_shapes(beta.shape, r.shape), cosine)
     q = np.ones_like(rho)
     found, alike = [], [rho]
     for _ in range(layers):

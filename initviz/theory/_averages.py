@@ -8,7 +8,8 @@ from functools import cache
 import numpy as np
 import torch
 
-from initviz.initializers import Activation
+from initviz._core.arguments import real_number
+from initviz.initializers import Activation, get_activation
 
 _EDGES = [0, *np.geomspace(1e-6, 0.6, 10)[:-1], 0.6, 1.2, 2, 2.8, 3.6, 4.4, 5.2, 6.2, 8.5]
 _ORDER = 10
@@ -50,9 +51,9 @@ def nodes() -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate([-z[::-1], z]), np.concatenate([weights[::-1], weights])
 
 
-def second_moment(activation: Activation, q: np.ndarray) -> np.ndarray:
-    """E[phi(sqrt(q) z)^2], of the shape of `q`: second moment of the activations when that of the pre-activations is q."""
-    q = np.asarray(q, dtype=float)
+def second_moment(activation: str | Activation, q: float | np.ndarray) -> np.ndarray:
+    """E[phi(sqrt(q) z)^2], of the shape of `q`: second moment of the activations when that of the pre-activations is q, at least 0."""
+    activation, q = get_activation(activation), numbers("q", q)
     if _is_closed(activation):
         return _closed(activation, q).value2
     z, w = nodes()
@@ -68,9 +69,9 @@ def mean(activation: Activation, q: np.ndarray) -> np.ndarray:
     return _values(activation.function, q, z) @ w
 
 
-def slope_second_moment(activation: Activation, q: np.ndarray) -> np.ndarray:
-    """E[phi'(sqrt(q) z)^2], of the shape of `q`: the share of a gradient's second moment that passes through."""
-    q = np.asarray(q, dtype=float)
+def slope_second_moment(activation: str | Activation, q: float | np.ndarray) -> np.ndarray:
+    """E[phi'(sqrt(q) z)^2], of the shape of `q`, at least 0: the share of a gradient's second moment that passes through."""
+    activation, q = get_activation(activation), numbers("q", q)
     if _is_closed(activation):
         return _closed(activation, q).slope2
     z, w = nodes()
@@ -95,6 +96,28 @@ def moments(activation: Activation, q: np.ndarray) -> Moments:
         joint=(squared * slope_squared) @ w,
         growth=np.divide(rise, value2, out=np.zeros_like(q), where=value2 > 0),
     )
+
+
+def numbers(argument: str, value: object) -> np.ndarray:
+    """`value` as an array of floats; raises TypeError for what is none."""
+    try:
+        return np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        raise TypeError(f"{argument}: got {type(value).__name__} {value!r}; it takes numbers") from None
+
+
+def numbers_from_0(argument: str, value: object) -> np.ndarray:
+    """`value` as an array of finite floats of at least 0, one or more.
+
+    Raises:
+        TypeError, ValueError: it is none.
+    """
+    values = numbers(argument, value)
+    if not values.size:
+        raise ValueError(f"{argument}: is empty; it takes finite numbers of at least 0")
+    for end in (values.min(), values.max()):
+        real_number(argument, end)
+    return values
 
 
 def _is_closed(activation: Activation) -> bool:

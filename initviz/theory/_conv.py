@@ -16,10 +16,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from initviz._core.arguments import look_up, real_number, whole_number
+from initviz._core.arguments import look_up, real_number, several, whole_number
 from initviz.initializers import Activation, get_activation
 from initviz.models import PADDINGS
-from initviz.theory._averages import moments, second_moment, slope_second_moment
+from initviz.theory._averages import moments, numbers, second_moment, slope_second_moment
 from initviz.theory._dense import SAMPLE_BINS, Prediction, _one_a_layer
 from initviz.theory._finite_width import Fluctuations, band, radial, ratio
 
@@ -51,7 +51,12 @@ def predict_cnn(
         TypeError, ValueError: an argument that is not as above.
     """
     phi = get_activation(activation)
-    n = np.array([whole_number("channels", c) for c in channels], dtype=float)
+    n = np.array([whole_number("channels", c) for c in several("channels", channels)], dtype=float)
+    if len(n) < 3:
+        raise ValueError(
+            f"channels: got {list(channels)}; it takes the image's, one or more hidden layers' and the output's"
+        )
+    kernel, inputs = whole_number("kernel", kernel), numbers("inputs", inputs)
     if inputs.ndim != 4 or inputs.shape[1] != n[0]:
         raise ValueError(f"inputs: got shape {inputs.shape}; it takes (batch, {int(n[0])}, height, width)")
     look_up("padding_mode", padding_mode, PADDINGS)

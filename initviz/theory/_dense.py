@@ -30,10 +30,10 @@ from functools import partial
 
 import numpy as np
 
-from initviz._core.arguments import look_up, real_number, whole_number
+from initviz._core.arguments import look_up, real_number, several, whole_number
 from initviz._core.extras import from_extra
 from initviz.initializers import Activation, get_activation
-from initviz.theory._averages import Moments, mean, moments, second_moment, slope_second_moment
+from initviz.theory._averages import Moments, mean, moments, numbers, second_moment, slope_second_moment
 from initviz.theory._finite_width import REACH, Band, Fluctuations, amplified_band, band, radial, ratio
 
 SAMPLE_BINS = 4
@@ -149,7 +149,7 @@ def predict(
         TypeError, ValueError: an argument that is not as above.
     """
     phi = get_activation(activation)
-    n = np.array([whole_number("widths", width) for width in widths], dtype=float)
+    n = np.array([whole_number("widths", width) for width in several("widths", widths)], dtype=float)
     if len(n) < 3:
         raise ValueError(f"widths: got {list(widths)}; it takes the input, one or more hidden layers and the output")
     look_up("normalization", normalization or "none", {"none": 0, "layer": 0, "batch": 0})
@@ -301,7 +301,7 @@ def _same_from(layer: int, *arrays: np.ndarray) -> bool:
 
 
 def _one_a_layer(argument: str, value: float | Sequence[float], layers: int) -> np.ndarray:
-    values = np.atleast_1d(_numbers(argument, value))
+    values = np.atleast_1d(numbers(argument, value))
     if values.shape not in ((1,), (layers,)):
         raise ValueError(
             f"{argument}: got {values.size} numbers; it takes one, or one for each of {layers} weight matrices"
@@ -319,14 +319,7 @@ def sample_bins(second_moments: np.ndarray) -> np.ndarray:
 
 
 def _second_moments(argument: str, value: float | np.ndarray) -> np.ndarray:
-    values = _numbers(argument, value)
+    values = numbers(argument, value)
     if not (np.isfinite(values).all() and (values >= 0).all()):
         raise ValueError(f"{argument}: has a negative or non-finite value; it takes second moments")
     return values
-
-
-def _numbers(argument: str, value: object) -> np.ndarray:
-    try:
-        return np.asarray(value, dtype=float)
-    except (TypeError, ValueError):
-        raise TypeError(f"{argument}: got {type(value).__name__} {value!r}; it takes numbers") from None

@@ -16,7 +16,7 @@ import numpy as np
 
 from initviz._core.arguments import real_number
 from initviz.initializers import Activation, get_activation
-from initviz.theory._averages import second_moment, slope_second_moment
+from initviz.theory._averages import numbers_from_0, second_moment, slope_second_moment
 
 Q = np.geomspace(1e-8, 1e8, 1601)
 """The second moments between which everything is interpolated, a hundred a decade; beyond them q* counts as 0 or infinite."""
@@ -61,8 +61,8 @@ def phase_diagram(
         TypeError, ValueError: an unknown activation, an axis with a negative or non-finite value.
     """
     phi = get_activation(activation)
-    w = _axis("sigma_w", np.linspace(0.05, 4, 81) if sigma_w is None else sigma_w)
-    b = _axis("sigma_b", np.linspace(0, 2, 61) if sigma_b is None else sigma_b)
+    w = np.atleast_1d(numbers_from_0("sigma_w", np.linspace(0.05, 4, 81) if sigma_w is None else sigma_w))
+    b = np.atleast_1d(numbers_from_0("sigma_b", np.linspace(0, 2, 61) if sigma_b is None else sigma_b))
     value, slope = second_moment(phi, Q), slope_second_moment(phi, Q)
     q = np.array([[_settle(value, s, t) for s in w] for t in b])
     chi = w**2 * np.interp(np.log(np.clip(q, Q[0], Q[-1])), np.log(Q), slope)
@@ -125,10 +125,3 @@ def _settle(value: np.ndarray, sigma_w: float, sigma_b: float) -> float:
 def _near(settled: float, q: float) -> bool:
     """Whether a network settles at q and not at another crossing of the diagonal; at the edge itself it may get there slowly."""
     return settled == 0 or not np.isfinite(settled) or abs(np.log(settled / q)) < 0.1
-
-
-def _axis(argument: str, values: np.ndarray) -> np.ndarray:
-    values = np.atleast_1d(np.asarray(values, dtype=float))
-    for value in values:
-        real_number(argument, value)
-    return values

@@ -3,6 +3,7 @@
     05_xavier_glorot.ipynb           the notebook without outputs and without the folded solutions; hints stay, exercises check themselves
     05_xavier_glorot.questions.md    its questions, a sheet to print or to project
     05_xavier_glorot.gift            the same in Moodle's GIFT format, with the feedback for each answer
+    05_xavier_glorot.qti.zip         the same as a QTI 1.2 package, which Canvas imports
     05_xavier_glorot.solutions.md    for the teacher: right answers with their reasons, and the solutions of the exercises
 
 With --nbgrader the notebook is the source of an nbgrader assignment instead: solutions stand between nbgrader's marks, and a locked
@@ -23,6 +24,8 @@ from nbformat import NotebookNode
 
 from initviz.course import Question, question
 from initviz.tools._lab import CHECKOUT, PACKED, without_outputs
+from initviz.tools._qti import package
+from initviz.tools._stored import for_a_platform
 
 _SOLUTION = re.compile(r"<details>\s*<summary>Solution</summary>\n(.*?)\n?</details>\n*", re.S)
 _ASKED = re.compile(r'^iv\.quiz\("([\w.]+)"\)', re.M)
@@ -45,8 +48,8 @@ def find(number: str) -> Path:
     return found[0]
 
 
-def handout(path: Path, nbgrader: bool = False) -> dict[str, str]:
-    """The files of a notebook's handout: name -> text."""
+def handout(path: Path, nbgrader: bool = False) -> dict[str, str | bytes]:
+    """The files of a notebook's handout: name -> text, or the bytes of the QTI package."""
     notebook = nbformat.reads(without_outputs(path.read_text(encoding="utf-8")), as_version=4)
     code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
     questions = {key: question(key) for key in _ASKED.findall(code)}
@@ -58,6 +61,7 @@ def handout(path: Path, nbgrader: bool = False) -> dict[str, str]:
         path.name: nbformat.writes(notebook) + "\n",
         f"{path.stem}.questions.md": "\n".join([f"# {title}: predict", "", *_sheet(questions)]),
         f"{path.stem}.gift": "\n".join(_gift(key, one) for key, one in questions.items()),
+        f"{path.stem}.qti.zip": package(f"initviz-{path.stem}", title, questions),
         f"{path.stem}.solutions.md": "\n".join(solutions),
     }
 
@@ -112,9 +116,8 @@ def _gift(key: str, one: Question) -> str:
 
 
 def _literal(words: str) -> str:
-    r"""Words such that GIFT reads them as they are, with formulas between \( and \), which Moodle sets."""
-    words = re.sub(r"\$([^$]+)\$", r"\\(\1\\)", words)
-    return re.sub(r"[\\~=#{}:]", r"\\\g<0>", words)
+    """Words such that GIFT reads them as they are."""
+    return re.sub(r"[\\~=#{}:]", r"\\\g<0>", for_a_platform(words))
 
 
 def _mark(notebook: NotebookNode) -> None:
@@ -160,7 +163,7 @@ def main(arguments: list[str] | None = None) -> int:
         options.out.mkdir(parents=True, exist_ok=True)
         for path in paths:
             for name, text in handout(path, options.nbgrader).items():
-                (options.out / name).write_text(text, encoding="utf-8", newline="\n")
+                (options.out / name).write_bytes(text if isinstance(text, bytes) else text.encode())
                 print(options.out / name)
     except (ValueError, TypeError, OSError, nbformat.reader.NotJSONError) as error:
         print(f"initviz handout: {error}", file=sys.stderr)

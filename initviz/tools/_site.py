@@ -3,6 +3,9 @@
 Sphinx makes it from the notebooks as they are stored; nothing of them is run. The apps are measured anew on a grid of their settings,
 as for slides, and move in the page. The site opens from a disk and asks nothing of a network: MathJax, fonts and search are in it.
 Works in a checkout, and needs the extra "site": `python -m pip install -c constraints.txt -e ".[site]"`.
+
+`--pages FOLDER` puts the site into a checkout of the branch that GitHub Pages serves: that of the main branch at its root, with
+`--release` in a folder of its version. A menu on each page leads from version to version.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import argparse
 import html
 import importlib
+import json
 import re
 import shutil
 import sys
@@ -20,11 +24,13 @@ from inspect import isclass, isfunction, ismodule
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from urllib.parse import quote
 
 import nbformat
 
 import initviz
 from initviz._core.extras import from_extra
+from initviz.tools._handout import handout
 from initviz.tools._lab import CHECKOUT, without_outputs
 from initviz.tools._stored import is_app, is_question, package_folder, record_app, says_unanswered, show_pictures
 from initviz.widgets import recording
@@ -37,6 +43,8 @@ ROOT = CHECKOUT.parent
 GITHUB = "https://github.com/"
 BRANCH = "gh-pages"
 """Where a workflow puts the site (.github/workflows/site.yml): Colab opens its notebooks, which install initviz themselves."""
+MAIN, VERSIONS = "main", "versions.json"
+"""What the version of that branch is called, and the file there that lists all."""
 DOCS = ROOT / "docs"
 MATHJAX = "tex-svg-full.js"
 """One file with its fonts inside, which works from a disk."""
@@ -44,6 +52,12 @@ ROOMS = (
     "inspection", "diagnosis", "initializers", "models", "training", "theory", "experiments", "datasets", "plots", "widgets", "course",
 )  # fmt: skip
 """The rooms with public names, in the order of the reference."""
+HANDOUTS = {".questions.md": "sheet", ".gift": "GIFT", ".qti.zip": "QTI"}
+"""Ends of the files of a handout that the site offers, and their words."""
+RECORDED = (
+    '<p class="initviz-recorded">Recorded: each control steps through what was measured when this page was made. '
+    "In the running notebook there are more controls, and they take every value.</p>"
+)
 FRONT: dict[str, Any] = {
     "activation": ["tanh", "relu", "sigmoid"],
     "scheme": ["xavier_normal", "he_normal"],
@@ -53,11 +67,12 @@ FRONT: dict[str, Any] = {
 """What the explorer on the first page can be set to."""
 
 
-def build(out: Path, record: Collection[str] | None = None) -> int:
+def build(out: Path, record: Collection[str] | None = None, tags: Collection[str] = ()) -> int:
     """Write the site into the folder `out`; returns the exit status of Sphinx. A warning, such as a broken link, is an error.
 
     Args:
         record: numbers of the notebooks ("05") whose apps move, with that of the first page; None: all; empty: none.
+        tags: "pages": with a menu of versions, "release": this is one of them; see docs/conf.py.
     """
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "site"
@@ -74,7 +89,9 @@ def build(out: Path, record: Collection[str] | None = None) -> int:
         _write_course(source, record)
         _write_front(source, record is None or bool(record))
         _write_reference(source / "reference")
-        return build_main(["-q", "-W", "--keep-going", "-b", "html", "-d", f"{folder}/doctrees", str(source), str(out)])
+        options = [part for tag in tags for part in ("-t", tag)]
+        options += ["-q", "-W", "--keep-going", "-b", "html", "-d", f"{folder}/doctrees"]
+        return build_main([*options, str(source), str(out)])
 
 
 def repository() -> str | None:
@@ -84,13 +101,50 @@ def repository() -> str | None:
     return None if "//example." in address else address
 
 
+# Versions ------------------------------------------------------------------------------------------------------------------
+
+
+def pages_address() -> str:
+    """Where GitHub Pages serves the site of this repository.
+
+    Raises:
+        ValueError: the repository has no address on github.com yet.
+    """
+    address = repository() or ""
+    if not address.startswith(GITHUB):
+        raise ValueError("pages: pyproject.toml has no address on github.com under [project.urls]; it takes one there")
+    owner, name = address.removeprefix(GITHUB).split("/")
+    return f"https://{owner}.github.io/{name}"
+
+
+def publish(site: Path, pages: Path, release: bool) -> None:
+    """Put a built site into a checkout of the branch: a release in a folder of its version, another at the root; older versions stay."""
+
+    def is_version(path: Path) -> bool:
+        return bool(re.fullmatch(r"\d+\.\d+\.\d+", path.name))
+
+    place = pages / initviz.__version__ if release else pages
+    for old in (
+        [place] if release else [path for path in pages.iterdir() if path.name != ".git" and not is_version(path)]
+    ):
+        shutil.rmtree(old) if old.is_dir() else old.unlink(missing_ok=True)
+    shutil.copytree(site, place, dirs_exist_ok=True)
+    found = sorted(
+        (path.name for path in pages.iterdir() if is_version(path)), key=lambda name: [*map(int, name.split("."))]
+    )
+    address = pages_address()
+    versions = [{"version": MAIN, "url": f"{address}/"}]
+    versions += [{"version": name, "url": f"{address}/{name}/"} for name in reversed(found)]
+    (pages / VERSIONS).write_text(json.dumps(versions, indent=1) + "\n", encoding="utf-8")
+
+
 # The course ----------------------------------------------------------------------------------------------------------------
 
 
 def _write_course(source: Path, record: Collection[str] | None) -> None:
-    course, files = source / "course", source / "_files" / "notebooks"
-    course.mkdir()
-    files.mkdir(parents=True)
+    course, files, handouts = source / "course", source / "_files" / "notebooks", source / "_files" / "handouts"
+    for folder in (course, files, handouts):
+        folder.mkdir(parents=True)
     for path in CHECKOUT.glob("*.md"):  # pages that notebooks link to
         shutil.copy(path, course)
     for path in sorted(CHECKOUT.glob("[0-9][0-9]_*.ipynb")):
@@ -98,8 +152,20 @@ def _write_course(source: Path, record: Collection[str] | None) -> None:
         _as_page(notebook, path.name, record is None or path.name[:2] in record)
         nbformat.write(notebook, course / path.name)
         (files / path.name).write_text(to_download(path.read_text(encoding="utf-8")), encoding="utf-8")
+        for name, text in handout(path).items():
+            if name.endswith(tuple(HANDOUTS)):
+                (handouts / name).write_bytes(text if isinstance(text, bytes) else text.encode())
     for page in CHECKOUT.glob("*.md"):
         shutil.copy(page, course)
+
+
+def handouts_table() -> str:
+    """Each notebook's questions as files, as a table in Markdown."""
+    rows = []
+    for path in sorted(CHECKOUT.glob("[0-9][0-9]_*.ipynb")):
+        links = [f'<a href="handouts/{path.stem}{end}" download>{words}</a>' for end, words in HANDOUTS.items()]
+        rows.append(f"| {path.stem.replace('_', ' ')} | {' | '.join(links)} |")
+    return "\n".join(["| notebook | on paper | Moodle | Canvas |", "|---|---|---|---|", *rows])
 
 
 def _write_front(source: Path, record: bool) -> None:
@@ -128,16 +194,22 @@ def _as_page(notebook: nbformat.NotebookNode, name: str, record: bool) -> None:
             cell.metadata["tags"] = [*cell.metadata.get("tags", []), "remove-input"]
         if record and is_app(cell):
             record_app(cell)
+            cell.outputs.append(nbformat.v4.new_output("display_data", {"text/html": RECORDED}))
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if not says_unanswered(output)]
     show_pictures(notebook)
+    heading = ""
     for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            heading = (re.findall(r"^#+ (.*)$", cell.source, re.M) or [heading])[-1]
         for output in cell.get("outputs", []):
             data = output.get("data", {})
             if is_question(cell) and "text/html" in data:
                 data["text/html"] = f'<div class="initviz-quiz mathjax_process">{data["text/html"]}</div>'
-            if "image/png" in data and not data.get("text/plain", "<").startswith("<"):  # an app's summary, in words
-                cell.metadata.setdefault("mystnb", {})["image"] = {"alt": data["text/plain"]}
+            if "image/png" in data:
+                words = data.get("text/plain", "<")  # of an app its summary, of a figure only <Figure size ...>
+                alt = f"Picture: {heading}" if words.startswith("<") else words
+                cell.metadata.setdefault("mystnb", {})["image"] = {"alt": alt}
     notebook.cells.insert(1, nbformat.v4.new_markdown_cell(_ways_to_open(name)))
 
 
@@ -149,9 +221,9 @@ def _ways_to_open(name: str) -> str:
         place = address.removeprefix(GITHUB)
         colab = f"https://colab.research.google.com/github/{place}/blob/{BRANCH}/notebooks/{name}"
         links.append(f'<a href="{colab}">open it in Colab</a>')
-        links.append(
-            f'<a href="https://mybinder.org/v2/gh/{place}/HEAD?urlpath=lab/tree/notebooks/{name}">or in Binder</a>'
-        )
+        binder = f"https://mybinder.org/v2/gh/{place}/HEAD?urlpath=lab/tree/notebooks/{name}"
+        links.append(f'<a href="{binder}">in Binder</a>')
+        links.append(f'<a href="vscode://vscode.git/clone?url={quote(address, safe="")}">or clone all in VS Code</a>')
     return f'<p class="initviz-open">{", ".join(links)}.</p>'
 
 
@@ -286,10 +358,25 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--still", action="store_true", help="apps as pictures, not as recorded measurements with sliders"
     )
+    parser.add_argument(
+        "--pages", type=Path, help="folder with a checkout of the branch of GitHub Pages to put it into"
+    )
+    parser.add_argument("--release", action="store_true", help="there it is that of a version, and stays")
     options = parser.parse_args(arguments)
     if not (DOCS / "conf.py").exists():
         print("initviz site: works in a checkout of the repository, where docs/ and notebooks/ are", file=sys.stderr)
         return 2
-    failed = build(options.out, record=() if options.still else None)
+    tags = [name for name in ("pages", "release") if getattr(options, name)]
+    try:
+        if options.pages:
+            pages_address()
+        elif options.release:
+            raise ValueError("release: got no --pages; it takes the folder of that branch")
+    except ValueError as error:
+        print(f"initviz site: {error}", file=sys.stderr)
+        return 2
+    failed = build(options.out, record=() if options.still else None, tags=tags)
+    if options.pages and not failed:
+        publish(options.out, options.pages, options.release)
     print(options.out / "index.html")
     return failed

@@ -1,7 +1,9 @@
-"""A stored notebook as a page without a kernel: what slides, the site and handouts share."""
+"""A stored notebook as a page without a kernel, and its questions elsewhere: what slides, the site and handouts share."""
 
 from __future__ import annotations
 
+import html
+import re
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -47,6 +49,11 @@ def says_unanswered(output: nbformat.NotebookNode) -> bool:
     """Whether an output is what an unsolved exercise prints, and nothing else."""
     text = output.get("text", "") if output.output_type == "stream" else ""
     return bool(text) and all(UNANSWERED in line for line in text.splitlines() if line.strip())
+
+
+def for_a_platform(words: str) -> str:
+    r"""Words of a question as HTML for a learning platform, with formulas between \( and \), which Moodle and Canvas set."""
+    return re.sub(r"\$([^$]+)\$", r"\\(\1\\)", html.escape(words, quote=False))
 
 
 def package_folder(package: str, extra: str = "slides") -> Path:

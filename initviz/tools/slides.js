@@ -1,5 +1,6 @@
 // A deck in its page: slides are filled up to their height and go on with their heading; pictures grow; a key shows the code.
 
+const FOOT = 22;  // the strip at the foot of a slide, where its number is
 const LEAST = 16;  // the smallest letters that words may get, in the slide's own pixels: 24 on a screen of 1080
 
 function letters(block, size) {
@@ -30,11 +31,12 @@ function openLongest(block) {  // of the answers to a question: there has to be 
 function fitWidth(block) {
     const room = SIZE[0] - 80;
     for (const pre of block.querySelectorAll('pre')) {
-        const longest = Math.max(...pre.textContent.split('\n').map(line => line.length));
-        letters(block, room / (0.605 * longest + 1));
+        const printed = pre.closest('.jp-OutputArea-output'), lines = pre.textContent.split('\n');
+        const stiff = printed ? lines.filter(line => /\S {2,}\S/.test(line)) : lines;  // rows of figures; a printed sentence is broken
+        if (stiff.length) letters(block, room / (0.605 * Math.max(...stiff.map(line => line.length)) + 1));
     }
     for (const table of block.querySelectorAll('table')) {
-        for (let size = BODY; table.offsetWidth > room && size > LEAST; size--) letters(block, size - 1);
+        for (let size = BODY; table.offsetWidth > SIZE[0] - 40 && size > LEAST; size--) letters(block, size - 1);
     }
     for (const formula of block.querySelectorAll('mjx-container[display="true"]')) {
         const wide = formula.firstElementChild?.getBoundingClientRect().width ?? 0;
@@ -62,6 +64,17 @@ function part(block, full) {
     return rest;
 }
 
+// The last item of a list, taken from it as a block of its own; none, where there is no list of several.
+function lastItem(block) {
+    const list = block.querySelector(':scope > ul, :scope > ol');
+    if (!list || list.children.length < 2) return [];
+    const rest = block.cloneNode(true), more = rest.querySelector(list.tagName);
+    more.replaceChildren(more.lastElementChild);
+    list.lastElementChild.remove();
+    if (list.tagName === 'OL') more.start = list.start + list.children.length;
+    return [rest];
+}
+
 function shrink(block, full) {
     for (let size = BODY - 1; full() && size >= LEAST; size--) letters(block, size);
     for (const picture of full() ? block.querySelectorAll('img') : []) picture.style.maxHeight = '380px';
@@ -72,7 +85,7 @@ function fill(section) {
     const kept = [...section.querySelectorAll('aside.notes, script.initviz-code')];
     section.replaceChildren(...(heading ? [heading] : []), ...kept);
     let page = section, filled = 0;
-    const full = () => page.offsetHeight > SIZE[1] - 6;
+    const full = () => page.offsetHeight > SIZE[1] - FOOT;
     const isApp = block => block.querySelector('.initviz-recording');
     while (blocks.length) {
         const block = blocks.shift(), last = page.lastElementChild;
@@ -87,6 +100,7 @@ function fill(section) {
             blocks.unshift(block);
             const figures = block.querySelector('.jp-OutputArea-output pre, table'), words = last.querySelector(':scope > p');
             if (filled > 1 && words && (figures || /:\s*$/.test(last.textContent))) blocks.unshift(last);  // what introduces it goes along
+            else if (figures && !isApp(last)) blocks.unshift(...lastItem(last));  // a slide is more than printed lines
             const next = document.createElement('section');
             if (heading) next.append(heading.cloneNode(true));
             next.append(...kept.map(one => one.cloneNode(true)));
@@ -104,7 +118,7 @@ function fill(section) {
 function grow(slide) {  // its pictures, into the room that it has left
     const pictures = [...slide.querySelectorAll('.jp-RenderedImage img')];
     pictures.forEach(picture => { picture.style = ''; });
-    const room = SIZE[1] - slide.scrollHeight - 8;
+    const room = SIZE[1] - slide.scrollHeight - FOOT;
     for (const picture of pictures) {
         const height = picture.offsetHeight + room / pictures.length;
         const most = picture.closest('.jp-OutputArea-output').clientWidth;
@@ -121,7 +135,7 @@ async function fit(app, slide) {  // its pictures as wide as the slide, or as it
     for (let turn = 0; turn < 4; turn++) {
         pictures.forEach(picture => { picture.style.width = `${100 * share}%`; });
         await new Promise(done => setTimeout(done, 100));  // until they are painted
-        const over = slide.scrollHeight - SIZE[1] + 4;
+        const over = slide.scrollHeight - SIZE[1] + FOOT;
         const high = pictures.reduce((sum, picture) => sum + picture.offsetHeight, 0);
         if (over <= 4 || !high) break;
         share = Math.max(0.5, share * (1 - over / high));

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from initviz._core.arguments import look_up
-from initviz.experiments import Measurement, Settings, changed, measure
+from initviz.experiments import Measurement, Settings, changed, draw_ahead, measure
 from initviz.inspection import QUANTITIES
 from initviz.plots import Figure, draw, flow_figure
 from initviz.widgets._code import code
@@ -100,7 +101,15 @@ class Explorer(Frame):
 
     def measure(self) -> None:
         """Measure the network that the controls describe."""
-        self.measurement = measure(self.settings, quantities=self._panels().values())
+        settings = self.settings
+        before = self.measurement.settings.seed if hasattr(self, "measurement") else settings.seed
+        self.measurement = measure(settings, quantities=self._panels().values())
+        self._direction = (settings.seed > before) - (settings.seed < before)
+
+    def ahead(self) -> Iterator[None]:
+        """Once the seed was moved, draw the weights of the seed that comes next in that direction."""
+        if self._direction and (seed := self.measurement.settings.seed + self._direction) >= 0:
+            yield from draw_ahead(changed(self.measurement.settings, seed=seed))
 
     def refresh(self) -> None:
         super().refresh()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ class Frame(widgets.VBox):
 
     def start(self, children: list[widgets.Widget]) -> None:
         """Show `children` and below them a place for errors, draw, and follow every control from now on."""
-        self._latest = Latest(self._refresh, self._failed)
+        self._latest = Latest(self._refresh, self._failed, self.ahead)
         self.alarm = widgets.HTML(layout={"flex": "1 1 auto"})
         self.children = [*children, widgets.HBox([self.alarm, self.projector])]
         self.add_class("initviz-app")
@@ -99,6 +100,10 @@ class Frame(widgets.VBox):
         """Measure what the controls describe, and move the picture."""
         self.measure()
         self.show()
+
+    def ahead(self) -> Iterator[None]:
+        """What may be done for the next picture while the kernel is idle, in short steps."""
+        return iter(())
 
     def show(self) -> None:
         """Bring the picture and the words up to date with the record."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 PAUSE, PATIENCE = 0.005, 10
 """Seconds in which messages that wait for the kernel are let in before an update starts, and how many of them at most."""
@@ -23,11 +23,19 @@ class Latest:
     Args:
         action: what to do.
         failed: told of an error of the action when it ran as a task, where nobody would see it.
+        ahead: what may be done for the next action after the last one in an event loop: in short steps, between which requests are let
+            in. The first one ends it.
     """
 
-    def __init__(self, action: Callable[[], None], failed: Callable[[Exception], None] | None = None) -> None:
+    def __init__(
+        self,
+        action: Callable[[], None],
+        failed: Callable[[Exception], None] | None = None,
+        ahead: Callable[[], Iterator[None]] = lambda: iter(()),
+    ) -> None:
         self._action = action
         self._failed = failed
+        self._ahead = ahead
         self._wanted = False
         self._ended = -math.inf
         self._came: asyncio.Event | None = None
@@ -80,6 +88,18 @@ class Latest:
                     raise
                 self._failed(error)
             self._ended = loop.time()
+            if not await self._asked_within(BEHIND):  # what was made is on its way to the page
+                for _ in self._ahead():
+                    if await self._asked_within(0):
+                        break
+
+    async def _asked_within(self, seconds: float) -> bool:
+        """Let requests come in for so long, or until there is one."""
+        self._came = asyncio.Event()
+        if not self._wanted:
+            with suppress(TimeoutError):
+                await (asyncio.wait_for(self._came.wait(), seconds) if seconds else asyncio.sleep(0))
+        return self._wanted
 
     async def _gather(self, pause: float, most: int) -> None:
         """Let requests come in until none does for `pause` seconds, or so many have come; those at once count as one."""

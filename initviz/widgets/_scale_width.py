@@ -78,8 +78,8 @@ class ScaleExplorer(Frame):
         other = -1 if chosen < len(self.spread.widths) - 1 else 0
         factor, theory, std, width = self.spread.factor, self.spread.factor_theory, self.spread.std, self.spread.widths
         return (
-            f"Std {std[chosen]:.3g} at width {width[chosen]}: the {WAYS[self.spread.way]} change by {factor[chosen]:.2f}x a layer "
-            f"(theory {theory[chosen]:.2f}). Std {std[other]:.3g} at width {width[other]}: {factor[other]:.2f}x a layer "
+            f"Std {std[chosen]:.3g} at width {width[chosen]}: the {WAYS[self.spread.way]} change by {factor[chosen]:.2f}x per layer "
+            f"(theory {theory[chosen]:.2f}). Std {std[other]:.3g} at width {width[other]}: {factor[other]:.2f}x per layer "
             f"(theory {theory[other]:.2f})."
         )
 

@@ -27,7 +27,7 @@ class SymmetryExplorer(Frame):
 
     Attributes:
         controls: name -> widget; `set(name=value)` moves them.
-        trace, single: the network on screen and the one neuron a layer beside it, a `symmetry.SymmetryTrace` each.
+        trace, single: the network on screen and the one neuron per layer beside it, a `symmetry.SymmetryTrace` each.
     """
 
     trace: symmetry.SymmetryTrace

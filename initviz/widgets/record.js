@@ -63,7 +63,7 @@ function play(root) {
         const follow = () => {
             setting.at = +control.value;
             words.value = setting.values[setting.at];
-            control.setAttribute('aria-valuetext', setting.values[setting.at]);
+            if (setting.slider) control.setAttribute('aria-valuetext', setting.values[setting.at]);
         };
         control.addEventListener('input', () => { follow(); show(); });
         follow();

@@ -59,7 +59,9 @@ OVERFLOWS = """async ([width, height]) => {
             return text.getBoundingClientRect().right > frame.getBoundingClientRect().right + 1;
         });
         const title = `slide ${h}.${v} (${slide.innerText.trim().split('\\n')[0].slice(0, 50)})`;
+        const number = document.querySelector('.slide-number').getBoundingClientRect();
         if (bottom > height + 1) found.push(`${title} is ${Math.round(bottom - height)} of ${height} pixels too high`);
+        else if (bottom > number.top + 4) found.push(`${title} stands on its number`);
         if (right > width + 1 && !lines.length) found.push(`${title} is ${Math.round(right - width)} of ${width} pixels too wide`);
         for (const pre of lines) {
             const longest = pre.textContent.split('\\n').sort((a, b) => b.length - a.length)[0];
@@ -120,18 +122,53 @@ def test_an_overflow_is_seen(screen, tmp_path):
 
 
 def test_what_does_not_fit_goes_on_under_its_heading(screen, tmp_path):
-    """Paragraphs, a list and printed lines: each word is on one slide, in order, and a long line is shown in smaller letters."""
+    """Paragraphs, a list and printed lines: each word is on one slide, in order; a long row of figures gets smaller letters."""
     slide = {"slideshow": {"slide_type": "slide"}}
     numbers = [f"number {number}" for number in range(60)]
     source = "# Much\n\n" + "\n\n".join(numbers[:20]) + "\n\n" + "\n".join(f"- {one}" for one in numbers[20:40])
     cells = [nbformat.v4.new_markdown_cell(source, metadata=slide), nbformat.v4.new_code_cell("show()", metadata=slide)]
-    cells[1].outputs = [nbformat.v4.new_output("stream", text="\n".join([*numbers[40:], "long " * 22]))]
+    cells[1].outputs = [nbformat.v4.new_output("stream", text="\n".join([*numbers[40:], "0.125  " * 16]))]
     show(screen, tmp_path / "deck.html", nbformat.v4.new_notebook(cells=cells))
     slides = screen.evaluate(SLIDES)
     assert len(slides) > 3 and {one["heading"] for one in slides} == {"Much"}
     assert re.findall(r"number \d+", "\n".join(one["words"] for one in slides)) == numbers
     assert LEAST <= min(one["smallest"][0] for one in slides) < BODY <= slides[0]["smallest"][0]
     assert not screen.evaluate(OVERFLOWS, [WIDTH, HEIGHT])
+
+
+def test_a_printed_sentence_is_broken_and_keeps_its_letters(screen, tmp_path):
+    slide = {"slideshow": {"slide_type": "slide"}}
+    cells = [nbformat.v4.new_markdown_cell("# Said\n\nwords", metadata=slide), nbformat.v4.new_code_cell("say()")]
+    sentence = "a long sentence that is printed " * 5
+    cells[1].outputs = [nbformat.v4.new_output("stream", text=f"{sentence}\nwidth   64   0.1\n")]
+    show(screen, tmp_path / "deck.html", nbformat.v4.new_notebook(cells=cells))
+    (only,) = screen.evaluate(SLIDES)
+    assert only["smallest"][0] >= BODY and not screen.evaluate(OVERFLOWS, [WIDTH, HEIGHT])
+
+
+def test_printed_lines_that_go_on_take_words_along(screen, tmp_path):
+    slide = {"slideshow": {"slide_type": "slide"}}
+    items = "\n".join(f"- point {number}" for number in range(14))
+    cells = [
+        nbformat.v4.new_markdown_cell(f"# Measured\n\n{items}", metadata=slide),
+        nbformat.v4.new_code_cell("show()"),
+    ]
+    cells[1].outputs = [nbformat.v4.new_output("stream", text="\n".join(f"figure {number}" for number in range(8)))]
+    show(screen, tmp_path / "deck.html", nbformat.v4.new_notebook(cells=cells))
+    first, second = screen.evaluate(SLIDES)
+    assert "point 12" in first["words"] and "point 13" not in first["words"]
+    assert second["words"].index("point 13") < second["words"].index("figure 0")
+
+
+def test_a_table_of_many_words_keeps_its_letters(screen, tmp_path):
+    row = "| many words that fill a row | " * 2 + "and more of them, until it breaks |\n"
+    cells = [
+        nbformat.v4.new_markdown_cell(f"# Table\n\n| claim | here | there |\n|---|---|---|\n{row.replace('| |', '|')}")
+    ]
+    cells[0].metadata["slideshow"] = {"slide_type": "slide"}
+    show(screen, tmp_path / "deck.html", nbformat.v4.new_notebook(cells=cells))
+    (only,) = screen.evaluate(SLIDES)
+    assert only["smallest"][0] >= BODY
 
 
 def test_a_key_shows_the_code_without_its_asserts(screen, tmp_path):

@@ -14,7 +14,7 @@ import initviz as iv
 from initviz.tools import _site as site
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
-WIDTHS = (390, 1280)
+WIDTHS = (390, 1280, 1920)
 SECONDS = 2
 """Until a slider has moved a picture, from the moment that the page is asked for."""
 HEAVIEST = 8e6
@@ -85,7 +85,17 @@ def test_a_notebook_has_its_page(built, soups, path):
     assert len(page.select(".cell_output img")) + len(page.select(".initviz-recording")) == pictures
     words = page.select_one("article").get_text()
     assert not re.search("^○", words, re.M) and "widget-view" not in str(page)
+    assert not [picture["alt"] for picture in page.select(".cell_output img") if "_images/" in picture["alt"]]
+    assert len(page.select(".initviz-recorded")) == len(page.select(".initviz-recording"))
     assert page.select_one(f'a[download][href="../notebooks/{path.name}"]') and not re.search(r"\biv\.quiz\(", words)
+
+
+def test_a_lecturer_finds_the_questions_without_an_installation(built, soups):
+    page = soups[built / "lecturers.html"]
+    links = [link["href"] for link in page.select('a[download][href^="handouts/"]')]
+    assert len(links) == 3 * len(NOTEBOOKS) and len(page.select("tr:has(a[download])")) == len(NOTEBOOKS)
+    assert all((built / link).stat().st_size > 100 for link in links)
+    assert not [path.name for path in (built / "handouts").iterdir() if "solutions" in path.name]
 
 
 def test_every_public_name_is_in_the_reference(soups):
@@ -121,6 +131,7 @@ def test_ways_to_run_a_notebook_follow_the_repositorys_address(built, monkeypatc
         in words
     )
     assert "https://mybinder.org/v2/gh/someone/initviz/HEAD?urlpath=lab/tree/notebooks/05_xavier_glorot.ipynb" in words
+    assert "vscode://vscode.git/clone?url=https%3A%2F%2Fgithub.com%2Fsomeone%2Finitviz" in words
     notebook = nbformat.reads(site.to_download(path.read_text(encoding="utf-8")), as_version=4)
     nbformat.validate(notebook)
     code = TransformerManager().transform_cell(notebook.cells[1].source)
@@ -157,7 +168,7 @@ def test_outside_a_checkout_it_says_so(tmp_path, monkeypatch, capsys):
 # In a browser --------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("width", WIDTHS[:2])
 @pytest.mark.parametrize(("name", "control"), [("index.html", "depth"), ("course/05_xavier_glorot.html", "n_out")])
 def test_a_slider_moves_soon_after_the_page_opens(built, offline, screenshots, width, name, control):
     offline.set_viewport_size({"width": width, "height": 844})
@@ -207,6 +218,32 @@ def test_search_works_from_a_folder(built, offline):
     offline.goto((built / "search.html").as_uri() + "?q=orthogonal")
     offline.locator("#search-results li a").first.wait_for()
     assert offline.locator("#search-results li a").count() > 3 and offline.asked == []
+
+
+def test_a_picture_is_large_enough_on_a_phone_and_an_app_on_a_desk(built, offline):
+    """Its words are some 17 pixels high in the 1280 that a picture has; an app's panels stand side by side where there is room."""
+    offline.goto((built / "course" / "05_xavier_glorot.html").as_uri())
+    picture = offline.locator(".cell_output > img").first
+    app = offline.locator(f".initviz-recording {PICTURE}[data-paints]").first
+    app.wait_for()
+    for width in WIDTHS:
+        offline.set_viewport_size({"width": width, "height": 844})
+        assert picture.bounding_box()["width"] >= 600
+        offline.wait_for_function(
+            "wide => { const box = document.querySelector('.initviz-recording canvas').getBoundingClientRect();"
+            " return wide === (box.width > 1.5 * box.height); }",
+            arg=width > 390,
+        )
+    assert app.bounding_box()["width"] > 900
+
+
+def test_questions_and_apps_stand_on_the_dark_page_itself(built, offline):
+    offline.emulate_media(color_scheme="dark")
+    offline.goto((built / "course" / "05_xavier_glorot.html").as_uri())
+    offline.locator(f"{PICTURE}[data-dark=true]").first.wait_for()
+    for part in (".initviz-quiz", ".initviz-recording", ".initviz-recorded"):
+        box = offline.locator(f".text_html:has({part})").first
+        assert box.evaluate("box => getComputedStyle(box).backgroundColor") == "rgba(0, 0, 0, 0)", part
 
 
 def test_a_dark_page_has_dark_pictures(built, offline):
