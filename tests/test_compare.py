@@ -1,5 +1,6 @@
 """The comparison: its sums against pandas by hand, the shipped runs against runs made anew, the heat map and its app."""
 
+import gzip
 import sys
 from pathlib import Path
 
@@ -205,6 +206,10 @@ def test_remake_writes_the_table(tmp_path, monkeypatch):
     written = pd.read_csv(path)
     assert written.normalization.tolist() == 4 * ["none"] + 2 * ["batch"]
     pd.testing.assert_frame_equal(written[COLUMNS][:4], runs, rtol=1e-3)
+    packed = path.with_suffix(".csv.gz")
+    remake(packed, workers=1)
+    assert gzip.decompress(packed.read_bytes()) == path.read_bytes()
+    assert packed.read_bytes()[4:8] == bytes(4)  # no time of day: the same runs give the same file
 
 
 def test_the_command_writes_into_the_current_folder(made, tmp_path, monkeypatch, capsys):

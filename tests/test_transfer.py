@@ -324,9 +324,9 @@ def test_a_result_is_saved_and_read_back(tmp_path):
 
 def test_a_result_in_words():
     assert in_words(made(), 5, "frozen") == (
-        "5 labels a class, frozen from s: 60 ± 1 % after 20 steps, 10 ± 0 points above random's 50 % (2 seeds)."
+        "5 labels per class, frozen from s: 60 ± 1 % after 20 steps, 10 ± 0 points above random's 50 % (2 seeds)."
     )
-    assert in_words(made(), 5, "random") == "5 labels a class, random: 50 ± 1 % after 20 steps (2 seeds)."
+    assert in_words(made(), 5, "random") == "5 labels per class, random: 50 ± 1 % after 20 steps (2 seeds)."
     worse = made(strategies=("frozen", "random"))
     assert "10 ± 0 points below random's 60 %" in in_words(worse, 5, "frozen")
 

@@ -115,7 +115,7 @@ def test_a_strategy_that_was_not_measured_has_no_line(own):
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
-        (lambda own: explore_transfer(labels=6), ValueError, "labels: got 6; measured were 5, 50, 500"),
+        (lambda own: explore_transfer(labels=6), ValueError, "labels: got 6; measured were 5, 20, 50, 500"),
         (
             lambda own: explore_transfer(strategy="fine-tuned"),
             ValueError,

@@ -129,6 +129,30 @@ def test_parameters_that_never_learn_are_named(name):
     assert ("only zeros enter" in found.remedy) == (name in ("rounded", "read at the last step"))
 
 
+class Unlisted(Net):
+    """A layer in a plain list, a tensor that is no parameter, and a layer that is listed."""
+
+    def __init__(self, learns=True):
+        super().__init__(lambda m, x: m.head(torch.relu(m.hidden[0](x)) * m.scale), head=nn.Linear(64, 10))
+        self.hidden, self.scale = [nn.Linear(64, 64).requires_grad_(learns)], torch.ones(64, requires_grad=learns)
+
+
+def test_layers_and_tensors_that_no_optimizer_sees_are_named():
+    model = Unlisted()
+    found, _ = judged(model, X, TEN)
+    assert found.kind == "untrainable" and "nn.ModuleList" in found.remedy
+    assert found.why.startswith(
+        "hidden[0].bias, hidden[0].weight and scale are used, but model.parameters() leaves them out"
+    )
+    assert all(p.grad is None for p in [*model.hidden[0].parameters(), model.scale])
+
+
+def test_what_is_kept_out_of_the_list_and_takes_no_gradient_is_sound():
+    assert judged(Unlisted(learns=False), X, TEN)[0].kind == "stable"
+    asked = X.clone().requires_grad_()  # an input is no parameter
+    assert judged(nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10)), asked, TEN)[0].kind == "stable"
+
+
 @pytest.mark.parametrize("modules", [False, True])
 def test_several_products_of_zeros_are_opened_together(modules):
     model = nn.Sequential(*[Adapter(0, 0, modules) for _ in range(3)])

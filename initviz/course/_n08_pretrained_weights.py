@@ -16,7 +16,7 @@ from initviz.training import TransferResult
 
 QUESTIONS = {
     "five_labels": Question(
-        "From random weights, with 5 labels a class, our network reaches about 43 % on the ten digits of MNIST-1D. Now it starts from "
+        "From random weights, with 5 labels per class, our network reaches about 43 % on the ten digits of MNIST-1D. Now it starts from "
         "weights that can tell apart 100 random curves, and have never seen a digit. What does it reach with the same 5 labels?",
         (
             Choice(
@@ -38,7 +38,7 @@ QUESTIONS = {
         ),
     ),
     "five_hundred": Question(
-        "And with 500 labels a class?",
+        "And with 500 labels per class?",
         (
             Choice(
                 "the same gain in points", "The gain is what the labels alone can't teach. 5,000 of them teach a lot."
@@ -56,7 +56,7 @@ QUESTIONS = {
     ),
     "unrelated": Question(
         "Same network, but pretrained on noise: tell apart ten colours of it, with no shape anywhere. Its body is frozen, and a new "
-        "head is trained on 50 labels a class. Compared with training everything from random weights, it is ...",
+        "head is trained on 50 labels per class. Compared with training everything from random weights, it is ...",
         (
             Choice(
                 "better: pretrained weights beat random ones",
@@ -92,7 +92,7 @@ QUESTIONS = {
         ),
     ),
     "head": Question(
-        "The body is pretrained, all weights train, and there are 5 labels a class. Which start of the new head ends with the best test "
+        "The body is pretrained, all weights train, and there are 5 labels per class. Which start of the new head ends with the best test "
         "accuracy?",
         (
             Choice(
@@ -262,7 +262,7 @@ def _margin(answer: Any) -> None:
 EXERCISES = {
     "freeze": Exercise(
         _freeze,
-        "a few hundred numbers train instead of ten thousand. That is why a frozen body can be trusted with 5 labels a class.",
+        "a few hundred numbers train instead of ten thousand. That is why a frozen body can be trusted with 5 labels per class.",
     ),
     "new_head": Exercise(
         _new_head,

@@ -9,13 +9,13 @@ from typing import Any
 import pandas as pd
 
 from initviz.course._kit import Choice, Exercise, Question, Unanswered, Wrong, call, number
-from initviz.experiments import cells, compare
+from initviz.experiments import GRID, cells, compare
 from initviz.initializers import ACTIVATIONS, get_scheme
 
 QUESTIONS = {
     "sigmoid": Question(
         "The lecture recommends Xavier for sigmoid. How deep do plain sigmoid networks train with it, in 200 steps of SGD at the best of "
-        "five rates up to 1?",
+        "seven rates up to 3?",
         (
             Choice(
                 "30 layers, like tanh with Xavier",
@@ -27,7 +27,7 @@ QUESTIONS = {
             ),
             Choice(
                 "2 layers",
-                "At a rate of 1 two layers reach 96 %. Five are a guess under SGD, whatever the rate. Adam, which divides by the "
+                "At a rate of 3 two layers reach 97 %. Five are a guess under SGD, whatever the rate. Adam, which divides by the "
                 "gradient's size, still trains them.",
                 right=True,
             ),
@@ -66,13 +66,12 @@ QUESTIONS = {
                 "second moment. And all images come out nearly alike.",
                 right=True,
             ),
-            Choice("no: He makes it explode", "Not on average: the factor a layer is 1."),
+            Choice("no: He makes it explode", "Not on average: the factor per layer is 1."),
         ),
     ),
 }
 
-SCHEMES = list(cells().scheme.unique())
-DEPTHS = sorted(int(depth) for depth in cells().depth.unique())
+SCHEMES, DEPTHS = GRID["scheme"], GRID["depth"]
 RECOMMENDED = {"sigmoid": "xavier_normal", "tanh": "xavier_normal", "relu": "he_normal", "sine": "lecun_normal"}
 
 
@@ -154,7 +153,7 @@ def _judge_choose(answer: Any) -> None:
 
 EXERCISES = {
     "map": Exercise(
-        _judge_map, "right. Depth is what tells schemes apart; at two layers and the best rate, all do but zero."
+        _judge_map, "right. Depth is what tells schemes apart; at two layers and the best rate, nearly all do."
     ),
     "deepest": Exercise(_judge_deepest, "right. That is how iv.compare() fills its columns."),
     "choose": Exercise(

@@ -264,7 +264,7 @@ class _Where:
 def _standard(x: Any) -> Iterator[str]:
     """Lines that bring inputs to order 1; features of very different sizes (of a table) one by one."""
     if isinstance(x, Tensor) and x.is_floating_point() and x.dim() == 2 and len(x) > 1:
-        stds = x.double().std(0)
+        stds = x.float().std(0)
         if stds.max() > 100 * stds.min():
             yield "x = (x - x.mean(0)) / x.std(0)"
     if line := _each(x, "({t} - {t}.mean()) / {t}.std()"):

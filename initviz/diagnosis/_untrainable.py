@@ -34,6 +34,8 @@ def untrainable(report: Report) -> Verdict | None:
     learns = set(reach.never + reach.cut_off)
     never = [n for n in reach.never if not (n.endswith("bias") and n.removesuffix("bias") + "weight" not in learns)]
     for names, why, remedy in (
+        (reach.unlisted, "are used, but model.parameters() leaves {them} out, so that an optimizer over it never moves {them}",
+         "Keep layers in nn.ModuleList or nn.ModuleDict and tensors in nn.Parameter: model.parameters() looks into no plain list or dict."),
         (reach.cut_off, "get no gradient: nothing leads from the loss back to {them}",
          "Look for detach(), no_grad(), .data or an output that the loss leaves out; if it is meant, freeze {them} by"
          " requires_grad_(False)."),

@@ -73,6 +73,11 @@ class ActivationModule(nn.Module):
         return self.activation.name
 
 
+def rectifier_gain(slope: float) -> float:
+    """The gain for max(z, 0) + slope min(z, 0): sqrt(2 / (1 + slope^2))."""
+    return math.sqrt(2 / (1 + slope**2))
+
+
 def _identity(z: Tensor) -> Tensor:
     return z * 1  # a tensor of its own, so that it has a gradient of its own
 
@@ -100,15 +105,15 @@ ACTIVATIONS: dict[str, Activation] = {
             flat=(-_SOFTSIGN_FLAT, _SOFTSIGN_FLAT), best_scheme="xavier_normal",
         ),
         Activation(
-            "relu", "ReLU", r"\max(0, z)", torch.relu, math.sqrt(2), "Nair & Hinton 2010", slope=0.0, best_scheme="he_normal",
+            "relu", "ReLU", r"\max(0, z)", torch.relu, rectifier_gain(0), "Nair & Hinton 2010", slope=0.0, best_scheme="he_normal",
         ),
         Activation(
             "leaky_relu", "Leaky ReLU (0.01)", r"\max(z, 0.01 z)", partial(F.leaky_relu, negative_slope=0.01),
-            math.sqrt(2 / (1 + 0.01**2)), "Maas, Hannun & Ng 2013", slope=0.01, best_scheme="he_normal",
+            rectifier_gain(0.01), "Maas, Hannun & Ng 2013", slope=0.01, best_scheme="he_normal",
         ),
         Activation(
             "prelu", "PReLU (start: 0.25)", r"\max(z, 0.25 z)", partial(F.leaky_relu, negative_slope=0.25),
-            math.sqrt(2 / (1 + 0.25**2)), "He et al. 2015", slope=0.25, best_scheme="he_normal",
+            rectifier_gain(0.25), "He et al. 2015", slope=0.25, best_scheme="he_normal",
         ),
         Activation(
             "elu", "ELU", r"z \text{ if } z > 0 \text{ else } e^z - 1", F.elu, 1.2452, "Clevert, Unterthiner & Hochreiter 2016",
@@ -167,5 +172,11 @@ def leaky_relu(slope: float) -> Activation:
     function = partial(F.leaky_relu, negative_slope=slope)
     latex = rf"\max(z, {slope:g} z)"
     entry = ACTIVATIONS["leaky_relu"]
-    gain = math.sqrt(2 / (1 + slope**2))
-    return replace(entry, label=f"Leaky ReLU ({slope:g})", latex=latex, function=function, gain=gain, slope=slope)
+    return replace(
+        entry,
+        label=f"Leaky ReLU ({slope:g})",
+        latex=latex,
+        function=function,
+        gain=rectifier_gain(slope),
+        slope=slope,
+    )

@@ -30,7 +30,7 @@ from initviz._core.parameters import Left, Weight, weights_and_biases
 from initviz._core.restore import torch_random_states
 from initviz._core.scaling import scalings
 from initviz._core.torch_internals import Convolution, version
-from initviz.initializers._activations import Activation, get_activation
+from initviz.initializers._activations import Activation, get_activation, rectifier_gain
 from initviz.initializers._draws import Draw, combined_seed, unit_noise
 
 MODES = {"fan_in": "inputs", "fan_out": "outputs"}
@@ -77,8 +77,7 @@ class Scheme:
         slope = None if activation is None else get_activation(activation).slope
         if not self.relu_gain:
             return 1.0
-        leaky = slope if slope is not None and 0 < slope < 1 else 0.0
-        return math.sqrt(2 / (1 + leaky**2))
+        return rectifier_gain(slope if slope is not None and 0 < slope < 1 else 0.0)
 
     def std(self, fan_in: float, fan_out: float, gain: float | None = None, mode: str = "fan_in") -> float:
         """Standard deviation of an entry of a fan_out x fan_in matrix: 0 for "zeros" and "constant".

@@ -26,13 +26,14 @@ class OverTime:
 
 @dataclass(frozen=True)
 class Reach:
-    """Parameters whose gradient is None or exactly 0 in the first pass, by name, and what becomes of them.
+    """Parameters whose gradient is None or exactly 0 in the first pass, by name, and what becomes of them; and those that no one lists.
 
     Attributes:
         later: gets a gradient once others have moved, such as what lies before an output layer of zeros.
         never: used, and its gradient stays 0 however the others move; zeros: those of them whose values are all 0.
         cut_off: used, and no path leads to it from the loss (detach, no_grad, an integer in between).
         unused: not used in this pass.
+        unlisted: not one of `model.parameters()`, though the outputs depend on it and would give it a gradient: a layer in a plain list.
     """
 
     later: tuple[str, ...] = ()
@@ -40,6 +41,7 @@ class Reach:
     zeros: tuple[str, ...] = ()
     cut_off: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
+    unlisted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

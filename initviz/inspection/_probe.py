@@ -28,7 +28,7 @@ from initviz.inspection._findings import Origin, Reach
 from initviz.inspection._first_loss import by_class, first_loss, logits_of, look_at
 from initviz.inspection._origin import find
 from initviz.inspection._ranks import Ranks
-from initviz.inspection._reach import copies, follow
+from initviz.inspection._reach import copies, follow, unlisted
 from initviz.inspection._recorder import REENTRANT, Recorder
 from initviz.inspection._report import QUANTITIES, Report
 
@@ -123,6 +123,10 @@ def _probe(
         value = ranks.weighted(_scalar(_loss(output, target, loss, ranks, labels)))
         needed = loss is not None or (isinstance(target, Tensor) and target.is_floating_point())
         looked = look_at(output, needed, readings)
+        hidden: tuple[str, ...] = ()
+        if "weight_gradient" in quantities and not ranks.several:
+            known = recorder.known | set(map(id, [*recorder.anchors, *real_tensors(batch), *real_tensors(target)]))
+            hidden = unlisted(model, real_tensors(output), known)
         del output
         targets = recorder.targets(stack)
         with recorder if readings.waits(parameter) else nullcontext():  # it sees who may write into what is held
@@ -153,13 +157,13 @@ def _probe(
         return report
     silent = recorder.silent(parameters) if report.dtype != "float16" else set()  # there a small gradient is 0
     if "weight_gradient" in quantities:
-        report = replace(report, reach=Reach(), copies=copies(recorder.weights_by_name(), report.layers))
+        report = replace(report, reach=Reach(unlisted=hidden), copies=copies(recorder.weights_by_name(), report.layers))
     if silent or not report.finite:
         again = _Again(model, parameters, x, y, loss, size, seed)
         with again.kept():
             report = replace(
                 report,
-                reach=follow(model, silent, again.gradients) if silent else report.reach,
+                reach=replace(follow(model, silent, again.gradients), unlisted=hidden) if silent else report.reach,
                 origin=None if report.finite else again.origin(),
             )
     return report

@@ -8,7 +8,7 @@ tell them apart the parameters that do have a gradient are moved a little along 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -85,6 +85,44 @@ def _moving(parameters: list[nn.Parameter], gradients: list[Tensor | None]) -> l
     return [
         (p, gradient) for p, gradient in zip(parameters, gradients) if gradient is not None and bool(gradient.any())
     ]
+
+
+def unlisted(model: nn.Module, outputs: Iterable[Tensor], known: set[int]) -> tuple[str, ...]:
+    """Names of the tensors at the ends of the outputs' graph that take a gradient and are none of `known` (by id)."""
+    todo = [tensor.grad_fn for tensor in outputs]
+    met, found = set(todo), []
+    for node in todo:  # it grows on the way
+        if node is None:
+            continue
+        leaf = getattr(node, "variable", None)
+        if leaf is None:
+            todo += (new := {next_node for next_node, _ in node.next_functions} - met)
+            met |= new
+        elif id(leaf) not in known:
+            found.append(leaf)
+    names = _names_in_attributes(model) if found else {}
+    return tuple(sorted(names.get(id(leaf), f"a tensor of shape {tuple(leaf.shape)}") for leaf in found))
+
+
+def _names_in_attributes(model: nn.Module) -> dict[int, str]:
+    """Of the tensors that modules keep in attributes, in lists, tuples and dicts, and in modules there: id -> name."""
+    names: dict[int, str] = {}
+
+    def note(value: Any, name: str, depth: int = 3) -> None:
+        if isinstance(value, Tensor):
+            names.setdefault(id(value), name)
+        elif isinstance(value, nn.Module):
+            for own, parameter in value.named_parameters():
+                names.setdefault(id(parameter), f"{name}.{own}")
+        elif isinstance(value, list | tuple | dict) and depth:
+            for key, each in value.items() if isinstance(value, dict) else enumerate(value):
+                note(each, f"{name}[{key!r}]", depth - 1)
+
+    for path, module in model.named_modules():
+        for name, value in vars(module).items():
+            if not name.startswith("_") or isinstance(value, list | tuple | Tensor):
+                note(value, f"{path}.{name}".lstrip("."))
+    return names
 
 
 def copies(weights: Mapping[str, Tensor | None], stats: Sequence[LayerStats]) -> tuple[tuple[str, ...], ...]:

@@ -52,7 +52,7 @@ def heat_map_figure(data: Map) -> Figure:
         labels=tuple(SCHEMES[s].label for s in data.schemes),
         tick=0,
     )
-    star = "★ measured best, and what is within its error" if accuracy else "★ nearest to 0"
+    star = "★ best, or within its error" if accuracy else "★ nearest to 0"
     optimizer = {"sgd": "SGD", "adam": "Adam"}[data.optimizer]
     title = f"{TITLES[data.quantity].format(optimizer=optimizer)}, {data.depth} layers"
     panel = Panel(

@@ -60,7 +60,7 @@ def transfer_figure(result: TransferResult, labels: int, strategy: str, title: s
             curve = np.asarray(result.curve(name, labels)).T
             by_step += _line(np.asarray(result.steps, dtype=float)[: len(curve)], curve, role, label, chosen)
     y = Axis(0, 1, ticks=(0, 0.25, 0.5, 0.75, 1), labels=("0 %", "25 %", "50 %", "75 %", "100 %"))
-    x = Axis(low, high, "log", ticks=ticks, labels=words, name="labels a class", title="labels a class", tick=0)
+    x = Axis(low, high, "log", ticks=ticks, labels=words, name="labels per class", title="labels per class", tick=0)
     step_ticks, step_labels = round_ticks(0, float(result.steps[-1]))
     steps = Axis(
         0,
@@ -89,7 +89,7 @@ def transfer_figure(result: TransferResult, labels: int, strategy: str, title: s
         steps,
         y,
         tuple(by_step),
-        title=f"Test accuracy while training, {labels} labels a class",
+        title=f"Test accuracy while training, {labels} labels per class",
         grid=True,
         left=83,
         **box,
@@ -97,7 +97,7 @@ def transfer_figure(result: TransferResult, labels: int, strategy: str, title: s
     return Figure(
         (Block(0, 0, 640, height, (left,)), Block(640, 0, 640, height, (right,))),
         height=height,
-        label="Test accuracy by number of labels and by training step, a line a strategy",
+        label="Test accuracy by number of labels and by training step, one line per strategy",
         reason=title,
     )
 

@@ -47,7 +47,7 @@ def transfer_curves_figure(result: TransferResult, labels: int) -> Figure:
     x_ticks, x_labels = round_ticks(0, float(steps[-1]), 8)
     ticks = np.arange(0, top + 1e-9, 0.2)
     seeds = f"mean of {len(result.seeds)} seeds and spread" if len(result.seeds) > 1 else "one seed"
-    title = f"Test accuracy with {labels} labels a class: {seeds}"
+    title = f"Test accuracy with {labels} labels per class: {seeds}"
     panel = Panel(
         Axis(0, float(steps[-1]), ticks=x_ticks, labels=x_labels, name="training step", title="training step", tick=0),
         Axis(0, top, ticks=tuple(ticks.tolist()), labels=tuple(f"{100 * tick:.0f} %" for tick in ticks)),

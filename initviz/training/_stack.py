@@ -150,6 +150,10 @@ def evaluating(model: nn.Module) -> Iterator[None]:
             module.training = training
 
 
+VALIDATION = 5
+"""One sample in so many is held out where learning rates are chosen, and chooses them by `share_right`."""
+
+
 @torch.no_grad()
 def share_right(model: nn.Module, x: Tensor, y: Tensor) -> float:
     """Share of `x` that `model` classifies right, in eval mode. Outputs that are not all finite are wrong."""

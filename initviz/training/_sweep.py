@@ -30,7 +30,7 @@ from initviz.initializers import get_activation, get_scheme, start_from_batch
 from initviz.inspection import Report, probe
 from initviz.models import MLP, NORMALIZATIONS, mlp
 from initviz.training._loop import OPTIMIZERS, Training, run_to_the_end
-from initviz.training._stack import share_right
+from initviz.training._stack import VALIDATION, share_right
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,8 +80,6 @@ class Run:
 
 FIELDS = tuple(field.name for field in fields(Run))
 RESULTS = ("forward", "backward", "verdict", "validation", "accuracy", "diverged")
-VALIDATION = 5
-"""One training sample in so many is held out, to choose learning rates by."""
 
 
 def run(settings: Run, device: str | torch.device | None = None) -> dict[str, Any]:
@@ -136,7 +134,7 @@ def sweep(
         progress: show a progress bar.
         device: where the networks are made; None is `torch.get_default_device()`, here and in the processes of an executor.
     Returns:
-        A tidy table, a row a run in the order of the grid (the last field changes fastest), with the columns of `run`.
+        A tidy table, one row per run in the order of the grid (the last field changes fastest), with the columns of `run`.
     Raises:
         TypeError, ValueError: an unknown field or value, found before the first run; a file that is no sweep's.
         RuntimeError: the executor broke down. The runs that ended are in `path`; call again to go on.

@@ -25,7 +25,7 @@ from initviz.initializers import Scheme, init_
 from initviz.models import pretrained
 from initviz.training._history import share
 from initviz.training._loop import train
-from initviz.training._stack import evaluating, share_right
+from initviz.training._stack import VALIDATION, evaluating, share_right
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,7 +55,7 @@ class Strategy:
 
 
 ALL, HEAD = ((1.0, True, 1.0),), ((1.0, False, 1.0),)
-BODY_RATES, HEAD_RATES = (3e-3, 1e-3, 1e-2), (1e-2, 3e-3, 3e-2)
+BODY_RATES, HEAD_RATES = (3e-3, 3e-4, 1e-3, 1e-2, 3e-2), (1e-2, 1e-3, 3e-3, 3e-2, 1e-1)
 
 STRATEGIES = {
     s.name: s
@@ -82,7 +82,8 @@ STRATEGIES = {
             "Pretrained body, a new head drawn by He's scheme, and all train.",
         ),
         Strategy(
-            "head_first", "Head first, then fine-tuned", True, "zeros", ((0.5, False, 10.0), (0.5, True, 1.0)), (1e-3, 3e-4, 3e-3),
+            "head_first", "Head first, then fine-tuned", True, "zeros", ((0.5, False, 10.0), (0.5, True, 1.0)),
+            (1e-3, 1e-4, 3e-4, 3e-3, 1e-2),
             "The new head is trained on the frozen body, at ten times the rate; then all train.",
         ),
     ]
@@ -96,8 +97,6 @@ ENDS = {
     "shifted_accuracy": "test accuracy on the target's task under another distribution",
 }
 """What is measured of a network after its last step, besides its test accuracy."""
-VALIDATION = 5
-"""One test sample in so many chooses the learning rate, where one is chosen."""
 
 
 @dataclass(frozen=True)
@@ -298,13 +297,13 @@ def transfer(
 
 
 def in_words(result: TransferResult, labels: int, strategy: str) -> str:
-    """What one strategy reached with this many labels a class, and by how much it beats random: a sentence of means ± standard deviations.
+    """What one strategy reached with this many labels per class, and by how much it beats random: means ± standard deviations in words.
 
     Raises:
         ValueError: a strategy or a number of labels that was not measured.
     """
     final = result.final(strategy, labels)
-    words = f"{labels} labels a class, {strategy.replace('_', ' ')}"
+    words = f"{labels} labels per class, {strategy.replace('_', ' ')}"
     words += f" from {result.source}" if STRATEGIES[strategy].pretrained else ""
     words += f": {100 * final.mean():.0f} ± {100 * sample_std(final):.0f} % after {result.steps[-1]} steps"
     if strategy == "random" or "random" not in result.strategies:

@@ -32,7 +32,7 @@ class TransferExplorer(Frame):
         sources = [(PRETRAINED[name].label if name in PRETRAINED else name, name) for name in results]
         self.controls = {
             "labels": control(
-                widgets.SelectionSlider, "Labels a class", "Labelled training samples in each class",
+                widgets.SelectionSlider, "Labels per class", "Labelled training samples in each class",
                 options=list(first.labels), value=labels,
             ),
             "strategy": menu("Strategy", "Where training starts, and what it may move",
@@ -69,7 +69,7 @@ def explore_transfer(
     """Labels by strategy, as a widget to be shown in a notebook.
 
     Args:
-        labels: labels a class, one of those measured.
+        labels: labels per class, one of those measured.
         strategy: a name in STRATEGIES.
         source: a name in PRETRAINED.
         result: from `initviz.transfer`, to look at a network of one's own; the shipped study if left out.
