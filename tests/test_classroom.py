@@ -44,6 +44,7 @@ def test_the_command_is_safe_by_default(monkeypatch, capsys):
         (["exploer"], "app: 'exploer' is unknown"),
         (["--ready", "-1"], "ready: got -1"),
         (["--memory", "0.1"], "memory: got 0.1"),
+        (["--port", "70000"], "port: got 70000"),
     ],
 )
 def test_bad_input_is_named(arguments, words, capsys):

@@ -92,7 +92,7 @@ def main(arguments: list[str] | None = None) -> int:
         look_up("app", options.app, {name: name for name in APPS})
         whole_number("ready", options.ready, least=0)
         real_number("memory", options.memory, least=1)
-        _free_port(options.ip, options.port)
+        _free_port(options.ip, whole_number("port", options.port, least=1))
         if find_spec("voila") is None:
             raise MissingExtra("voila", "classroom")
     except (ValueError, TypeError, MissingExtra) as error:
@@ -113,12 +113,12 @@ def main(arguments: list[str] | None = None) -> int:
 def _free_port(ip: str, port: int) -> None:
     """Raises ValueError for an address that can't be listened on: Voila would take another port, and what is printed would be wrong."""
     try:
-        (family, *_, place), *_ = socket.getaddrinfo(ip, port, type=socket.SOCK_STREAM)
+        (family, *_), *_ = socket.getaddrinfo(ip, None, type=socket.SOCK_STREAM)
         with socket.socket(family, socket.SOCK_STREAM) as trial:
             if os.name == "posix":
                 trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            trial.bind(place)
-    except OSError as error:
+            trial.bind((ip, port))
+    except (OSError, OverflowError) as error:
         raise ValueError(f"port: got {port} on {ip}, where nobody can listen ({error})") from None
 
 
@@ -132,6 +132,5 @@ def _serve(app: str, gigabytes: float, arguments: list[str], environ: dict[str, 
 
         fork_kernels(app, gigabytes)
     Voila.launch_instance(arguments)
-    Voila.instance().kernel_manager.context.destroy(
-        linger=0
-    )  # or the end of Python waits ten seconds for words to dead kernels
+    # Or the end of Python waits ten seconds for what was said to kernels that have ended
+    Voila.instance().kernel_manager.context.destroy(linger=0)
