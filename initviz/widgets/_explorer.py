@@ -106,10 +106,10 @@ class Explorer(Frame):
         self.measurement = measure(settings, quantities=self._panels().values())
         self._direction = (settings.seed > before) - (settings.seed < before)
 
-    def ahead(self) -> Iterator[None]:
+    def ahead(self) -> Iterator[None] | None:
         """Once the seed was moved, draw the weights of the seed that comes next in that direction."""
-        if self._direction and (seed := self.measurement.settings.seed + self._direction) >= 0:
-            yield from draw_ahead(changed(self.measurement.settings, seed=seed))
+        seed = self.measurement.settings.seed + self._direction
+        return draw_ahead(changed(self.measurement.settings, seed=seed)) if self._direction and seed >= 0 else None
 
     def refresh(self) -> None:
         super().refresh()

@@ -101,9 +101,9 @@ class Frame(widgets.VBox):
         self.measure()
         self.show()
 
-    def ahead(self) -> Iterator[None]:
-        """What may be done for the next picture while the kernel is idle, in short steps."""
-        return iter(())
+    def ahead(self) -> Iterator[None] | None:
+        """What may be done for the next picture while the kernel is idle, in short steps; None where there is nothing."""
+        return None
 
     def show(self) -> None:
         """Bring the picture and the words up to date with the record."""

@@ -24,14 +24,14 @@ class Latest:
         action: what to do.
         failed: told of an error of the action when it ran as a task, where nobody would see it.
         ahead: what may be done for the next action after the last one in an event loop: in short steps, between which requests are let
-            in. The first one ends it.
+            in, and the first one ends it; None where there is nothing.
     """
 
     def __init__(
         self,
         action: Callable[[], None],
         failed: Callable[[Exception], None] | None = None,
-        ahead: Callable[[], Iterator[None]] = lambda: iter(()),
+        ahead: Callable[[], Iterator[None] | None] = lambda: None,
     ) -> None:
         self._action = action
         self._failed = failed
@@ -88,8 +88,9 @@ class Latest:
                     raise
                 self._failed(error)
             self._ended = loop.time()
-            if not await self._asked_within(BEHIND):  # what was made is on its way to the page
-                for _ in self._ahead():
+            ahead = self._ahead()
+            if ahead is not None and not await self._asked_within(BEHIND):  # what was made is on its way to the page
+                for _ in ahead:
                     if await self._asked_within(0):
                         break
 
