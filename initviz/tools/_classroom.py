@@ -1,4 +1,4 @@
-"""`initviz classroom`: an app for a class, each student with a kernel of his own, from this machine.
+"""`initviz classroom`: an app for a class, with a kernel for each student, from this machine.
 
 Voila serves it: students see the app and never its code, and what their pages send to a kernel may not be code. It listens on this machine
 alone, and whoever comes needs the token in the address. On Linux the kernels are forked from one warm process (`_forked_kernels`).
