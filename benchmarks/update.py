@@ -61,7 +61,7 @@ def tables(quick: bool = False) -> list[Table]:
             shown = cycle(others if name == "activation" else [net])
             ways = {"bare": lambda shown=shown: bare(next(shown), x, y), "update": mover(app, values)}
             ahead = (
-                (lambda app=app: [*app.ahead()]) if idle else (lambda: None)
+                (lambda app=app: [*(app.ahead() or ())]) if idle else (lambda: None)
             )  # as in a kernel that no one is waiting for
             times = interleaved(ways, repeats=5 if quick else 31, before=ahead)
             beyond = median([u - b for u, b in zip(times["update"], times["bare"])])
