@@ -319,6 +319,7 @@ class Recorder(TorchFunctionMode):
         whose gradients are now those of all of them."""
         for parameter, hook in self.finished:
             hook(parameter)
+        self.finished.clear()  # the hooks are this object's own methods: it would wait for the collector of garbage
 
     def before_activation(self, call: _Call, tensor: Tensor) -> None:
         """`tensor` is the pre-activation of `call`, as far as is known: the layer's output, then an activation's input."""
