@@ -67,7 +67,7 @@ QUESTIONS = {
             Choice("1", "ReLU sets half of the values to zero, and Xavier's weights do not make up for it."),
             Choice(
                 "1/2",
-                "A symmetric signal has half of its second moment on the positive side. The 29 steps from layer 1 to layer 30 leave two billionths.",
+                "A symmetric signal has half of its second moment on the positive side. The 29 steps to layer 30 leave two billionths.",
                 right=True,
             ),
             Choice("1/4", "Half of the values are zero, but the other half keep their squares as they are."),
