@@ -23,14 +23,9 @@ _SCRIPTED = (
     torch.jit.TopLevelTracedModule,
     torch.jit.TracedModule,
 )
-_NO_LAYERS = (
-    *(
-        parametrize.ParametrizationList,
-        nn.ParameterList,
-        nn.ParameterDict,
-    ),  # their parameters belong to what they are a part of
-    *(nn.LayerNorm, nn.RMSNorm),  # a factor for each input, no matter how many axes they have
-)
+_NO_LAYERS = parametrize.ParametrizationList, nn.ParameterList, nn.ParameterDict, nn.LayerNorm, nn.RMSNorm
+"""The parameters of the first three belong to the module that they are a part of; the norms have a factor for each input, no matter how
+many axes it has."""
 _BEHIND = ("weight", "weight_v", "weight_orig")
 """What the parameter that makes a layer's weight is called: plain, and by torch.nn.utils' weight_norm, spectral_norm and prune."""
 

@@ -26,14 +26,15 @@ class OverTime:
 
 @dataclass(frozen=True)
 class Reach:
-    """Parameters whose gradient is None or exactly 0 in the first pass, by name, and what becomes of them; and those that no one lists.
+    """Parameters that do not learn, or not at once, by name: those whose gradient is None or exactly 0 in the first pass, and what becomes
+    of them; and what the model uses but does not list.
 
     Attributes:
         later: gets a gradient once others have moved, such as what lies before an output layer of zeros.
         never: used, and its gradient stays 0 however the others move; zeros: those of them whose values are all 0.
         cut_off: used, and no path leads to it from the loss (detach, no_grad, an integer in between).
         unused: not used in this pass.
-        unlisted: not one of `model.parameters()`, though the outputs depend on it and would give it a gradient: a layer in a plain list.
+        unlisted: not in `model.parameters()`, though the outputs depend on it and it takes a gradient: of a layer in a plain list, say.
     """
 
     later: tuple[str, ...] = ()

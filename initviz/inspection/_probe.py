@@ -123,10 +123,10 @@ def _probe(
         value = ranks.weighted(_scalar(_loss(output, target, loss, ranks, labels)))
         needed = loss is not None or (isinstance(target, Tensor) and target.is_floating_point())
         looked = look_at(output, needed, readings)
-        hidden: tuple[str, ...] = ()
+        left_out: tuple[str, ...] = ()
         if "weight_gradient" in quantities and not ranks.several:
             known = recorder.known | set(map(id, [*recorder.anchors, *real_tensors(batch), *real_tensors(target)]))
-            hidden = unlisted(model, real_tensors(output), known)
+            left_out = unlisted(model, real_tensors(output), known)
         del output
         targets = recorder.targets(stack)
         with recorder if readings.waits(parameter) else nullcontext():  # it sees who may write into what is held
@@ -157,13 +157,15 @@ def _probe(
         return report
     silent = recorder.silent(parameters) if report.dtype != "float16" else set()  # there a small gradient is 0
     if "weight_gradient" in quantities:
-        report = replace(report, reach=Reach(unlisted=hidden), copies=copies(recorder.weights_by_name(), report.layers))
+        report = replace(
+            report, reach=Reach(unlisted=left_out), copies=copies(recorder.weights_by_name(), report.layers)
+        )
     if silent or not report.finite:
         again = _Again(model, parameters, x, y, loss, size, seed)
         with again.kept():
             report = replace(
                 report,
-                reach=replace(follow(model, silent, again.gradients), unlisted=hidden) if silent else report.reach,
+                reach=replace(follow(model, silent, again.gradients), unlisted=left_out) if silent else report.reach,
                 origin=None if report.finite else again.origin(),
             )
     return report

@@ -25,6 +25,8 @@ _ROUNDS = 6
 """How often parameters are moved at most. Each round opens at least one more parameter, or is the last."""
 _STEP = 0.01
 """Length of a move, as a share of the parameter's own rms."""
+_OF_TORCH = frozenset(vars(nn.Module()))
+"""Attributes of every module: what it lists (parameters, buffers, modules), and its hooks."""
 
 
 class _Used(TorchFunctionMode):
@@ -120,7 +122,7 @@ def _names_in_attributes(model: nn.Module) -> dict[int, str]:
 
     for path, module in model.named_modules():
         for name, value in vars(module).items():
-            if not name.startswith("_") or isinstance(value, list | tuple | Tensor):
+            if name not in _OF_TORCH:
                 note(value, f"{path}.{name}".lstrip("."))
     return names
 

@@ -155,8 +155,6 @@ def _write_course(source: Path, record: Collection[str] | None) -> None:
         for name, text in handout(path).items():
             if name.endswith(tuple(HANDOUTS)):
                 (handouts / name).write_bytes(text if isinstance(text, bytes) else text.encode())
-    for page in CHECKOUT.glob("*.md"):
-        shutil.copy(page, course)
 
 
 def handouts_table() -> str:

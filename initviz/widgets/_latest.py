@@ -88,7 +88,7 @@ class Latest:
                     raise
                 self._failed(error)
             self._ended = loop.time()
-            ahead = self._ahead()
+            ahead = None if self._wanted else self._ahead()
             if ahead is not None and not await self._asked_within(BEHIND):  # what was made is on its way to the page
                 for _ in ahead:
                     if await self._asked_within(0):
@@ -96,18 +96,14 @@ class Latest:
 
     async def _asked_within(self, seconds: float) -> bool:
         """Let requests come in for so long, or until there is one."""
-        self._came = asyncio.Event()
-        if not self._wanted:
-            with suppress(TimeoutError):
-                await (asyncio.wait_for(self._came.wait(), seconds) if seconds else asyncio.sleep(0))
-        return self._wanted
+        came = self._came = asyncio.Event()
+        with suppress(TimeoutError):
+            await (asyncio.wait_for(came.wait(), seconds) if seconds else asyncio.sleep(0))
+        return came.is_set()
 
     async def _gather(self, pause: float, most: int) -> None:
         """Let requests come in until none does for `pause` seconds, or so many have come; those at once count as one."""
         for _ in range(most):
-            self._came = asyncio.Event()
-            try:
-                await asyncio.wait_for(self._came.wait(), pause)
-            except TimeoutError:
+            if not await self._asked_within(pause):
                 return
             await asyncio.sleep(PAUSE)
