@@ -62,7 +62,7 @@ QUESTIONS = {
         ),
     ),
     "thirty": Question(
-        "Thirty plain ReLU layers of 64 units, trained on digits for 200 steps of SGD (rate 0.002, momentum 0.9) from five seeds. From "
+        "Thirty plain ReLU layers of 64 units, trained on digits for 300 steps of SGD (rate 0.002, momentum 0.9) from five seeds. From "
         "which weights do they learn?",
         (
             Choice(
