@@ -13,7 +13,7 @@ from restoring import assert_same, snapshot
 from torch import nn
 
 import initviz as iv
-from initviz._core.arguments import look_up, real_number, seed_numbers, several, whole_number
+from initviz._core.arguments import look_up, real_number, seed_numbers, several, switch, whole_number
 
 TABLE = {"he_normal": 1, "he_uniform": 2, "xavier_normal": 3}
 
@@ -61,6 +61,11 @@ def test_whole_numbers(value):
         (np.float64(2), 1, TypeError, "^depth: got float64"),
         (np.array([1, 2]), 1, TypeError, "^depth: got ndarray"),
         (torch.tensor(2.5), 1, TypeError, "^depth: got Tensor"),
+        (torch.ones(9, 9), 1, TypeError, "^depth: got Tensor; it takes a whole number"),
+        (torch.ones(1, device="meta"), 1, TypeError, "^depth: got Tensor"),
+        ("a\nb" * 50, 1, TypeError, "^depth: got str; it takes"),
+        (10**30, 1, ValueError, r"^depth: got about 2\^100; it takes a whole number of at least 1 and below 2\^63$"),
+        (-(10**30), 1, ValueError, r"^depth: got about -2\^100; it takes a whole number of at least 1$"),
     ],
 )
 def test_what_is_no_whole_number(value, least, kind, message):
@@ -85,12 +90,69 @@ def test_real_numbers(value):
         (True, TypeError, "^scale: got bool"),
         (None, TypeError, "^scale: got NoneType"),
         (1j, TypeError, "^scale: got complex"),
+        (np.array([1.0]), TypeError, "^scale: got ndarray"),
+        (np.True_, TypeError, "^scale: got bool"),
+        (torch.ones(2), TypeError, "^scale: got Tensor"),
         ([1.0], TypeError, "^scale: got list"),
     ],
 )
 def test_what_is_no_real_number(value, kind, message):
     with pytest.raises(kind, match=message):
         real_number("scale", value)
+
+
+def test_a_number_that_python_does_not_print():
+    with pytest.raises(ValueError, match=r"^depth: got about 2\^16610; it takes"):
+        whole_number("depth", 10**5000)
+    with pytest.raises(TypeError, match="^scheme: got int; it takes a name"):
+        look_up("scheme", 10**5000, TABLE)
+
+
+@pytest.mark.parametrize("value", [True, 1, np.True_, np.int64(1)])
+def test_switches(value):
+    assert switch("skip", value) is True and switch("skip", 1 - int(value)) is False
+
+
+@pytest.mark.parametrize("value", ["no", "", None, 2, -1, 1.0, [], np.ones(1, dtype=bool), math.nan])
+def test_what_is_no_switch(value):
+    with pytest.raises(TypeError, match="^skip: got .*; it takes True or False$"):
+        switch("skip", value)
+
+
+SWITCHES = {
+    "skip": [lambda v: iv.mlp(2, 4, skip=v), lambda v: iv.cnn(2, 4, skip=v), lambda v: iv.measure(skip=v),
+             lambda v: iv.theory.predict([4, 4, 4], "relu", 1.0, skip=v)],
+    "causal": [lambda v: iv.transformer(1, 4, 1, causal=v)],
+    "qk_norm": [lambda v: iv.transformer(1, 4, 1, qk_norm=v), lambda v: iv.experiments.attention_run(qk_norm=v)],
+    "orthonormal": [lambda v: iv.lsuv_(network(), X, orthonormal=v)],
+    "strict": [lambda v: iv.lsuv_(network(), X, strict=v)],
+    "histograms": [lambda v: iv.lsuv_(network(), X, histograms=v)],
+    "progress": [lambda v: iv.train(iv.mlp(1, 4), iv.digits(), progress=v), lambda v: iv.race({"a": "he_normal"}, progress=v),
+                 lambda v: iv.sweep({"depth": 1}, progress=v), lambda v: iv.transfer(progress=v)],
+    "vectorize": [lambda v: iv.race({"a": "he_normal"}, vectorize=v), lambda v: iv.sweep({"depth": 1}, vectorize=v)],
+    "tune": [lambda v: iv.transfer(tune=v)],
+    "tied": [lambda v: iv.experiments.first_losses([0.1], tied=v)],
+    "keep_weights": [lambda v: iv.experiments.train_symmetric(keep_weights=v)],
+    "wide": [lambda v: iv.theory.predict_first_loss(1.0, 4, wide=v)],
+    "offline": [lambda v: iv.models.public_model("gpt2", offline=v)],
+    "log_x": [lambda v: iv.plots.curves_figure([1], {"a": [1]}, title="", xlabel="", log_x=v)],
+    "percent": [lambda v: iv.plots.groups_figure({"a": {"b": [1]}}, title="", percent=v)],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SWITCHES)
+def test_a_word_is_no_switch(name):
+    """ "no" is as true as "yes" to Python."""
+    for call in SWITCHES[name]:
+        with pytest.raises(TypeError, match=f"^{name}: got str 'no'; it takes True or False$"):
+            call("no")
+
+
+@pytest.mark.parametrize("seeds", [20261127, 10_001, range(10**12), torch.tensor(10**9), list(range(10_001))])
+def test_seeds_without_an_end_were_meant_as_one(seeds):
+    with pytest.raises(ValueError, match="^seeds: got more than 10,000") as caught:
+        iv.race({"a": "he_normal"}, seeds=seeds)
+    assert ("alone is [20261127]" in str(caught.value)) == (type(seeds) is int and seeds == 20261127)
 
 
 def test_lists_and_seeds():

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from initviz._core.arguments import look_up, real_number, seed_numbers, several, whole_number
+from initviz._core.arguments import got, look_up, real_number, seed_numbers, several, whole_number
 from initviz._core.batches import batch_size
+from initviz._core.devices import in_float64
 from initviz._core.layers import bare, layers_of
 from initviz._core.outputs import real_tensors
 from initviz._core.restore import random_states
@@ -185,7 +186,7 @@ def coord_check(
 def _optimizer(optimizer: Any, lr: float | None) -> Callable[[nn.Module], torch.optim.Optimizer]:
     if callable(optimizer):
         if lr is not None:
-            raise ValueError(f"lr: got {lr}; an optimizer that is a function has its own")
+            raise ValueError(f"lr: got {got(lr)}; an optimizer that is a function has its own")
         return optimizer
     make = look_up("optimizer", optimizer, OPTIMIZERS)
     rate = (0.1 if optimizer == "sgd" else 0.001) if lr is None else real_number("lr", lr)
@@ -231,8 +232,8 @@ def _run(
             if tuple(outputs) != names:
                 raise ValueError("make_model: its network calls other layers at one step than at another")
             with torch.no_grad():
-                sizes = [float(h.double().abs().mean()) for h in outputs.values()]
-                changes = [float((h.double() - start[name].double()).abs().mean()) for name, h in outputs.items()]
+                sizes = [float(in_float64(h).abs().mean()) for h in outputs.values()]
+                changes = [float((in_float64(h) - in_float64(start[name])).abs().mean()) for name, h in outputs.items()]
             rows.append((sizes, changes, float(value.detach())))
             if step < steps:
                 updates.zero_grad()

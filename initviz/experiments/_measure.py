@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from torch import Tensor
 
 from initviz import theory
-from initviz._core.arguments import look_up, real_number, whole_number
+from initviz._core.arguments import look_up, real_number, switch, whole_number
 from initviz._core.devices import pick_device
 from initviz.datasets import DATASETS, get_dataset
 from initviz.diagnosis import Verdict, verdict
@@ -60,6 +60,7 @@ class Settings:
         real_number("scale", self.scale)
         real_number("bias_std", self.bias_std)
         look_up("normalization", self.normalization, NORMALIZATIONS)
+        object.__setattr__(self, "skip", switch("skip", self.skip))
         look_up("precision", self.precision, PRECISIONS)
         look_up("data", self.data, DATASETS)
         object.__setattr__(self, "activation", get_activation(self.activation).name)

@@ -147,7 +147,7 @@ def _train(
             losses = stack.losses(data.x_train[index], data.y_train[index])
             losses.sum().backward()
             updates.step()
-            last.append(losses.detach().double().cpu().numpy())
+            last.append(losses.detach().cpu().double().numpy())
             if not np.isfinite(last[-1]).any():
                 break
     mean = np.mean(last[-AT_THE_END:], axis=0)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from initviz._core.arguments import seed_numbers
+from initviz._core.devices import in_float64
 from initviz._core.statistics import mean_square
 from initviz.experiments._growth import Growth
 from initviz.initializers import unit_noise
@@ -80,7 +81,7 @@ def _one(net: Residual | Transformer, x: Tensor, seed: int) -> tuple[np.ndarray,
         gradients = torch.autograd.grad(seen, streams, pull)
     forward = np.array([mean_square(stream) for stream in streams])
     backward = np.array([mean_square(gradient) for gradient in gradients])
-    start = streams[0].detach().double().square().mean(dim=-1).flatten().cpu().numpy()
+    start = in_float64(streams[0]).square().mean(dim=-1).flatten().cpu().numpy()
     forward_theory, backward_theory = predict_stream(net, start)
     with np.errstate(invalid="ignore", divide="ignore"):
         return forward / forward[0], backward / backward[-1], forward_theory / forward_theory[0], backward_theory

@@ -17,7 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from initviz._core.arguments import real_number, seed_numbers, whole_number
+from initviz._core.arguments import real_number, seed_numbers, switch, whole_number
+from initviz._core.devices import in_float64, with_float64
 from initviz._core.threads import one_thread
 from initviz.datasets import Data, digits
 from initviz.initializers import Activation, get_activation, unit_noise
@@ -79,7 +80,7 @@ def distinct_neurons(weight: Tensor, bias: Tensor | None = None, tolerance: floa
     if bias is not None and bias.shape != weight.shape[:1]:
         raise ValueError(f"bias: got shape {tuple(bias.shape)}; it takes ({len(weight)},), one number a neuron")
     rows = weight if bias is None else torch.cat([weight, bias[:, None]], 1)
-    return int(_count(_differences(rows.detach().double()[None]), real_number("tolerance", tolerance))[0])
+    return int(_count(_differences(in_float64(rows)[None]), real_number("tolerance", tolerance))[0])
 
 
 def train_symmetric(
@@ -146,14 +147,15 @@ def _train(
 ) -> SymmetryTrace:
     """`rates`: one a parameter, in the order weight, bias of each layer."""
     sizes_of_noise = [real_number("noise", value) for value in np.atleast_1d(noise)]
-    seeds = seed_numbers(seeds)
+    seeds, keep_weights = seed_numbers(seeds), switch("keep_weights", keep_weights)
     steps, every = whole_number("steps", steps), whole_number("every", every)
     phi, data = get_activation(activation), digits() if data is None else data
     samples, batch_size = len(data.x_train), whole_number("batch_size", batch_size)
     if batch_size > samples:
         raise ValueError(f"batch_size: got {batch_size}; {data.name} has {samples} training samples")
-    x_train, x_test = data.x_train.double(), data.x_test.double()
-    place = data.x_train.device
+    x_train, x_test = in_float64(data.x_train), in_float64(data.x_test)
+    y_train, y_test = with_float64(data.y_train), with_float64(data.y_test)
+    place = x_train.device
     parameters = _start(sizes_of_noise, seeds, [data.n_in, *[width] * depth, data.n_classes], place)
 
     runs = len(sizes_of_noise), len(seeds)
@@ -167,7 +169,7 @@ def _train(
             _record(parameters, step // every, distinct, gap, kept if keep_weights else [])
         chosen = torch.stack([batch_index(samples, batch_size, seed, step) for seed in seeds])
         logits = _forward(parameters, phi, x_train[chosen])
-        targets = data.y_train[chosen].expand(runs[0], -1, -1)
+        targets = y_train[chosen].expand(runs[0], -1, -1)
         losses = F.cross_entropy(logits.movedim(-1, 1), targets, reduction="none").mean(-1)
         loss[:, :, step] = losses.detach().cpu()
         if step == steps:
@@ -177,7 +179,7 @@ def _train(
             for parameter, gradient, rate in zip(parameters, gradients, rates):
                 parameter.sub_(gradient, alpha=rate)
     with torch.no_grad():
-        right = _forward(parameters, phi, x_test).argmax(-1) == data.y_test
+        right = _forward(parameters, phi, x_test).argmax(-1) == y_test
     return SymmetryTrace(
         activation=phi.name,
         noise=np.array(sizes_of_noise),

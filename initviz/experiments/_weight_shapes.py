@@ -63,7 +63,7 @@ def _shape(name: str, layer: nn.Module, rule: Scheme, seed: int, index: int) -> 
     weight = cast(Tensor, layer.weight).detach()
     fresh = rule.fill_(torch.empty(weight.shape, device="cpu"), layer=layer, seed=seed, index=index)
     fresh_std = rule.std(*fans(weight, layer))
-    drawn, trained = (tensor.double().cpu().numpy().ravel() / fresh_std for tensor in (fresh, weight))
+    drawn, trained = (tensor.cpu().double().numpy().ravel() / fresh_std for tensor in (fresh, weight))
     width = EDGES[1] - EDGES[0]
     density, fresh_density = (np.histogram(values, EDGES)[0] / len(values) / width for values in (trained, drawn))
     return WeightShape(

@@ -30,7 +30,7 @@ from functools import partial
 
 import numpy as np
 
-from initviz._core.arguments import look_up, real_number, several, whole_number
+from initviz._core.arguments import look_up, real_number, several, switch, whole_number
 from initviz._core.extras import from_extra
 from initviz.initializers import Activation, get_activation
 from initviz.theory._averages import Moments, mean, moments, numbers, second_moment, slope_second_moment
@@ -151,7 +151,9 @@ def predict(
     phi = get_activation(activation)
     n = np.array([whole_number("widths", width) for width in several("widths", widths)], dtype=float)
     if len(n) < 3:
-        raise ValueError(f"widths: got {list(widths)}; it takes the input, one or more hidden layers and the output")
+        raise ValueError(
+            f"widths: got {n.astype(int).tolist()}; it takes the input, one or more hidden layers and the output"
+        )
     look_up("normalization", normalization or "none", {"none": 0, "layer": 0, "batch": 0})
     weights = _one_a_layer("weight_std", weight_std, len(n) - 1) ** 2
     biases = _one_a_layer("bias_std", bias_std, len(n) - 1) ** 2
@@ -160,7 +162,7 @@ def predict(
         raise ValueError("input_second_moment: is empty; it takes one number, or one a sample")
     gradient_rms = real_number("gradient_rms", gradient_rms)
     kind = None if normalization == "none" else normalization
-    return predict_dense(n, phi, weights, biases, inputs, kind, skip, gradient_rms)
+    return predict_dense(n, phi, weights, biases, inputs, kind, switch("skip", skip), gradient_rms)
 
 
 def predict_dense(

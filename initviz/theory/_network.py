@@ -53,7 +53,7 @@ def predict_network(
     }
     weight_std, bias_std_by_layer = np.array([stds[layer.weight.shape] for layer in layers]).T
     widths = np.array([layers[0].weight.shape[1], *(len(layer.weight) for layer in layers)], dtype=float)
-    images = x.double().cpu().numpy()
+    images = x.cpu().double().numpy()
     with np.errstate(over="ignore", invalid="ignore"):  # an explosion may leave float64's range; the line then ends
         if not isinstance(net, CNN):
             features = images.reshape(len(x), -1)

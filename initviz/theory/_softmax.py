@@ -22,7 +22,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from initviz._core.arguments import real_number, whole_number
+from initviz._core.arguments import real_number, switch, whole_number
 
 WIDEST = 100.0
 """Beyond this standard deviation the largest logit has all the weight, but for a part in proportion to 1/std."""
@@ -83,7 +83,7 @@ def predict_first_loss(variance: float, classes: int, *, wide: bool = False) -> 
         TypeError, ValueError: a variance below 0 or fewer than one class.
     """
     variance, classes = real_number("variance", variance), whole_number("classes", classes)
-    if not wide:
+    if not switch("wide", wide):
         return normal_softmax(math.sqrt(variance), classes).log_sum
     log = math.log(classes)
     return log + variance / 2 if variance < 2 * log else math.sqrt(2 * variance * log)

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from initviz._core.arguments import look_up, real_number, several, whole_number
+from initviz._core.arguments import look_up, real_number, several, switch, whole_number
 from initviz._core.threads import one_thread
 from initviz.datasets import Data, check_data
 from initviz.initializers import combined_seed
@@ -190,7 +190,7 @@ class Training:
             ]
         empty = np.zeros((stack.count, 0))
         return {
-            "loss": losses.double().cpu().numpy(),
+            "loss": losses.cpu().double().numpy(),
             "accuracy": stack.accuracies(*self._test),
             "gradient_norm": np.sqrt(sum(norm**2 for norm in norms.values())),
             "layer_gradient_norm": np.column_stack([empty, *(norms[name] for name in stack.layers)]),
@@ -248,6 +248,7 @@ def train(
     Raises:
         TypeError, ValueError: an argument that is not as above. Divergence raises nothing: see `History.diverged_at`.
     """
+    progress = switch("progress", progress)
     training = Training(
         [trainable(model)], data, seeds=[seed], steps=steps, batch_size=batch_size, lr=lr, optimizer=optimizer, momentum=momentum,
         every=every, snapshots=snapshots,

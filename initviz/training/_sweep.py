@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from initviz._core.arguments import look_up, real_number, whole_number
+from initviz._core.arguments import look_up, real_number, switch, whole_number
 from initviz._core.devices import pick_device
 from initviz._core.extras import pandas
 from initviz._core.threads import one_thread
@@ -142,6 +142,7 @@ def sweep(
     runs = expand(grid)
     if executor is not None and not isinstance(executor, Executor):
         raise TypeError(f"executor: got {type(executor).__name__}; it takes None or a concurrent.futures.Executor")
+    vectorize, progress = switch("vectorize", vectorize), switch("progress", progress)
     place = pick_device(device)
     table = pandas().DataFrame  # before the first run: it may be missing
     file = None if path is None else Path(path)

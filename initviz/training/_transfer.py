@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from initviz._core.arguments import look_up, seed_numbers, whole_number
+from initviz._core.arguments import look_up, seed_numbers, switch, whole_number
 from initviz._core.extras import pandas
 from initviz._core.layers import is_drawn
 from initviz._core.restore import random_states
@@ -259,6 +259,7 @@ def transfer(
     steps, every, batch_size = (
         whole_number(*pair) for pair in (("steps", steps), ("every", every), ("batch_size", batch_size))
     )
+    tune, progress = switch("tune", tune), switch("progress", progress)
     head = head_name(net, head)
     judged, held_out = _with_validation(data) if tune else (data, None)
     subsets = {(count, seed): few_labels(judged, count, seed) for count, seed in product(counts, numbers)}
