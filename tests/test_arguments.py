@@ -3,6 +3,8 @@
 import ast
 import inspect
 import math
+import warnings
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -319,6 +321,112 @@ def refused(call, kind, message):
         call(model)
     assert "\n" not in str(caught.value)
     assert_same(before, snapshot(model))
+
+
+DATA = iv.datasets.gaussian(6, 3, 60)
+CHANGED = {
+    "x_train": torch.zeros(0, 6), "y_train": DATA.y_train[:-1], "x_test": DATA.x_test.flatten(), "y_test": DATA.y_test + 3,
+    "n_classes": 0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_a_data_set_that_fits_nothing(name):
+    with pytest.raises(ValueError, match=f"^{name}: "):
+        replace(DATA, **{name: CHANGED[name]})
+    with pytest.raises(TypeError, match=f"^{name}: got NoneType"):
+        replace(DATA, **{name: None})
+    if name.startswith("x"):
+        with pytest.raises(ValueError, match=f"^{name}: .*meta device"):
+            replace(DATA, **{name: torch.empty(5, 6, device="meta")})
+
+
+def small(**changes):
+    return {"data": DATA, "seeds": 2, "steps": 2, "batch_size": 8} | changes
+
+
+def wide(width, seed):
+    return nn.Sequential(nn.Linear(8, width), nn.ReLU(), nn.Linear(width, 3))
+
+
+UNFIT = [
+    (lambda: iv.race({"a": lambda seed: None}, **small()), TypeError, "^racers: 'a' gave NoneType"),
+    (lambda: iv.race({"a": {"shceme": "zeros"}}, **small()), ValueError, "^racers: 'shceme' is unknown; did you mean 'scheme'"),
+    (lambda: iv.race({"a": 3}, **small()), TypeError, "^racers: got int 3"),
+    (lambda: iv.race({"a": lambda seed: nn.Linear(6, 3, device="meta")}, **small()), ValueError, "^model: .*meta device"),
+    (lambda: iv.training.Race({"a": "zeros"}, depth=1, width=2, **small()).probe("a", 2), ValueError, "^number: got 2; there are 2"),
+    (lambda: iv.training.batch_index(5, 6, 0, 0), ValueError, "^size: got 6; it takes 1 to 5"),
+    (lambda: iv.training.batch_index(5, 2, -1, 0), ValueError, "^seed: got -1"),
+    (lambda: iv.transfer(data=DATA, labels=[2], fresh=3), TypeError, "^fresh: got int 3"),
+    (lambda: iv.transfer(data=DATA, labels=[2], scheme="zeors"), ValueError, "^scheme: 'zeors' is unknown"),
+    (lambda: iv.experiments.transfer_study().curve("random", np.ones(2)), ValueError, "^labels: got ndarray .*; measured were 5, "),
+    (lambda: iv.coord_check(wide, X, widths=(4, 8), optimizer=lambda net: None), TypeError, "^optimizer: gave NoneType"),
+    (lambda: iv.growth(3, X, None), TypeError, "^build: got int 3"),
+    (lambda: iv.growth(lambda seed: None, X, None), TypeError, "^build: gave NoneType"),
+    (lambda: iv.growth(lambda seed: iv.mlp(2 + seed, 4, n_in=8), X, None), ValueError, "^build: gave 2 activated layers, then 3"),
+    (lambda: iv.experiments.stream_growth(lambda seed: iv.residual(1, 4, n_in=8), None), TypeError, "^x: got NoneType"),
+    (lambda: iv.measure("tanh"), TypeError, "^settings: got str 'tanh'"),
+    (lambda: iv.measure(batch=5000), ValueError, "^batch: got 5000; digits has 1437"),
+    (lambda: iv.experiments.lsuv_step(None, 1), TypeError, "^settings: got NoneType"),
+    (lambda: iv.experiments.finite_width(ratios=2), TypeError, "^ratios: got int 2"),
+    (lambda: iv.experiments.finite_width(ratios=[1e9]), ValueError, "^ratios: got 1e[+]09; at width 64 it takes at most"),
+    (lambda: iv.experiments.first_losses([]), ValueError, "^stds: got none"),
+    (lambda: iv.experiments.rate_sweep(batch_size=0), ValueError, "^batch_size: got 0"),
+    (lambda: iv.experiments.rate_sweep(batch_size=2000), ValueError, "^batch_size: got 2000; digits has 1437"),
+    (lambda: iv.experiments.rate_sweep(widths=[]), ValueError, "^widths: got none"),
+    (lambda: iv.experiments.signal_by_width(0.1, widths=[]), ValueError, "^widths: got none"),
+    (lambda: iv.experiments.signal_by_width(0.1, seed=-1), ValueError, "^seed: got -1"),
+    (lambda: iv.experiments.factor_curve("tanh", 3, sigma_w=[math.nan]), ValueError, "^sigma_w: got nan"),
+    (lambda: iv.experiments.train_symmetric([]), ValueError, "^noise: got none"),
+    (lambda: iv.experiments.train_symmetric(data="digits"), TypeError, "^data: got str"),
+    (lambda: iv.experiments.distinct_neurons([[1.0]]), TypeError, "^weight: got list"),
+    (lambda: iv.experiments.weight_shapes(nn.Linear(2, 2, device="meta")), ValueError, "^model: .*meta device"),
+    (lambda: iv.experiments.heat_map(depth=[5]), ValueError, "^depth: got list"),
+    (lambda: iv.theory.phase_diagram("tanh", np.ones((2, 2))), ValueError, r"^sigma_w: got shape \(2, 2\)"),
+    (lambda: iv.theory.predict([4, 4, 4], "tanh", 1.0, normalization=torch.ones(2)), TypeError, "^normalization: got Tensor"),
+    (lambda: iv.theory.predict_network(None, X, None, scheme="zeros"), TypeError, "^net: got NoneType None; it takes a Plain"),
+    (lambda: iv.theory.predict_stream(None, np.ones(2)), TypeError, "^net: got NoneType"),
+    (lambda: iv.initializers.unit_noise((2, 2), "nomral", 0, 0), ValueError, "^distribution: got str 'nomral'; it takes one of normal"),
+    (lambda: iv.initializers.fans([[1.0]]), TypeError, "^weight: got list"),
+    (lambda: iv.mlp(10**9, 4), ValueError, "^depth: got 1000000000; it takes a whole number of at least 1 and at most 100,000"),
+    (lambda: iv.mlp(2, 4, device="meta"), ValueError, "^device: .*meta device"),
+    (lambda: iv.mlp(2, 4, device=torch.ones(3, 3)), ValueError, "^device: Tensor can't be used here"),
+    (lambda: iv.digits(device=10**30), ValueError, "^device: int 1000000000000000000000000000000 can't be used here"),
+    (lambda: iv.probe(wide(4, 0), X, torch.empty(6, device="meta")), ValueError, "^y: .*meta device"),
+    (lambda: iv.assert_stable(wide(4, 0), X, allow=[[]]), TypeError, r"^allow: got list \[\]"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("call", "kind", "message"), UNFIT, ids=[str(number) for number in range(len(UNFIT))])
+def test_what_fits_nothing_is_told_in_a_line(call, kind, message):
+    with pytest.raises(kind, match=message) as caught, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        call()
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("activation", ["relu", "tanh", "gelu", "sine"])
+def test_theory_beyond_the_range_of_floats(activation):
+    """An explosion is infinite, without a warning or an OverflowError."""
+    theory = iv.theory
+    assert theory.variance_map(1.0, activation, 1e200) == theory.chi(1.0, activation, 1e200) == math.inf
+    assert (
+        theory.fixed_point(activation, 1e200) == math.inf
+        and theory.variance_map(1.0, activation, 1.0, 1e200) == math.inf
+    )
+    theory.depth_scale(activation, 1e200), theory.critical_sigma_w(activation, 1e200)
+    theory.phase_diagram(activation, [1e200], [1e200]), theory.second_moment(activation, 1e308)
+    for normalization in (None, "layer", "batch"):
+        theory.predict([4] * 200, activation, 1e20, 1e200, 1e300, normalization, True, 1e200)
+
+
+def test_a_softmax_of_huge_logits():
+    """E[largest of 4 normal numbers] is 1.0294 (Royston 1982)."""
+    for std in (1e3, 1e20, 1e200):
+        found = iv.theory.normal_softmax(std, 4)
+        assert found.log_sum == pytest.approx(1.0294 * std, rel=2e-3) and found.squares <= 1
+    assert iv.theory.predict_attention(1.0, 1e200, layers=2, places=4, norm="pre")[1] == pytest.approx(0, abs=1e-9)
 
 
 # Every name is explained -------------------------------------------------------------------------------------------------

@@ -13,6 +13,8 @@ T = TypeVar("T")
 
 LARGEST = 2**63 - 1
 """The largest whole number that torch and numpy take."""
+DEEPEST = 100_000
+"""More layers than this take too long to build."""
 MOST_SEEDS = 10_000
 """More seeds than this were meant as one seed."""
 
@@ -45,12 +47,12 @@ def look_up(argument: str, name: object, table: Mapping[str, T], aliases: Mappin
     raise ValueError(f"{argument}: {name[:60]!r} is unknown; {hint}")
 
 
-def whole_number(argument: str, value: object, least: int = 1) -> int:
-    """`value` as an int of at least `least` (numpy's integers will do; bool and float will not).
+def whole_number(argument: str, value: object, least: int = 1, most: int = LARGEST) -> int:
+    """`value` as an int from `least` to `most` (numpy's integers will do; bool and float will not).
 
     Raises:
         TypeError: not a whole number.
-        ValueError: below `least`, or above LARGEST.
+        ValueError: below `least` or above `most`.
     """
     try:
         if isinstance(value, bool):
@@ -58,10 +60,10 @@ def whole_number(argument: str, value: object, least: int = 1) -> int:
         number = operator.index(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, RuntimeError):  # a tensor of several numbers, one without values
         raise TypeError(f"{argument}: got {got(value)}; it takes a whole number of at least {least}") from None
-    if not least <= number <= LARGEST:
+    if not least <= number <= most:
         size = f"{number}" if abs(number) <= LARGEST else f"about {'-' * (number < 0)}2^{number.bit_length()}"
-        most = "" if number < least else f" and below 2^{LARGEST.bit_length()}"
-        raise ValueError(f"{argument}: got {size}; it takes a whole number of at least {least}{most}")
+        end = "" if number < least else f" and at most {most:,}" if most < LARGEST else " and below 2^63"
+        raise ValueError(f"{argument}: got {size}; it takes a whole number of at least {least}{end}")
     return number
 
 
@@ -88,6 +90,18 @@ def several(argument: str, values: object) -> tuple:
         return tuple(values)  # type: ignore[arg-type]
     except TypeError:
         raise TypeError(f"{argument}: got {got(values)}; it takes a list") from None
+
+
+def at_least_one(argument: str, values: object) -> tuple:
+    """`several`, and not none.
+
+    Raises:
+        TypeError, ValueError: not a list or the like; an empty one.
+    """
+    found = several(argument, values)
+    if not found:
+        raise ValueError(f"{argument}: got none; it takes at least one")
+    return found
 
 
 def seed_numbers(seeds: object) -> tuple[int, ...]:

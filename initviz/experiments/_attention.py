@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from initviz._core.arguments import look_up, real_number, seed_numbers, switch, whole_number
+from initviz._core.arguments import DEEPEST, look_up, real_number, seed_numbers, switch, whole_number
 from initviz.initializers import init_, unit_noise
 from initviz.inspection import probe
 from initviz.models import Attention
@@ -115,7 +115,7 @@ def attention_run(
     """
     beta, residual = real_number("logit_std", logit_std), real_number("residual", residual)
     layers, places, batch = (
-        whole_number("layers", layers),
+        whole_number("layers", layers, most=DEEPEST),
         whole_number("places", places, least=2),
         whole_number("batch", batch),
     )

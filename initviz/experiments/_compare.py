@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from initviz._core.arguments import look_up, whole_number
+from initviz._core.arguments import got, look_up, whole_number
 from initviz._core.extras import pandas
 from initviz._core.statistics import sample_std
 from initviz.initializers import ACTIVATIONS, SCHEMES
@@ -144,8 +144,8 @@ def heat_map(
     look_up("quantity", quantity, QUANTITIES)
     runs = _under(_checked(runs), optimizer)
     depths = sorted(runs.depth.unique())
-    if depth not in depths:
-        raise ValueError(f"depth: got {depth}; it takes one of {', '.join(map(str, depths))}")
+    if not isinstance(depth, int | np.integer) or depth not in depths:
+        raise ValueError(f"depth: got {got(depth)}; it takes one of {', '.join(map(str, depths))}")
     runs = runs[runs.depth == depth]
     here = _summary(runs)
     schemes, activations = list(here.scheme.unique()), list(here.activation.unique())

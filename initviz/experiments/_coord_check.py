@@ -215,8 +215,10 @@ def _run(
 
         return hook
 
-    handles = [layer.register_forward_hook(keep(name)) for layer, name in layers.items()]
     updates = make_optimizer(model)
+    if not isinstance(updates, torch.optim.Optimizer):
+        raise TypeError(f"optimizer: gave {got(updates)}; it must give a torch.optim.Optimizer")
+    handles = [layer.register_forward_hook(keep(name)) for layer, name in layers.items()]
     rows: list[tuple[list[float], list[float], float]] = []
     start: dict[str, Tensor] = {}
     names: tuple[str, ...] = ()

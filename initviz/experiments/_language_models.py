@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from initviz._core.arguments import look_up, real_number, seed_numbers, several, switch, whole_number
+from initviz._core.arguments import at_least_one, look_up, real_number, seed_numbers, switch, whole_number
 from initviz._core.statistics import mean_square
 from initviz.initializers import combined_seed
 from initviz.models import EMBEDDING_STD, Attention, Linear, Transformer, ends, transformer
@@ -216,7 +216,7 @@ def first_losses(
     Raises:
         TypeError, ValueError: an argument that is not as above.
     """
-    values = np.array([real_number("stds", std) for std in several("stds", stds)])
+    values = np.array([real_number("stds", std) for std in at_least_one("stds", stds)])
     tied = switch("tied", tied)
     batch, rows, owns = whole_number("batch", batch), [], []
     for seed in seed_numbers(seeds):

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from torch import Tensor
 
 from initviz import theory
-from initviz._core.arguments import look_up, real_number, switch, whole_number
+from initviz._core.arguments import DEEPEST, got, look_up, real_number, switch, whole_number
 from initviz._core.devices import pick_device
 from initviz.datasets import DATASETS, get_dataset
 from initviz.diagnosis import Verdict, verdict
@@ -55,7 +55,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name in ("depth", "width", "batch"):
-            whole_number(name, getattr(self, name))
+            whole_number(name, getattr(self, name), most=DEEPEST)
         whole_number("seed", self.seed, least=0)
         real_number("scale", self.scale)
         real_number("bias_std", self.bias_std)
@@ -107,7 +107,10 @@ def measure(
         TypeError, ValueError: as `Settings`.
     """
     settings = changed(settings, **changes)
-    x, y = get_dataset(settings.data).batch(settings.batch, seed=settings.seed)
+    data = get_dataset(settings.data)
+    if settings.batch > len(data.x_train):
+        raise ValueError(f"batch: got {settings.batch}; {data.name} has {len(data.x_train)} training samples")
+    x, y = data.batch(settings.batch, seed=settings.seed)
     net = _network(settings, x)
     report = probe(net, x, y, quantities={"activation", "preactivation_gradient", *quantities})
     prediction = theory.predict_network(
@@ -125,6 +128,8 @@ def draw_ahead(settings: Settings) -> Iterator[None]:
 def changed(settings: Settings | None, **changes) -> Settings:
     """`settings`, or the default ones, with some fields changed; an unknown field raises ValueError."""
     known = {field.name: field for field in fields(Settings)}
+    if settings is not None and not isinstance(settings, Settings):
+        raise TypeError(f"settings: got {got(settings)}; it takes an initviz.experiments.Settings")
     for name in changes:
         look_up("settings", name, known)
     return Settings(**((asdict(settings) if settings else {}) | changes))

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from initviz._core.arguments import seed_numbers
+from initviz._core.arguments import got, seed_numbers
+from initviz._core.batches import batch_size
 from initviz._core.devices import in_float64
 from initviz._core.statistics import mean_square
 from initviz.experiments._growth import Growth
@@ -55,12 +56,13 @@ def stream_growth(
     Raises:
         TypeError, ValueError: an argument that is not as above.
     """
+    batch_size(x)
     rows = []
     for seed in seed_numbers(seeds):
         net = build(seed) if callable(build) else build
         if not isinstance(net, Residual | Transformer):
             raise TypeError(
-                f"build: gave {type(net).__name__}; it takes a function seed -> what iv.residual or iv.transformer returns"
+                f"build: gave {got(net)}; it takes a function seed -> what iv.residual or iv.transformer returns"
             )
         rows.append(_one(net, x, seed))
         if len(rows[-1][0]) != len(rows[0][0]):

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from initviz._core.arguments import got, look_up, several, switch, whole_number
+from initviz._core.arguments import DEEPEST, got, look_up, several, switch, whole_number
 from initviz._core.devices import pick_device
 from initviz.initializers import Activation, ActivationModule, Scheme, get_activation, init_
 
@@ -138,7 +138,7 @@ def mlp(
     Raises:
         TypeError, ValueError: an argument that is not as above.
     """
-    depth = whole_number("depth", depth)
+    depth = whole_number("depth", depth, most=DEEPEST)
     widths = [whole_number("n_in", n_in), *_widths(width, depth)]
     norm = look_up("normalization", "none" if normalization is None else normalization, NORMALIZATIONS)
     if (skip := switch("skip", skip)) and len(set(widths[1:])) > 1:
@@ -191,7 +191,7 @@ def cnn(
     Raises:
         TypeError, ValueError: an argument that is not as above.
     """
-    depth, channels = whole_number("depth", depth), whole_number("channels", channels)
+    depth, channels = whole_number("depth", depth, most=DEEPEST), whole_number("channels", channels)
     sides = several("shape", shape)
     if len(sides) != 3:
         raise ValueError(f"shape: got {got(shape)}; it takes channels, height and width")

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from initviz._core.arguments import look_up, real_number, switch, whole_number
+from initviz._core.arguments import DEEPEST, look_up, real_number, switch, whole_number
 from initviz._core.devices import pick_device
 from initviz.initializers import Activation, ActivationModule, Scheme, get_activation, get_scheme, init_, unit_noise
 from initviz.models._branches import BranchRemedy, Shortcut, get_branch_remedy, scale_weights_
@@ -166,7 +166,11 @@ def transformer(
     Raises:
         TypeError, ValueError: an argument that is not as above.
     """
-    blocks, width, heads = whole_number("blocks", blocks), whole_number("width", width), whole_number("heads", heads)
+    blocks, width, heads = (
+        whole_number("blocks", blocks, most=DEEPEST),
+        whole_number("width", width),
+        whole_number("heads", heads),
+    )
     length, ratio, cure = (
         whole_number("length", length),
         whole_number("mlp_ratio", mlp_ratio),

@@ -57,8 +57,8 @@ def normal_softmax(std: float, number: int) -> NormalSoftmax:
         return NormalSoftmax(std, number, math.log(number), math.log(number), 1 / number)
     if std > WIDEST:
         at, share = normal_softmax(WIDEST, number), WIDEST / std
-        entropy, squares = at.entropy * share, 1 - (1 - at.squares) * share
-        return NormalSoftmax(std, number, entropy + std**2 * (1 - squares), entropy, squares)
+        entropy, spread = at.entropy * share, 1 - at.squares
+        return NormalSoftmax(std, number, entropy + std * WIDEST * spread, entropy, 1 - spread * share)
     z = np.arange(-8.5, 8.5, min(0.05, 0.4 / std))
     weight = np.exp(-(z**2) / 2)
     weight /= weight.sum()

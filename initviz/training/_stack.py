@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
+from initviz._core.arguments import got
 from initviz._core.devices import with_float64
 from initviz._core.restore import torch_random_states
 from initviz.datasets import Data
@@ -180,14 +181,16 @@ def _right(model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> Tensor:
 
 
 def trainable(model: nn.Module) -> nn.Module:
-    """`model`; raises TypeError or ValueError if it is none, is lazy, or has nothing to train."""
+    """`model`; raises TypeError or ValueError if it is none, is lazy or on the meta device, or has nothing to train."""
     if not isinstance(model, nn.Module):
-        raise TypeError(f"model: got {type(model).__name__}; it takes a torch.nn.Module")
+        raise TypeError(f"model: got {got(model)}; it takes a torch.nn.Module")
     parameters = list(model.parameters())
     if any(isinstance(p, nn.parameter.UninitializedParameter) for p in parameters):
         raise ValueError("model: has lazy parameters; run one batch through it first")
     if not any(p.requires_grad for p in parameters):
         raise ValueError("model: has no parameter to train")
+    if any(p.is_meta for p in parameters):
+        raise ValueError("model: has parameters on the meta device, which have no values")
     return model
 
 

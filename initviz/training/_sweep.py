@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from initviz._core.arguments import look_up, real_number, switch, whole_number
+from initviz._core.arguments import DEEPEST, LARGEST, look_up, real_number, switch, whole_number
 from initviz._core.devices import pick_device
 from initviz._core.extras import pandas
 from initviz._core.threads import one_thread
@@ -68,7 +68,8 @@ class Run:
 
     def __post_init__(self) -> None:
         for name, least in {"depth": 1, "width": 1, "batch": 1, "steps": 0, "seed": 0}.items():
-            object.__setattr__(self, name, whole_number(name, getattr(self, name), least))
+            most = DEEPEST if name == "depth" else LARGEST
+            object.__setattr__(self, name, whole_number(name, getattr(self, name), least, most))
         for name in ("scale", "lr"):
             object.__setattr__(self, name, real_number(name, getattr(self, name)))
         object.__setattr__(self, "activation", get_activation(self.activation).name)

@@ -15,13 +15,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from initviz._core.arguments import look_up, seed_numbers, switch, whole_number
+from initviz._core.arguments import got, look_up, seed_numbers, switch, whole_number
 from initviz._core.extras import pandas
 from initviz._core.layers import is_drawn
 from initviz._core.restore import random_states
 from initviz._core.statistics import sample_std
 from initviz.datasets import Data, check_data, mnist1d_large
-from initviz.initializers import Scheme, init_
+from initviz.initializers import Scheme, get_scheme, init_
 from initviz.models import pretrained
 from initviz.training._history import share
 from initviz.training._loop import train
@@ -187,11 +187,15 @@ class TransferResult:
     @staticmethod
     def load(path: str | Path) -> TransferResult:
         """What `save` wrote."""
-        stored = json.loads(Path(path).read_text(encoding="utf-8"))
-        tuples = {name: tuple(stored[name]) for name in ("strategies", "labels", "seeds")}
-        arrays = {name: np.array(stored[name]) for name in ("steps", "accuracy", "rates")}
-        ends = {name: np.array(values) for name, values in stored["ends"].items()}
-        return TransferResult(**(stored | tuples | arrays | {"ends": ends}))
+        text = Path(path).read_text(encoding="utf-8")
+        try:
+            stored = json.loads(text)
+            tuples = {name: tuple(stored[name]) for name in ("strategies", "labels", "seeds")}
+            arrays = {name: np.array(stored[name]) for name in ("steps", "accuracy", "rates")}
+            ends = {name: np.array(values) for name, values in stored["ends"].items()}
+            return TransferResult(**(stored | tuples | arrays | {"ends": ends}))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"path: {path} is not what `save` wrote ({type(error).__name__}: {error})") from error
 
 
 def few_labels(data: Data, per_class: int, seed: int = 0) -> Data:
@@ -260,7 +264,9 @@ def transfer(
         whole_number(*pair) for pair in (("steps", steps), ("every", every), ("batch_size", batch_size))
     )
     tune, progress = switch("tune", tune), switch("progress", progress)
-    head = head_name(net, head)
+    head, scheme = head_name(net, head), get_scheme(scheme)
+    if fresh is not None and not callable(fresh):
+        raise TypeError(f"fresh: got {got(fresh)}; it takes a function of a seed")
     judged, held_out = _with_validation(data) if tune else (data, None)
     subsets = {(count, seed): few_labels(judged, count, seed) for count, seed in product(counts, numbers)}
 
@@ -344,6 +350,8 @@ def _start(
     """A network as training begins: a copy with a new head."""
     if fresh and not strategy.pretrained:
         net = fresh(seed)
+        if not isinstance(net, nn.Module):
+            raise TypeError(f"fresh: gave {got(net)}; it must give a torch.nn.Module")
         head_name(net, head)
     else:
         net = copy.deepcopy(model)
@@ -471,7 +479,7 @@ def _count(argument: str, value: object, data: Data) -> int:
 
 def _several(argument: str, values: Sequence) -> Sequence:
     if isinstance(values, str) or not isinstance(values, Sequence):
-        raise TypeError(f"{argument}: got {type(values).__name__} {values!r}; it takes a list")
+        raise TypeError(f"{argument}: got {got(values)}; it takes a list")
     if not len(values):
         raise ValueError(f"{argument}: got none; it takes at least one")
     return values
@@ -490,6 +498,7 @@ def _mean_std(name: str, values: np.ndarray) -> dict[str, float]:
 
 
 def _place(argument: str, value: object, known: tuple) -> int:
-    if value not in known:
-        raise ValueError(f"{argument}: got {value!r}; measured were {', '.join(map(str, known))}")
-    return known.index(value)
+    try:
+        return known.index(value)
+    except (ValueError, TypeError, RuntimeError):  # none of them; an array, which is not equal as a whole
+        raise ValueError(f"{argument}: got {got(value)}; measured were {', '.join(map(str, known))}") from None
