@@ -352,6 +352,7 @@ def wide(width, seed):
 UNFIT = [
     (lambda: iv.race({"a": lambda seed: None}, **small()), TypeError, "^racers: 'a' gave NoneType"),
     (lambda: iv.race({"a": {"shceme": "zeros"}}, **small()), ValueError, "^racers: 'shceme' is unknown; did you mean 'scheme'"),
+    (lambda: iv.race({"a": "zeros"}, lr=1e200, **small()), ValueError, "^lr: got 1e[+]200; .* and at most 1e[+]30$"),
     (lambda: iv.race({"a": 3}, **small()), TypeError, "^racers: got int 3"),
     (lambda: iv.race({"a": lambda seed: nn.Linear(6, 3, device="meta")}, **small()), ValueError, "^model: .*meta device"),
     (lambda: iv.training.Race({"a": "zeros"}, depth=1, width=2, **small()).probe("a", 2), ValueError, "^number: got 2; there are 2"),

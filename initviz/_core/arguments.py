@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import operator
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
@@ -15,6 +16,8 @@ LARGEST = 2**63 - 1
 """The largest whole number that torch and numpy take."""
 DEEPEST = 100_000
 """More layers than this take too long to build."""
+FASTEST = 1e30
+"""A learning rate that float32 still takes."""
 MOST_SEEDS = 10_000
 """More seeds than this were meant as one seed."""
 
@@ -126,21 +129,22 @@ def seed_numbers(seeds: object) -> tuple[int, ...]:
     return tuple(whole_number("seeds", seed, least=0) for seed in which)
 
 
-def real_number(argument: str, value: object, least: float = 0.0) -> float:
-    """`value` as a finite float of at least `least` (numpy's and torch's scalars will do; strings and bool will not).
+def real_number(argument: str, value: object, least: float = 0.0, most: float = math.inf) -> float:
+    """`value` as a finite float from `least` to `most` (numpy's and torch's scalars will do; strings and bool will not).
 
     Raises:
         TypeError: not a number.
-        ValueError: NaN, infinite or below `least`.
+        ValueError: NaN, infinite, below `least` or above `most`.
     """
+    wanted = f"it takes a finite number of at least {least:g}" + (f" and at most {most:g}" if most < math.inf else "")
     try:
         if isinstance(value, str | bytes | bool | np.bool_) or (isinstance(value, np.ndarray) and value.ndim):
             raise TypeError
         number = float(value)  # type: ignore[arg-type]
     except OverflowError:
-        number = float("inf")
+        number = math.inf
     except (TypeError, ValueError, RuntimeError):  # a tensor of several numbers, one without values
-        raise TypeError(f"{argument}: got {got(value)}; it takes a finite number of at least {least:g}") from None
-    if not (least <= number < float("inf")):
-        raise ValueError(f"{argument}: got {number:g}; it takes a finite number of at least {least:g}")
+        raise TypeError(f"{argument}: got {got(value)}; {wanted}") from None
+    if not (least <= number <= most and number < math.inf):
+        raise ValueError(f"{argument}: got {number:g}; {wanted}")
     return number

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from initviz._core.arguments import got, look_up, real_number, seed_numbers, several, whole_number
+from initviz._core.arguments import FASTEST, got, look_up, real_number, seed_numbers, several, whole_number
 from initviz._core.batches import batch_size
 from initviz._core.devices import in_float64
 from initviz._core.layers import bare, layers_of
@@ -189,7 +189,7 @@ def _optimizer(optimizer: Any, lr: float | None) -> Callable[[nn.Module], torch.
             raise ValueError(f"lr: got {got(lr)}; an optimizer that is a function has its own")
         return optimizer
     make = look_up("optimizer", optimizer, OPTIMIZERS)
-    rate = (0.1 if optimizer == "sgd" else 0.001) if lr is None else real_number("lr", lr)
+    rate = (0.1 if optimizer == "sgd" else 0.001) if lr is None else real_number("lr", lr, most=FASTEST)
     return lambda model: make(model.parameters(), lr=rate)
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from initviz._core.arguments import at_least_one, look_up, real_number, seed_numbers, whole_number
+from initviz._core.arguments import FASTEST, at_least_one, look_up, real_number, seed_numbers, whole_number
 from initviz._core.statistics import sample_std
 from initviz._core.threads import one_thread
 from initviz.datasets import digits
@@ -106,7 +106,7 @@ def rate_sweep(
     chosen = (
         [2.0**power for power in RATES[optimizer]]
         if rates is None
-        else [real_number("rates", rate) for rate in at_least_one("rates", rates)]
+        else [real_number("rates", rate, most=FASTEST) for rate in at_least_one("rates", rates)]
     )
     numbers, steps, batch_size = (
         seed_numbers(seeds),

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from initviz._core.arguments import look_up, real_number, several, switch, whole_number
+from initviz._core.arguments import FASTEST, look_up, real_number, several, switch, whole_number
 from initviz._core.threads import one_thread
 from initviz.datasets import Data, check_data
 from initviz.initializers import combined_seed
@@ -297,7 +297,7 @@ def _order(n: int, seed: int, epoch: int) -> Tensor:
 
 def _optimizer(name: str, parameters: list[Tensor], lr: float, momentum: float) -> torch.optim.Optimizer:
     make = look_up("optimizer", name, OPTIMIZERS)
-    lr, momentum = real_number("lr", lr), real_number("momentum", momentum)
+    lr, momentum = real_number("lr", lr, most=FASTEST), real_number("momentum", momentum)
     if momentum and name != "sgd":
         raise ValueError(f"momentum: got {momentum:g}; only sgd takes it")
     return make(parameters, lr=lr, **({"momentum": momentum} if momentum else {}))

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from initviz._core.arguments import DEEPEST, LARGEST, look_up, real_number, switch, whole_number
+from initviz._core.arguments import DEEPEST, FASTEST, LARGEST, look_up, real_number, switch, whole_number
 from initviz._core.devices import pick_device
 from initviz._core.extras import pandas
 from initviz._core.threads import one_thread
@@ -71,7 +71,8 @@ class Run:
             most = DEEPEST if name == "depth" else LARGEST
             object.__setattr__(self, name, whole_number(name, getattr(self, name), least, most))
         for name in ("scale", "lr"):
-            object.__setattr__(self, name, real_number(name, getattr(self, name)))
+            most = FASTEST if name == "lr" else math.inf
+            object.__setattr__(self, name, real_number(name, getattr(self, name), most=most))
         object.__setattr__(self, "activation", get_activation(self.activation).name)
         object.__setattr__(self, "scheme", get_scheme(self.scheme).name)
         look_up("normalization", self.normalization, NORMALIZATIONS)
