@@ -6,6 +6,7 @@ import difflib
 import math
 import operator
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -79,6 +80,18 @@ def switch(argument: str, value: object) -> bool:
     if isinstance(value, bool | int | np.bool_ | np.integer) and value in (0, 1):
         return bool(value)
     raise TypeError(f"{argument}: got {got(value)}; it takes True or False")
+
+
+def file_path(argument: str, value: object) -> Path:
+    """`value`, a string or what has a path, as a Path.
+
+    Raises:
+        TypeError: it is none.
+    """
+    try:
+        return Path(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"{argument}: got {got(value)}; it takes the path of a file") from None
 
 
 def several(argument: str, values: object) -> tuple:

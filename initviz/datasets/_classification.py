@@ -80,13 +80,13 @@ class Data:
         return self.x_train[order], self.y_train[order]
 
 
-def check_data(data: object) -> None:
+def check_data(data: object, argument: str = "data") -> None:
     """
     Raises:
         TypeError: it is no `Data`.
     """
     if not isinstance(data, Data):
-        raise TypeError(f"data: got {type(data).__name__}; it takes a data set such as iv.digits()")
+        raise TypeError(f"{argument}: got {type(data).__name__}; it takes a data set such as iv.digits()")
 
 
 def digits(seed: int = 0, device: str | torch.device | None = None) -> Data:

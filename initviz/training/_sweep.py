@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from initviz._core.arguments import DEEPEST, FASTEST, LARGEST, look_up, real_number, switch, whole_number
+from initviz._core.arguments import DEEPEST, FASTEST, LARGEST, file_path, look_up, real_number, switch, whole_number
 from initviz._core.devices import pick_device
 from initviz._core.extras import pandas
 from initviz._core.threads import one_thread
@@ -102,6 +102,8 @@ def run_alike(runs: Sequence[Run], device: str | torch.device | None = None) -> 
     """`run` for several runs that differ in scheme, scale and seed alone, trained as one computation (torch.func.vmap)."""
     first = runs[0]
     data = get_dataset(first.data)
+    if first.steps and first.batch > (kept := len(data.x_train) - len(data.x_train) // VALIDATION):
+        raise ValueError(f"batch: got {first.batch}; {data.name} has {kept} training samples that are not held out")
     with one_thread():
         starts = [_start(settings, data, device) for settings in runs]
         ends = (
@@ -147,7 +149,7 @@ def sweep(
     vectorize, progress = switch("vectorize", vectorize), switch("progress", progress)
     place = pick_device(device)
     table = pandas().DataFrame  # before the first run: it may be missing
-    file = None if path is None else Path(path)
+    file = None if path is None else file_path("path", path)
     done = {} if file is None else _read(file)
     todo = _jobs([r for r in dict.fromkeys(runs) if r not in done], vectorize)
     left = sum(map(len, todo))

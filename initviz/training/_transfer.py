@@ -15,17 +15,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from initviz._core.arguments import got, look_up, seed_numbers, switch, whole_number
+from initviz._core.arguments import file_path, got, look_up, seed_numbers, switch, whole_number
+from initviz._core.batches import first_line
 from initviz._core.extras import pandas
 from initviz._core.layers import is_drawn
 from initviz._core.restore import random_states
 from initviz._core.statistics import sample_std
 from initviz.datasets import Data, check_data, mnist1d_large
 from initviz.initializers import Scheme, get_scheme, init_
-from initviz.models import pretrained
+from initviz.models import PRETRAINED, pretrained
 from initviz.training._history import share
 from initviz.training._loop import train
-from initviz.training._stack import VALIDATION, evaluating, share_right
+from initviz.training._stack import VALIDATION, evaluating, share_right, trainable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -187,7 +188,7 @@ class TransferResult:
     @staticmethod
     def load(path: str | Path) -> TransferResult:
         """What `save` wrote."""
-        text = Path(path).read_text(encoding="utf-8")
+        text = file_path("path", path).read_text(encoding="utf-8")
         try:
             stored = json.loads(text)
             tuples = {name: tuple(stored[name]) for name in ("strategies", "labels", "seeds")}
@@ -252,11 +253,13 @@ def transfer(
         TypeError, ValueError: an argument that is not as above.
     """
     name = model if isinstance(model, str) else type(model).__name__
+    if isinstance(model, str):
+        look_up("model", model, PRETRAINED)
     net = pretrained(model) if isinstance(model, str) else model
     data = mnist1d_large() if data is None else data
-    for given in (data, source, shifted):
+    for argument, given in (("data", data), ("source", source), ("shifted", shifted)):
         if given is not None:
-            check_data(given)
+            check_data(given, argument)
     chosen = [look_up("strategies", name, STRATEGIES) for name in _several("strategies", strategies)]
     counts = [_count("labels", count, data) for count in _several("labels", labels)]
     numbers = seed_numbers(seeds)
@@ -267,6 +270,9 @@ def transfer(
     head, scheme = head_name(net, head), get_scheme(scheme)
     if fresh is not None and not callable(fresh):
         raise TypeError(f"fresh: got {got(fresh)}; it takes a function of a seed")
+    for argument, given in (("data", data), ("source", source), ("shifted", shifted)):
+        if given is not None:
+            _refuse_unfit(trainable(net), given, argument)
     judged, held_out = _with_validation(data) if tune else (data, None)
     subsets = {(count, seed): few_labels(judged, count, seed) for count, seed in product(counts, numbers)}
 
@@ -336,6 +342,20 @@ def head_name(model: nn.Module, head: str | None = None) -> str:
         look_up("head", head, linears)
         return head
     return list(linears)[-1]
+
+
+@torch.no_grad()
+def _refuse_unfit(model: nn.Module, data: Data, argument: str) -> None:
+    """Raises ValueError if the model can't take these samples."""
+    x = data.x_test[:2].to(next(model.parameters()).device)
+    with evaluating(model), random_states({x.device}):
+        try:
+            model(x)
+        except Exception as error:
+            shape = tuple(x.shape)
+            raise ValueError(
+                f"{argument}: the model can't take {data.name}, a batch of shape {shape}: {first_line(error)}"
+            ) from error
 
 
 def _start(
