@@ -2,9 +2,9 @@
 
 A number counts as measured if it has a decimal point or an exponent, is a percentage, or stands on either side of a "±":
 0.81, 2e-24, 82 %, 305 ± 12. It may be off by one unit of the last place shown, since what lies on the boundary of two roundings
-falls to one side here and to the other there. Either number of 0.81 ± 0.02 may also be off by the spread: where rounding leads
-training elsewhere, a second mean of five differs from the first by two thirds of it. A tag of the cell allows more: `tolerance=5%` is
-5 percent of each stored number, and for a spread 5 percent of its mean.
+falls to one side here and to the other there. Where rounding leads training elsewhere, a second mean of five differs from the first
+by two thirds of the spread. So the mean in 0.81 ± 0.02 may also be off by the greater of the stored and the new spread, and the spread
+by the stored one. A tag of the cell allows more: `tolerance=5%` is 5 percent of each stored number, and for a spread 5 percent of its mean.
 
 All else is exact: words, lines, inf and nan, whole numbers ("5 seeds", "layer 12", "10^-7"), digits that are part of a word
 ("layer1", "2.13.0"), and what stands inside the tags of HTML. Only the number of blanks side by side is not compared, as what is
@@ -35,6 +35,7 @@ class _Measured(NamedTuple):
     unit: Decimal
     mean: Decimal
     spread: Decimal
+    is_spread: bool
 
 
 def tolerance(tags: Sequence[str]) -> Decimal:
@@ -63,7 +64,8 @@ def difference(stored: str, new: str, share: Decimal = Decimal(0), *, html: bool
     line = 1
     for before, after in zip_longest(_parts(stored, html), _parts(new, html), fillvalue=""):
         if isinstance(before, _Measured) and isinstance(after, _Measured):
-            allowed = max(share * abs(before.mean), before.spread, min(before.unit, after.unit))
+            spread = before.spread if before.is_spread else max(before.spread, after.spread)
+            allowed = max(share * abs(before.mean), spread, min(before.unit, after.unit))
             if abs(before.value - after.value) > allowed:
                 return f"line {line}: {after.text}; stored is {before.text}, tolerance {allowed.normalize():g}"
         elif before != after:
@@ -87,7 +89,8 @@ def _parts(text: str, html: bool) -> list[str | _Measured]:
             unit = Decimal(1).scaleb(int(value.as_tuple().exponent))
             mean = values[i - 1] if after else value
             spread = values[i + 1] if before else value if after else Decimal(0)
-            parts += [_blanks(text[end : number.start()]).rstrip(" "), _Measured(number[0], value, unit, mean, spread)]
+            measured = _Measured(number[0], value, unit, mean, spread, after)
+            parts += [_blanks(text[end : number.start()]).rstrip(" "), measured]
             end = number.end()
     return [*parts, _blanks(text[end:])]
 
