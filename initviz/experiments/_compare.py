@@ -107,7 +107,6 @@ class Map:
     best: np.ndarray
 
 
-@lru_cache(maxsize=2)
 def shipped_runs(normalization: str = "none") -> pd.DataFrame:
     """The runs of GRIDS with this normalization ("none", "batch") as they are shipped, one row per run, with the columns COLUMNS (see
     `initviz.training.run`).
@@ -115,9 +114,14 @@ def shipped_runs(normalization: str = "none") -> pd.DataFrame:
     Raises:
         TypeError, ValueError: a normalization that was not run.
     """
+    return look_up("normalization", normalization, _shipped())
+
+
+@lru_cache(maxsize=1)
+def _shipped() -> dict[str, pd.DataFrame]:
+    """Normalization -> its runs."""
     runs = pandas().read_csv(FILE)
-    look_up("normalization", normalization, dict.fromkeys(runs.normalization.unique()))
-    return runs.loc[runs.normalization == normalization, COLUMNS].reset_index(drop=True)
+    return {name: own[COLUMNS].reset_index(drop=True) for name, own in runs.groupby("normalization", sort=False)}
 
 
 def cells(runs: pd.DataFrame | None = None) -> pd.DataFrame:

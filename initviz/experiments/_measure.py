@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from torch import Tensor
 
 from initviz import theory
-from initviz._core.arguments import DEEPEST, got, look_up, real_number, switch, whole_number
+from initviz._core.arguments import DEEPEST, got, look_up, real_number, several, switch, whole_number
 from initviz._core.devices import pick_device
 from initviz.datasets import DATASETS, get_dataset
 from initviz.diagnosis import Verdict, verdict
@@ -106,7 +106,9 @@ def measure(
     Raises:
         TypeError, ValueError: as `Settings`.
     """
-    settings = changed(settings, **changes)
+    settings, quantities = changed(settings, **changes), several("quantities", quantities)
+    for quantity in quantities:
+        look_up("quantities", quantity, QUANTITIES)
     data = get_dataset(settings.data)
     if settings.batch > len(data.x_train):
         raise ValueError(f"batch: got {settings.batch}; {data.name} has {len(data.x_train)} training samples")
@@ -122,6 +124,7 @@ def measure(
 def draw_ahead(settings: Settings) -> Iterator[None]:
     """Draw the weights that `measure` of these settings will ask for, one at each step: for a kernel that is idle. They
     share the 60 MB of all draws; a network that would take more than half of them is left out."""
+    settings = changed(settings)
     return _cache.draw_ahead(_sizes(settings), SCHEMES[settings.scheme], settings.seed)
 
 
@@ -145,10 +148,10 @@ def _network(settings: Settings, x: Tensor) -> MLP:
         _cache.mlp,
         x,
         scheme=SCHEMES[settings.scheme],
-        scale=settings.scale,
+        scale=float(settings.scale),
         sizes=_sizes(settings),
         activation=ACTIVATIONS[settings.activation],
-        bias_std=settings.bias_std,
+        bias_std=float(settings.bias_std),
         normalization=settings.normalization,
         skip=settings.skip,
         dtype=PRECISIONS[settings.precision],

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from initviz._core.arguments import got, seed_numbers
-from initviz._core.batches import batch_size
+from initviz._core.batches import batch_size, first_line, shape_words
 from initviz._core.devices import in_float64
 from initviz._core.statistics import mean_square
 from initviz.experiments._growth import Growth
@@ -57,6 +57,8 @@ def stream_growth(
         TypeError, ValueError: an argument that is not as above.
     """
     batch_size(x)
+    if not isinstance(x, Tensor) or not x.isfinite().all():
+        raise ValueError(f"x: got {type(x).__name__}; it takes a tensor of finite numbers")
     rows = []
     for seed in seed_numbers(seeds):
         net = build(seed) if callable(build) else build
@@ -75,7 +77,10 @@ def stream_growth(
 
 def _one(net: Residual | Transformer, x: Tensor, seed: int) -> tuple[np.ndarray, ...]:
     with torch.inference_mode(False), torch.enable_grad():
-        streams = list(net.streams(x.to(net.output.weight.device)))
+        try:
+            streams = list(net.streams(x.to(net.output.weight.device)))
+        except (RuntimeError, ValueError, IndexError, TypeError) as error:
+            raise ValueError(f"x: {shape_words(x)} does not fit the network: {first_line(error)}") from error
         if not streams[0].requires_grad:
             raise ValueError("build: gave a network with frozen weights, through which no gradient is taken")
         seen = net.pool(streams[-1])

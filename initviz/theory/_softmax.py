@@ -45,18 +45,21 @@ class NormalSoftmax:
     squares: float
 
 
-@lru_cache(maxsize=4096)
 def normal_softmax(std: float, number: int) -> NormalSoftmax:
     """The softmax of `number` independent normal logits, exact at any number but for quadrature (to 1e-3 of each mean).
 
     Raises:
         TypeError, ValueError: a standard deviation below 0 or a number below 1.
     """
-    std, number = real_number("std", std), whole_number("number", number)
+    return _normal_softmax(real_number("std", std), whole_number("number", number))
+
+
+@lru_cache(maxsize=4096)
+def _normal_softmax(std: float, number: int) -> NormalSoftmax:
     if std < 1e-6 or number == 1:
         return NormalSoftmax(std, number, math.log(number), math.log(number), 1 / number)
     if std > WIDEST:
-        at, share = normal_softmax(WIDEST, number), WIDEST / std
+        at, share = _normal_softmax(WIDEST, number), WIDEST / std
         entropy, spread = at.entropy * share, 1 - at.squares
         return NormalSoftmax(std, number, entropy + std * WIDEST * spread, entropy, 1 - spread * share)
     z = np.arange(-8.5, 8.5, min(0.05, 0.4 / std))

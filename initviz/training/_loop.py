@@ -284,7 +284,9 @@ def batch_index(n: int, size: int, seed: int, step: int) -> Tensor:
 
     Samples come in a random order, each at most once an epoch of n // size steps.
     """
-    if not 1 <= size <= n:
+    n, size, step = whole_number("n", n), whole_number("size", size), whole_number("step", step, least=0)
+    seed = whole_number("seed", seed, least=0)
+    if size > n:
         raise ValueError(f"size: got {size}; it takes 1 to {n}, the number of samples")
     epoch, place = divmod(step, n // size)
     return _order(n, seed, epoch)[place * size : (place + 1) * size]

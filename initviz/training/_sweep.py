@@ -68,10 +68,9 @@ class Run:
 
     def __post_init__(self) -> None:
         for name, least in {"depth": 1, "width": 1, "batch": 1, "steps": 0, "seed": 0}.items():
-            most = DEEPEST if name == "depth" else LARGEST
-            object.__setattr__(self, name, whole_number(name, getattr(self, name), least, most))
-        for name in ("scale", "lr"):
-            most = FASTEST if name == "lr" else math.inf
+            whole = whole_number(name, getattr(self, name), least, DEEPEST if name == "depth" else LARGEST)
+            object.__setattr__(self, name, whole)
+        for name, most in {"scale": math.inf, "lr": FASTEST}.items():
             object.__setattr__(self, name, real_number(name, getattr(self, name), most=most))
         object.__setattr__(self, "activation", get_activation(self.activation).name)
         object.__setattr__(self, "scheme", get_scheme(self.scheme).name)

@@ -315,6 +315,8 @@ def in_words(result: TransferResult, labels: int, strategy: str) -> str:
     Raises:
         ValueError: a strategy or a number of labels that was not measured.
     """
+    if not isinstance(result, TransferResult):
+        raise TypeError(f"result: got {got(result)}; it takes what initviz.transfer returns")
     final = result.final(strategy, labels)
     words = f"{labels} labels per class, {strategy.replace('_', ' ')}"
     words += f" from {result.source}" if STRATEGIES[strategy].pretrained else ""
