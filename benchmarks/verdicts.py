@@ -458,31 +458,39 @@ def faint_inputs(steps: int = 300) -> Table:
         for label, how in racers.items():
             kinds = {iv.verdict(iv.probe(iv.mlp(width=WIDTH, seed=seed, **how), x, y)).kind for seed in range(SEEDS)}
             rows.append((f"rms {rms:g}, {label}", " or ".join(sorted(kinds)), *ends[label]))
-    return Table(f"FAINT: inputs that are small ({SEEDS} seeds, {steps} steps)", _heads("inputs"), tuple(rows))
+    return Table(
+        f"FAINT: inputs that are small ({SEEDS} seeds, {steps} steps)",
+        ("inputs", "verdict", *(f"{name} {lr:g}" for name, lr in CONSTANT_RATES)),
+        tuple(rows),
+    )
 
 
-def odd_weights(steps: int = 100) -> Table:
-    """What training does with three layers of ten that are out of scale with the others, and what the verdict and its remedy say."""
-    rows, data = [], iv.digits()
-    x, y = data.batch(128)
-
-    def odd(activation: str, scheme: str, times: float, seed: int) -> nn.Module:
-        net = iv.mlp(10, WIDTH, activation, scheme, seed=seed)
-        with torch.no_grad():
-            for layer in net.hidden[4:7]:
-                layer.weight.mul_(math.sqrt(times))
-        return net
-
-    for activation, scheme in (("relu", "he_normal"), ("tanh", "xavier_normal")):
-        for times in (1.0, 10.0, 100.0, 1000.0, 1 / 10, 1 / 100, 1 / 1000):
-            build = partial(odd, activation, scheme, times)
-            found = [iv.verdict(iv.probe(build(seed), x, y)) for seed in range(SEEDS)]
+def odd_weights() -> Table:
+    """From how many times the variance on, in so many layers of ten, the whole is judged exploding (or from what part of it on vanishing),
+    and in how many of the networks that are the remedy names the layers."""
+    x, y = iv.digits().batch(128)
+    rows = []
+    for (activation, scheme), (kind, sign) in product(
+        (("relu", "he_normal"), ("tanh", "xavier_normal")), (("exploding", 1), ("vanishing", -1))
+    ):
+        cells = []
+        for odd in (1, 2, 3, 4):
+            for times in (10.0, 30.0, 100.0, 300.0, 1e3, 1e4, 1e5, 1e6, 1e7):
+                found = [_with_odd(activation, scheme, odd, times**sign, seed, x, y) for seed in range(SEEDS)]
+                if all(one.kind == kind for one in found):
+                    break
             named = sum("by the scheme of the others" in one.remedy for one in found)
-            kinds = " or ".join(sorted({one.kind for one in found}))
-            ends = accuracies({"": build}, data, steps)[""]
-            rows.append((f"{activation}, variance x {times:.3g}", f"{kinds}, named {named} of {SEEDS}", *ends))
-    title = f"ODD: layers 5 to 7 of 10 out of scale ({SEEDS} seeds, {steps} steps)"
-    return Table(title, _heads("weights"), tuple(rows))
+            cells.append(f"{times:.0e}, {named} of {SEEDS}" if found[0].kind == kind else f"never ({found[0].kind})")
+        rows.append((f"{activation}, {kind}", *cells))
+    return Table("ODD: factor on the variance, and named", ("layers of ten", "1", "2", "3", "4"), tuple(rows))
+
+
+def _with_odd(activation: str, scheme: str, odd: int, times: float, seed: int, x: Tensor, y: Tensor) -> iv.Verdict:
+    net = iv.mlp(10, WIDTH, activation, scheme, seed=seed)
+    with torch.no_grad():
+        for layer in net.hidden[4 : 4 + odd]:
+            layer.weight.mul_(math.sqrt(times))
+    return iv.verdict(iv.probe(net, x, y))
 
 
 def spread_of_weights() -> Table:
@@ -507,10 +515,6 @@ def spread_of_weights() -> Table:
     return Table("ODD: the oddest layer of sound weights", ("family", "times the median", "network"), rows)
 
 
-def _heads(what: str) -> tuple[str, ...]:
-    return (what, "verdict", *(f"{optimizer} {lr:g}" for optimizer, lr in CONSTANT_RATES))
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.verdicts", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="0: here; default: one a core")
@@ -522,7 +526,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if options.constants:
         with one_thread():
-            for make in (spread_of_weights, faint_inputs, odd_weights):
+            for make in (spread_of_weights, odd_weights, faint_inputs):
                 print(make().text(), flush=True)
         return
     networks, path = grid(), options.docs / "verdicts.csv"
