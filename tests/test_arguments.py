@@ -359,7 +359,7 @@ UNFIT = [
     (lambda: iv.training.batch_index(5, 6, 0, 0), ValueError, "^size: got 6; it takes 1 to 5"),
     (lambda: iv.training.batch_index(5, 2, -1, 0), ValueError, "^seed: got -1"),
     (lambda: iv.transfer("curves", data=DATA), ValueError, "^model: 'curves' is unknown; did you mean 'curves-cnn'"),
-    (lambda: iv.transfer(data=DATA, labels=[2]), ValueError, "^data: the model can't take gaussian, a batch of shape"),
+    (lambda: iv.transfer(wide(4, 0), DATA, labels=[2]), ValueError, "^data: the model can't take gaussian, a batch of shape"),
     (lambda: iv.transfer(wide(4, 0)[:1], data=DATA, shifted="no"), TypeError, "^shifted: got str"),
     (lambda: iv.sweep({"depth": 1}, path=3), TypeError, "^path: got int 3; it takes the path"),
     (lambda: iv.sweep({"depth": 1, "batch": 2000}), ValueError, "^batch: got 2000; digits has 1150"),
