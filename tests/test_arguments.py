@@ -350,10 +350,9 @@ def wide(width, seed):
 
 
 UNFIT = [
-    (lambda: iv.race({"a": lambda seed: None}, **small()), TypeError, "^racers: 'a' gave NoneType"),
-    (lambda: iv.race({"a": {"shceme": "zeros"}}, **small()), ValueError, "^racers: 'shceme' is unknown; did you mean 'scheme'"),
+    (lambda: iv.race({"a": lambda seed: None}, **small()), TypeError, "^model: got NoneType"),
     (lambda: iv.race({"a": "zeros"}, lr=1e200, **small()), ValueError, "^lr: got 1e[+]200; .* and at most 1e[+]30$"),
-    (lambda: iv.race({"a": 3}, **small()), TypeError, "^racers: got int 3"),
+    (lambda: iv.race({"a": 3}, **small()), TypeError, "^racers: got int; it takes"),
     (lambda: iv.race({"a": lambda seed: nn.Linear(6, 3, device="meta")}, **small()), ValueError, "^model: .*meta device"),
     (lambda: iv.training.Race({"a": "zeros"}, depth=1, width=2, **small()).probe("a", 2), ValueError, "^number: got 2; there are 2"),
     (lambda: iv.training.batch_index(5, 6, 0, 0), ValueError, "^size: got 6; it takes 1 to 5"),
@@ -381,7 +380,6 @@ UNFIT = [
     (lambda: next(iv.experiments.draw_ahead("tanh")), TypeError, "^settings: got str"),
     (lambda: iv.experiments.stream_growth(lambda seed: iv.residual(1, 4, n_in=8), X[:, :5]), ValueError, r"^x: a batch of shape \(6, 5\)"),
     (lambda: iv.experiments.stream_growth(lambda seed: iv.residual(1, 4, n_in=8), X * math.nan), ValueError, "^x: .* finite numbers"),
-    (lambda: iv.measure(batch=5000), ValueError, "^batch: got 5000; digits has 1437"),
     (lambda: iv.experiments.lsuv_step(None, 1), TypeError, "^settings: got NoneType"),
     (lambda: iv.experiments.finite_width(ratios=2), TypeError, "^ratios: got int 2"),
     (lambda: iv.experiments.finite_width(ratios=[1e9]), ValueError, "^ratios: got 1e[+]09; at width 64 it takes at most"),

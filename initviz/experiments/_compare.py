@@ -149,7 +149,9 @@ def heat_map(
     runs = _under(_checked(runs), optimizer)
     depths = sorted(runs.depth.unique())
     if not isinstance(depth, int | np.integer) or depth not in depths:
-        raise ValueError(f"depth: got {got(depth)}; it takes one of {', '.join(map(str, depths))}")
+        raise ValueError(
+            f"depth: got {depth if isinstance(depth, int) else got(depth)}; it takes one of {', '.join(map(str, depths))}"
+        )
     runs = runs[runs.depth == depth]
     here = _summary(runs)
     schemes, activations = list(here.scheme.unique()), list(here.activation.unique())

@@ -186,7 +186,7 @@ def coord_check(
 def _optimizer(optimizer: Any, lr: float | None) -> Callable[[nn.Module], torch.optim.Optimizer]:
     if callable(optimizer):
         if lr is not None:
-            raise ValueError(f"lr: got {got(lr)}; an optimizer that is a function has its own")
+            raise ValueError(f"lr: got {lr}; an optimizer that is a function has its own")
         return optimizer
     make = look_up("optimizer", optimizer, OPTIMIZERS)
     rate = (0.1 if optimizer == "sgd" else 0.001) if lr is None else real_number("lr", lr, most=FASTEST)

@@ -124,8 +124,6 @@ def lsuv_step(settings: LsuvSettings, step: int) -> LsuvStep:
 @lru_cache(maxsize=256)
 def _after(settings: LsuvSettings, step: int) -> tuple[LsuvTrace, np.ndarray]:
     data = get_dataset(settings.data)
-    if settings.batch > len(data.x_train):
-        raise ValueError(f"batch: got {settings.batch}; {data.name} has {len(data.x_train)} training samples")
     x, _ = data.batch(settings.batch, seed=settings.seed)
     net = _network(settings, data)
     trace = lsuv_(

@@ -110,8 +110,6 @@ def measure(
     for quantity in quantities:
         look_up("quantities", quantity, QUANTITIES)
     data = get_dataset(settings.data)
-    if settings.batch > len(data.x_train):
-        raise ValueError(f"batch: got {settings.batch}; {data.name} has {len(data.x_train)} training samples")
     x, y = data.batch(settings.batch, seed=settings.seed)
     net = _network(settings, x)
     report = probe(net, x, y, quantities={"activation", "preactivation_gradient", *quantities})

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from initviz._core.arguments import DEEPEST, got, look_up, several, switch, whole_number
+from initviz._core.arguments import DEEPEST, look_up, several, switch, whole_number
 from initviz._core.devices import pick_device
 from initviz.initializers import Activation, ActivationModule, Scheme, get_activation, init_
 
@@ -192,10 +192,10 @@ def cnn(
         TypeError, ValueError: an argument that is not as above.
     """
     depth, channels = whole_number("depth", depth, most=DEEPEST), whole_number("channels", channels)
-    sides = several("shape", shape)
+    sides = tuple(whole_number("shape", side) for side in several("shape", shape))
     if len(sides) != 3:
-        raise ValueError(f"shape: got {got(shape)}; it takes channels, height and width")
-    c, height, width = (whole_number("shape", side) for side in sides)
+        raise ValueError(f"shape: got {sides}; it takes channels, height and width")
+    c, height, width = sides
     if (kernel := whole_number("kernel", kernel)) > min(height, width):
         raise ValueError(f"kernel: got {kernel}; it takes at most the image's shorter side, {min(height, width)}")
     look_up("padding_mode", padding_mode, PADDINGS)

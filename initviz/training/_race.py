@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from inspect import signature
 from typing import Any
 
 import torch
 from torch import nn
 
-from initviz._core.arguments import got, look_up, seed_numbers, switch, whole_number
+from initviz._core.arguments import look_up, seed_numbers, switch, whole_number
 from initviz.datasets import Data, check_data, digits
 from initviz.initializers import Activation, Scheme, start_from_batch
 from initviz.inspection import Report
@@ -64,7 +63,7 @@ class Race:
         built: list[nn.Module] = []
         for group in _alike({label: _builder(racer, net, data) for label, racer in racers.items()}):
             runs = [(label, number) for label in group for number in range(len(self.seeds))]
-            models = [_made(label, group[label], self.seeds[number]) for label, number in runs]
+            models = [trainable(group[label](self.seeds[number])) for label, number in runs]
             _refuse_the_same(models + built)
             built += models
             places = _trainings(models, data, [self.seeds[number] for _, number in runs], vectorize, training)
@@ -170,24 +169,16 @@ class _Mlp:
         return start_from_batch(mlp, x, **{"scheme": "he_normal"} | self.settings | {"seed": seed})
 
 
-def _made(label: str, build: Callable[[int], nn.Module], seed: int) -> nn.Module:
-    """The network of a seed."""
-    model = build(seed)
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"racers: {label!r} gave {got(model)}; a function of a seed must give a torch.nn.Module")
-    return trainable(model)
-
-
 def _builder(racer: Racer, net: dict[str, Any], data: Data) -> Callable[[int], nn.Module]:
     """seed -> model."""
     if isinstance(racer, str | Scheme):
         return _Mlp(net | {"scheme": racer}, data)
     if isinstance(racer, Mapping):
-        for name in racer:
-            look_up("racers", name, signature(mlp).parameters)
         return _Mlp(net | dict(racer), data)
     if not callable(racer):
-        raise TypeError(f"racers: got {got(racer)}; it takes a scheme, a dict of settings, or a function of a seed")
+        raise TypeError(
+            f"racers: got {type(racer).__name__}; it takes a scheme, a dict of settings, or a function of a seed"
+        )
     return racer
 
 

@@ -15,7 +15,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
-from initviz._core.arguments import got
 from initviz._core.devices import with_float64
 from initviz._core.restore import torch_random_states
 from initviz.datasets import Data
@@ -183,7 +182,7 @@ def _right(model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> Tensor:
 def trainable(model: nn.Module) -> nn.Module:
     """`model`; raises TypeError or ValueError if it is none, is lazy or on the meta device, or has nothing to train."""
     if not isinstance(model, nn.Module):
-        raise TypeError(f"model: got {got(model)}; it takes a torch.nn.Module")
+        raise TypeError(f"model: got {type(model).__name__}; it takes a torch.nn.Module")
     parameters = list(model.parameters())
     if any(isinstance(p, nn.parameter.UninitializedParameter) for p in parameters):
         raise ValueError("model: has lazy parameters; run one batch through it first")

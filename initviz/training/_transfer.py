@@ -523,4 +523,5 @@ def _place(argument: str, value: object, known: tuple) -> int:
     try:
         return known.index(value)
     except (ValueError, TypeError, RuntimeError):  # none of them; an array, which is not equal as a whole
-        raise ValueError(f"{argument}: got {got(value)}; measured were {', '.join(map(str, known))}") from None
+        what = repr(value) if isinstance(value, str | int) else got(value)
+        raise ValueError(f"{argument}: got {what}; measured were {', '.join(map(str, known))}") from None
