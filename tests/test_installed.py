@@ -9,6 +9,7 @@ import sys
 import sysconfig
 import tarfile
 import zipfile
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -17,11 +18,6 @@ from initviz.__main__ import main
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
-SOURCES = [
-    "pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "CONTRIBUTING.md", "CHANGELOG.md", "CITATION.cff",
-    "environment.yml", "initviz", "notebooks", "tests", "benchmarks", "docs", ".ci", ".github", ".gitattributes", ".gitignore",
-    ".pre-commit-config.yaml",
-]  # fmt: skip
 TOOLS = "Scripts" if os.name == "nt" else "bin"
 
 
@@ -33,17 +29,26 @@ def run(*command, cwd, rc=0):
     return done.stdout + done.stderr
 
 
+def sources(*new):
+    """The files of the repository: git's list, or, in a source archive, all but what .gitignore names."""
+    if shutil.which("git"):
+        listed = subprocess.run(["git", "ls-files", "-z", "--cached", *new], cwd=ROOT, capture_output=True).stdout
+        if found := {name for name in listed.decode().split("\0") if (ROOT / name).is_file()}:
+            return found
+    ignored = [line.strip("/").split("/")[-1] for line in (ROOT / ".gitignore").read_text(encoding="utf-8").split()]
+    names = (path.relative_to(ROOT) for path in ROOT.rglob("*") if path.is_file())
+    return {
+        name.as_posix() for name in names if not any(fnmatch(part, each) for part in name.parts for each in ignored)
+    }
+
+
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory):
-    """The source archive, unpacked."""
+    """The source archive, unpacked. It is made from a copy, so that no list of an earlier one is taken into it."""
     copy, out = tmp_path_factory.mktemp("copy") / "initviz", tmp_path_factory.mktemp("sdist")
-    copy.mkdir()
-    ignored = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", "screenshots", "*.slides.html")
-    for source in [ROOT / name for name in SOURCES] + list(ROOT.glob("constraints*.txt")):
-        if source.is_dir():
-            shutil.copytree(source, copy / source.name, ignore=ignored)
-        else:
-            shutil.copy(source, copy)
+    for name in sources("--others", "--exclude-standard"):
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, copy / name)
     run(sys.executable, "-c", f"import setuptools.build_meta as b; b.build_sdist({str(out)!r})", cwd=copy)
     (packed,) = out.glob("initviz-*.tar.gz")
     with tarfile.open(packed) as tar:
@@ -95,14 +100,10 @@ def installed(wheel, tmp_path_factory):
 
 
 def test_the_archive_has_what_its_tests_need(archive):
-    files = {str(path.relative_to(archive).as_posix()) for path in archive.rglob("*") if path.is_file()}
-    here = {path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("*.py")}
-    assert here <= files
-    assert {f"notebooks/{name}" for name in NOTEBOOKS} <= files
-    assert {name for name in SOURCES if (ROOT / name).is_file()} | {"constraints.txt", ".ci/run"} <= files
-    told = run(sys.executable, "-m", "pytest", "--collect-only", "-q", "tests/test_report.py", "tests/test_house.py",
-               cwd=archive)  # fmt: skip
-    assert re.search(r"\d+ tests collected", told)
+    files = {path.relative_to(archive).as_posix() for path in archive.rglob("*") if path.is_file()}
+    assert {"conftest.py", "tests/test_installed.py", ".ci/run"} <= set(sources()) <= files
+    told = run(sys.executable, "-m", "pytest", "--collect-only", "-q", "--nbval", "notebooks", "tests", cwd=archive)
+    assert re.search(r"^\d+ tests collected", told, re.MULTILINE)
 
 
 def test_the_wheel_has_data_and_notebooks_without_outputs(wheel):

@@ -1,5 +1,6 @@
 """The transfer explorer and its pictures: controls move what is shown, everything is looked up, and bad input is named."""
 
+from dataclasses import replace
 from importlib import import_module
 
 import numpy as np
@@ -61,6 +62,20 @@ def test_the_curves_are_the_means_of_the_study(explorer):
         np.testing.assert_allclose(mark(by_labels, Line, lines[name]).y, expected)
     band = next(m for m in by_step.marks if isinstance(m, Band) and m.role == LOOKS["frozen"][0])
     np.testing.assert_allclose(band.high - band.low, 2 * study.curve("frozen", 50).std(axis=0, ddof=1), atol=1e-12)
+
+
+def test_a_frozen_body_stands_beside_its_control(explorer):
+    control = f"{STRATEGIES['frozen_random'].label}: accuracy"
+    for strategy, lines in (("frozen", 1), ("fine_tuned", 0)):
+        explorer.set(strategy=strategy, labels=50, source="textures-cnn")
+        assert len(marks(explorer.picture.figure.panels[1], Line, control)) == lines
+
+
+def test_the_axis_by_labels_begins_below_the_lowest_line(explorer, own):
+    explorer.set(labels=5, strategy="frozen", source="curves-cnn")
+    assert explorer.picture.figure.panels[0].y.low == 0.3
+    for accuracy, low in ((own.accuracy, 0.1), (0 * own.accuracy, 0), (0 * own.accuracy + 1, 0.9)):
+        assert transfer_figure(replace(own, accuracy=accuracy), 5, "frozen").panels[0].y.low == low
 
 
 def test_nothing_is_trained_while_a_control_moves(explorer, monkeypatch):

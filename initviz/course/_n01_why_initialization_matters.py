@@ -17,12 +17,13 @@ QUESTIONS = {
         (
             Choice(
                 "all five: training sorts it out",
-                "Not these two: the smallest start gives no gradient to speak of, and the largest one that is not finite.",
+                "Not these two: the smallest start has almost no gradient, and the largest such a large one that the numbers overflow "
+                "after three steps.",
             ),
             Choice(
                 "three: the smallest and the largest fail",
-                "And the three that get there do so after very different times. At this learning rate the window is narrow: between the "
-                "largest that works and the one that fails lies a factor of 1.15.",
+                "And the three that get there do so after very different times. The upper edge is sharp: He × 1.3 works, He × 1.5 does "
+                "not.",
                 right=True,
             ),
             Choice(
@@ -39,22 +40,21 @@ QUESTIONS = {
         ),
     ),
     "quality": Question(
-        "In this race (SGD, rate 0.02, 600 steps) He × 1.3 fits its training digits nearly as well as He. How do the two compare on "
-        "test digits at the end?",
+        "In this race (SGD, rate 0.02, 600 steps) He and He × 1.3 both fit over 99 % of their training digits. How many times as many "
+        "errors does He × 1.3 make on test digits?",
         (
             Choice(
-                "the same: they fit the data equally well",
+                "as many: they fit the data equally well",
                 "They fit the training data about equally well. There are many ways to do so.",
             ),
             Choice(
-                "He × 1.3 is better: it started with larger gradients",
-                "It took larger steps, but not to a better place.",
+                "about twice as many",
+                "What gradient descent finds depends on where it starts, even if it fits the training digits from every start.",
+                right=True,
             ),
             Choice(
-                "He × 1.3 is worse",
-                "It makes more errors, though it fits its training digits. What gradient descent finds depends on where it "
-                "starts, even if it fits the training digits from every start.",
-                right=True,
+                "about ten times as many",
+                "It is worse, but not by so much: look again at the right end of the picture.",
             ),
         ),
     ),
@@ -71,29 +71,30 @@ QUESTIONS = {
             ),
             Choice(
                 "He, Xavier and He × 1.3",
-                "The first step of He × 1.3 was already a third as long as the weights of one layer. "
-                "Now it is nearly as long as they are.",
+                "The first step of He × 1.3 was already a tenth as long, per layer, as the weights. Now it is a quarter: too far.",
             ),
             Choice("none: 0.05 is too large for ten layers", "It depends on the gradients, and He's are small enough."),
         ),
     ),
     "adam": Question(
-        "The same five starts with Adam, which makes its steps of one length whatever the size of the gradient. What will change?",
+        "Adam divides each gradient by its own recent size plus $10^{-8}$. Which of the five starts reach 90 % of the test digits with it, "
+        "on average, in 600 steps at the rate 0.001?",
         (
             Choice(
-                "all five learn well",
-                "One of them has a gradient that Adam does not see: it adds $10^{-8}$ before it divides.",
+                "all five",
+                "One of them has gradients of about $10^{-14}$. Beside the $10^{-8}$ they are nothing.",
             ),
             Choice(
-                "the slow one becomes fast; the one that diverged survives; the smallest still fails",
-                "The length of a step was the trouble with two of them. The smallest has gradients of about $10^{-14}$, "
-                "and Adam adds $10^{-8}$ before it divides: next to that they are nothing.",
+                "all but std 0.01",
+                "These four do learn, and none diverges. But the length of the step was not the only trouble of the two large ones: "
+                "they end below 90 %.",
+            ),
+            Choice(
+                "He and Xavier",
+                "Xavier becomes fast, since the size of its gradients no longer counts. The two large starts survive, and end worse.",
                 right=True,
             ),
-            Choice(
-                "nothing: the signal is what it was",
-                "The signal is, but its gradient is rescaled: enough to make up for a factor of 32.",
-            ),
+            Choice("He alone", "Xavier's gradients are 32 times smaller than He's, but Adam divides by their size."),
         ),
     ),
 }
@@ -196,7 +197,8 @@ def _judge_health(answer: Any) -> None:
 EXERCISES = {
     "loss_of_guessing": Exercise(
         _judge_guess,
-        "ln(classes). A first loss of twice that says: the start is too large, before a single step is paid for.",
+        "ln(classes). A first loss of ten times that says: the start is too large. A first loss of just that proves nothing: "
+        "std 0.01 has it too.",
     ),
     "largest_stable_scale": Exercise(
         _judge_stable,

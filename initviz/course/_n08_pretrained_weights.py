@@ -16,8 +16,9 @@ from initviz.training import TransferResult
 
 QUESTIONS = {
     "five_labels": Question(
-        "From random weights, with 5 labels per class, our network reaches about 43 % on the ten digits of MNIST-1D. Now it starts from "
-        "weights that can tell apart 100 random curves, and have never seen a digit. What does it reach with the same 5 labels?",
+        "From random weights, with 5 labels per class, our network reaches about 43 % on the ten digits of MNIST-1D. Now its "
+        "body comes from a network that can tell apart 100 random curves, and has never seen a digit. This body is frozen, and a new head "
+        "is trained on the same 5 labels. What does it reach?",
         (
             Choice(
                 "about 43 % again: curves are not digits",
@@ -25,12 +26,16 @@ QUESTIONS = {
                 "most of the work is in not being fooled by them.",
             ),
             Choice(
-                "less: it first has to unlearn the curves",
+                "less: it knows curves, and can't learn digits",
                 "That would be so if what it learned were of no use for digits. Its filters "
                 "find bends and slopes wherever they are; digits have these too.",
             ),
             Choice(
-                "30 points more, or nearly so",
+                "about 10 points more",
+                "It is far more: what is hard about these signals is the same in both tasks, and the body has learned it.",
+            ),
+            Choice(
+                "more than 30 points more",
                 "Five labels are too few to learn what a shift or a stretch is. They are enough to say "
                 "which bends make a 3. (How the new head starts matters; see below.)",
                 right=True,
@@ -38,6 +43,7 @@ QUESTIONS = {
         ),
     ),
     "five_hundred": Question(
+        "The pretrained network is fine-tuned from a zero head. With 5 labels per class it ends about 35 points above random weights. "
         "And with 500 labels per class?",
         (
             Choice(
@@ -50,12 +56,13 @@ QUESTIONS = {
             ),
             Choice(
                 "a loss",
-                "For a frozen body, yes: it can't use all that the labels say. One that trains goes where random weights go.",
+                "For a frozen body, yes (92 % against 95 %): it can't use all that the labels say. One that trains goes where random "
+                "weights go.",
             ),
         ),
     ),
     "unrelated": Question(
-        "Same network, but pretrained on noise: tell apart ten colours of it, with no shape anywhere. Its body is frozen, and a new "
+        "Same network, but pretrained on noise: tell apart ten frequencies of it, with no shape anywhere. Its body is frozen, and a new "
         "head is trained on 50 labels per class. Compared with training everything from random weights, it is ...",
         (
             Choice(
@@ -68,7 +75,8 @@ QUESTIONS = {
             ),
             Choice(
                 "worse",
-                "It looks for frequencies and throws away where they are, so no head can find a shape in what is left.",
+                "The textures taught next to nothing that digits need, and a frozen body can't learn it: it is only 3 to 4 points above a "
+                "body that was never trained.",
                 right=True,
             ),
         ),
@@ -97,8 +105,8 @@ QUESTIONS = {
         (
             Choice(
                 "He's: its variance suits a layer that follows a ReLU",
-                "It keeps a signal's size in a deep network. In a last layer it makes large logits of random signs, and the body is "
-                "trained to mend them.",
+                "It keeps a signal's size in a deep network. In a last layer it makes large random logits. Training "
+                "does not take them away, and bends the body to make up for them.",
             ),
             Choice(
                 "PyTorch's default: it is what everybody uses",
@@ -112,7 +120,7 @@ QUESTIONS = {
             ),
             Choice(
                 "it makes no difference: the head is learned anyway",
-                "In the end it fits the labels in every case. The body behind it is another one.",
+                "In the end it fits the labels in every case. But what was random in it stays, and the body behind it is another one.",
             ),
         ),
     ),
@@ -235,6 +243,7 @@ def _margin(answer: Any) -> None:
         raise Unanswered
     study = transfer_study("curves-cnn")
     values = study.margin("fine_tuned", 50)
+    answer = answer.tolist() if isinstance(answer, np.ndarray) else answer
     if not isinstance(answer, tuple | list) or len(answer) != 2:
         raise Wrong("the answer is two numbers: the mean margin and its spread.")
     mean, std = number(answer[0]), number(answer[1])
@@ -267,7 +276,7 @@ EXERCISES = {
     "new_head": Exercise(
         _new_head,
         "zero is the right start here: the last layer alone is a convex problem, so there is no symmetry to break. The first step leaves "
-        "the body as it was, and the first loss is ln K, as of a guess.",
+        "the body as it was, and with a zero bias the first loss is ln k, as of a guess.",
     ),
     "margin": Exercise(
         _margin,

@@ -32,7 +32,8 @@ QUESTIONS = {
         ),
     ),
     "isometry": Question(
-        "Which network has, at eight layers, all singular values of its Jacobian near each other?",
+        "Inputs are small (standard deviation 0.3). In which networks is, at eight layers, the largest singular value less than "
+        "10 times the smallest?",
         (
             Choice("linear, tanh and ReLU, all three", "What does a ReLU's slope do to half of the directions?"),
             Choice(
@@ -41,13 +42,13 @@ QUESTIONS = {
                 "at random half of the directions are lost with them.",
                 right=True,
             ),
-            Choice("linear alone", "Nearly. But a small signal meets only slopes near 1 in a tanh."),
+            Choice("linear alone", "So it is for inputs of standard deviation 1. A small signal meets only slopes near 1 in a tanh."),
             Choice("none", "A product of orthogonal matrices is orthogonal, so the linear one has them all at exactly 1."),
         ),
     ),
-    "pairs": Question(
-        "A layer of 64 ReLU units gets an input of 32 numbers. Are there weights with which it passes on every one of the 32 directions, "
-        "at its length, whatever the input?",
+    "directions": Question(
+        "A layer of 64 ReLU units gets an input of 32 numbers. Are there weights with which, whatever the input, none of the 32 directions "
+        "is lost and every length is kept?",
         (
             Choice(
                 "no: a ReLU sets half of its values to 0",
@@ -55,8 +56,8 @@ QUESTIONS = {
             ),
             Choice("yes, any orthogonal ones", "Of these one unit gets a direction, and drops it where its value is below 0."),
             Choice(
-                "yes: give each direction to two units, with opposite signs",
-                "If one of them is off, the other is on, so each direction comes through once.",
+                "yes, two units for each direction",
+                "Give them opposite signs. If one of them is off, the other is on, so each direction comes through once.",
                 right=True,
             ),
             Choice("yes, if all weights are positive", "Then nothing is set to 0 for a positive input. Inputs have both signs."),

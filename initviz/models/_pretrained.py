@@ -51,7 +51,7 @@ PRETRAINED = {
     for task in [
         SourceTask(
             "curves-cnn", "Curves (related)", curves,
-            "Tell apart 100 random curves, each shifted, stretched, sheared and made noisy as MNIST-1D does to its digits.",
+            "Tell apart 100 random curves, distorted as MNIST-1D distorts its digits.",
             (3000, 1000), 100,
         ),
         SourceTask(

@@ -54,13 +54,20 @@ def _variances(runs: Mapping[str, FiniteWidth]) -> Panel:
         tuple(role for _, (role, *_) in looks), NORMAL, "left", panel=True,
     )  # fmt: skip
     dashed = Words(
-        np.array([0.98]), np.array([0.03]), ("– –  theory",), ("ink",), NORMAL, "right", "bottom", panel=True
+        np.array([0.98]),
+        np.array([0.03]),
+        ("– –  theory; bars: ± one standard error",),
+        ("ink",),
+        NORMAL,
+        "right",
+        "bottom",
+        panel=True,
     )
     ticks, labels = round_ticks(0, x, 6)
     across = Axis(0, x, ticks=ticks, labels=labels, name="depth / width", title="depth / width", tick=0)
     ticks, labels = round_ticks(0, y, 6)
     return Panel(
-        across, Axis(0, y, ticks=ticks, labels=labels), (*marks, words, dashed), title="Variance of log(gradient²), over draws", grid=True,
+        across, Axis(0, y, ticks=ticks, labels=labels), (*marks, words, dashed), title="Variance of ln(gradient²), over draws", grid=True,
         left=83, right=17, top=62, bottom=442,
     )  # fmt: skip
 
@@ -80,7 +87,7 @@ def _draws(run: FiniteWidth) -> Panel:
         density = np.r_[density, normal]
     low, high = around([edges])
     ticks, labels = round_ticks(low, high)
-    words = "log(gradient²), first layer over last"
+    words = "ln(gradient²), first layer over last"
     return Panel(
         Axis(low, high, ticks=ticks, labels=labels, name=words, title=words, tick=0), Axis(0, 1.05 * float(density.max())), tuple(marks),
         title=f"{len(run.logs[last])} draws, {run.depths[last]} layers of {run.width}", left=86, right=19, top=62, bottom=442,

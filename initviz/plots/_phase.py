@@ -15,7 +15,7 @@ from initviz.plots._scale import round_ticks
 if TYPE_CHECKING:
     from initviz.theory import Phase
 
-LEVELS = {3: 0.5, 10: 0.8, 30: 0.6, 100: 0.2}
+LEVELS = {3: 0.5, 10: 0.8}
 """Depth scales, in layers, that are drawn as lines -> where along a line its number is, apart from the others'."""
 
 
@@ -30,13 +30,15 @@ def phase_figure(phase: Phase, point: tuple[float, float] | None = None) -> Figu
     marks: list[Mark] = [Heat(*ends, log, "blue to red", -0.8, 0.8, name="log₁₀ χ")]
     depth = np.minimum(np.where(np.isfinite(phase.depth_scale), phase.depth_scale, 1e9), 1e9)
     contours = contour_generator(w, b, np.log10(np.maximum(depth, 1e-9)))
+    numbers: list[Mark] = []
     for level, share in LEVELS.items():
         for line in map(np.asarray, contours.lines(float(np.log10(level)))):
             marks.append(Line(line[:, 0], line[:, 1], "ink", 1.3, alpha=0.6))
             if np.hypot(*np.ptp(line, axis=0)) > 0.8:
                 at = line[int(share * len(line))]
-                marks.append(Words(at[:1], at[1:], (str(level),), size=15, shift=(0, 8)))
+                numbers.append(Words(at[:1], at[1:], (str(level),), size=15, paper=True))
     marks.append(Line(phase.edge_w[order], phase.edge_b[order], "ink", 4.2))
+    marks += numbers
     corners = ("ordered:\ngradients vanish", "chaotic:\ngradients explode")
     for x, words, side in zip((0.03, 0.97), corners, ("left", "right")):
         marks.append(Words(np.array([x]), np.array([0.95]), (words,), align=side, valign="top", panel=True, paper=True))

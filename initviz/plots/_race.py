@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 LEAST, MOST = -3, 2
 """Ends of the loss axis, as powers of ten."""
-GAP = 0.115
-"""Least distance between two labels, in parts of an axis' height."""
+GAP = 26
+"""Least distance between two labels, in pixels."""
 
 
 def race_figure(
@@ -175,7 +175,7 @@ def _curves(
     roles = tuple(role for _, (role, *_) in zip(labels_, LOOKS))
     names = Words(
         np.full(len(ends), 1.02),
-        np.array(apart(ends, GAP, 0.03, 0.99)),
+        np.array(apart(ends, GAP / (box["bottom"] - box["top"]), 0.03, 0.99)),
         tuple(labels_),
         roles,
         align="left",

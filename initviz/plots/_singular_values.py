@@ -76,7 +76,10 @@ def _marks(depths: np.ndarray, lines: Mapping[str, Sequence[np.ndarray]]) -> lis
         bands += [Band(depths, low, high, role, 0.16), Band(depths, quarter, three, role, 0.3)]
         over.append(Line(depths, median, role, 3.0, marker=marker, size=11, name=f"{label}: median"))
         if max(zeros) > 0:
-            words = f"{sign} {100 * zeros[0]:.0f} % are 0, then {100 * zeros[-1]:.0f} %"
+            first, last = (
+                f"{100 * share:.0f} % at {depth:g}" for share, depth in ((zeros[0], depths[0]), (zeros[-1], depths[-1]))
+            )
+            words = f"{sign} zeros: {first}, {last} layers"
             place = np.array([0.03]), np.array([height])
             over.append(Words(*place, (words,), (role,), NORMAL, align="left", valign="bottom", panel=True))
             height += 0.09

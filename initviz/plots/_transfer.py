@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from initviz.training import TransferResult
 
 LOOKS = {
-    "random": ("ink", "o", "●"),
+    "random": ("ink", "X", "✖"),
     "frozen_random": ("grey", "P", "✚"),
-    "frozen": ("blue", "s", "■"),
-    "fine_tuned": ("orange", "^", "▲"),
+    "frozen": ("blue", "o", "●"),
+    "fine_tuned": ("orange", "s", "■"),
     "fine_tuned_default": ("olive", "v", "▼"),
-    "fine_tuned_he": ("green", "X", "✖"),
+    "fine_tuned_he": ("green", "^", "▲"),
     "head_first": ("purple", "D", "◆"),
 }
-"""Role, marker and its character for each strategy."""
+"""Role, marker and its character for each strategy; of the pretrained ones those that `curves` gives to its lines in this order."""
 KEY_ROW = 4
 """Strategies in a row of the words below."""
 
@@ -35,7 +35,8 @@ def transfer_figure(result: TransferResult, labels: int, strategy: str, title: s
     Args:
         result: from `initviz.transfer`; strategies that it has not are left out.
         labels: which of its numbers of labels the learning curves are for.
-        strategy: which of its strategies they show, beside random's if that was measured.
+        strategy: which of its strategies they show, beside random's and, of a frozen body, a frozen random body's, if those were
+            measured.
         title: words above.
     Raises:
         ValueError: what was not measured.
@@ -49,6 +50,8 @@ def transfer_figure(result: TransferResult, labels: int, strategy: str, title: s
     ]
     by_step: list[Mark] = []
     key = []
+    beside = {strategy, "random", "frozen_random" if strategy == "frozen" else strategy}
+    least = 1.0
     for name, (role, marker, sign) in LOOKS.items():
         if name not in result.strategies:
             continue
@@ -56,10 +59,15 @@ def transfer_figure(result: TransferResult, labels: int, strategy: str, title: s
         key.append((f"{sign} {label}", role))
         final = np.array([result.final(name, count) for count in result.labels])
         by_labels += _line(np.array(result.labels, dtype=float), final, role, label, chosen, marker)
-        if chosen or name == "random":
+        least = min(least, float(spread(final.T)[0].min()))
+        if name in beside:
             curve = np.asarray(result.curve(name, labels)).T
             by_step += _line(np.asarray(result.steps, dtype=float)[: len(curve)], curve, role, label, chosen)
-    y = Axis(0, 1, ticks=(0, 0.25, 0.5, 0.75, 1), labels=("0 %", "25 %", "50 %", "75 %", "100 %"))
+    # no lower than the lines need: the best are close together
+    tenths = range(max(0, math.floor(10 * min(least, 0.9))), 11)
+    shares = tuple(tenth / 10 for tenth in tenths if tenth % 2 == 0)
+    y_labels = Axis(tenths[0] / 10, 1, ticks=shares, labels=tuple(f"{100 * value:.0f} %" for value in shares))
+    y_steps = Axis(0, 1, ticks=(0, 0.25, 0.5, 0.75, 1), labels=("0 %", "25 %", "50 %", "75 %", "100 %"))
     x = Axis(low, high, "log", ticks=ticks, labels=words, name="labels per class", title="labels per class", tick=0)
     step_ticks, step_labels = round_ticks(0, float(result.steps[-1]))
     steps = Axis(
@@ -76,7 +84,7 @@ def transfer_figure(result: TransferResult, labels: int, strategy: str, title: s
     box: dict[str, Any] = {"top": 42, "bottom": 336, "right": 26}
     left = Panel(
         x,
-        y,
+        y_labels,
         tuple(by_labels),
         title="Test accuracy by number of labels",
         grid=True,
@@ -87,7 +95,7 @@ def transfer_figure(result: TransferResult, labels: int, strategy: str, title: s
     )
     right = Panel(
         steps,
-        y,
+        y_steps,
         tuple(by_step),
         title=f"Test accuracy while training, {labels} labels per class",
         grid=True,

@@ -80,7 +80,8 @@ def phase_diagram(
     edge_b2 = Q - value / slope
     on = (edge_b2 >= -1e-9 * Q) & (edge_w <= w.max()) & (edge_b2 <= b.max() ** 2)
     edge_b = np.sqrt(np.maximum(edge_b2, 0))
-    reached = [i for i in np.flatnonzero(on)[::4] if _near(_settle(value, edge_w[i], edge_b[i]), Q[i])]
+    line = np.flatnonzero(on)
+    reached = [i for i in np.union1d(line[::4], line[-1:]) if _near(_settle(value, edge_w[i], edge_b[i]), Q[i])]
     return Phase(phi.name, w, b, q, chi, depth, edge_w[reached], edge_b[reached])
 
 

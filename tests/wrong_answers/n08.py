@@ -67,6 +67,8 @@ WRONG = {
         (((TUNED - RANDOM).mean(), (TUNED - RANDOM).std()), "one less"),
         (((TUNED - RANDOM).mean() + 0.05, 0.01), "seed by seed"),
         (0.1, "two numbers"),
+        (np.array(0.1), "two numbers"),
+        (np.array([(TUNED - RANDOM).mean(), (TUNED - RANDOM).std()]), "one less"),
     ],
     "choose": [
         (lambda pilot, labels: "random", "in pilot 1 it chose random, which is behind fine_tuned by 25"),
