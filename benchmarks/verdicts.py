@@ -1,10 +1,13 @@
 """How often is the verdict right? Some 400 networks, each judged before its first step and then trained with SGD and with Adam.
 
     python -m benchmarks.verdicts [--processes N] [--first N] [--table]
+    python -m benchmarks.verdicts --constants
 
 Each finished network is a line of docs/verdicts.csv, at once; what is there is not trained again, so a run that was stopped goes on
 where it was. At the end all verdicts are made anew (which is cheap) and docs/verdicts.md is written; `--table` does that alone. The
 grid is in the order of a hash of its settings, so that any first part of it (`--first`) is a fair sample.
+
+`--constants` is by itself: it prints what FAINT and ODD rest on, which the grid does not decide, within a minute.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from itertools import product
 from multiprocessing import get_context
@@ -33,6 +36,7 @@ from torch.func import functional_call, vmap
 import initviz as iv
 from benchmarks.common import Table
 from initviz._core.threads import one_thread
+from initviz.diagnosis._remedies import most_frequent, times_suited
 from initviz.training import OPTIMIZERS, batch_index
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -421,6 +425,96 @@ All rows are in [verdicts.csv](verdicts.csv): the settings, the verdict, what it
     return about + "\n".join(table.text(markdown=True) for table in tables(rows, total))
 
 
+# FAINT and ODD -------------------------------------------------------------------------------------------------------------
+
+SEEDS = 3
+CONSTANT_RATES = (("sgd", 0.1), ("sgd", 1.0), ("adam", 0.001), ("adam", 0.01))
+
+
+def accuracies(racers: dict[str, Any], data: Any, steps: int) -> dict[str, list[str]]:
+    """Label -> test accuracy after so many steps, mean ± std over seeds, at each of CONSTANT_RATES."""
+    found: dict[str, list[str]] = {label: [] for label in racers}
+    for optimizer, lr in CONSTANT_RATES:
+        run = iv.race(
+            racers, data, width=WIDTH, seeds=SEEDS, steps=steps, every=steps, lr=lr, optimizer=optimizer, vectorize=True
+        )
+        for label, own in found.items():
+            ends = 100 * run.final_accuracy(label)
+            own.append(f"{ends.mean():.0f} ± {ends.std(ddof=1):.0f} %")
+    return found
+
+
+def faint_inputs(steps: int = 300) -> Table:
+    """What training does with inputs of a small rms, and what the verdict says of the networks."""
+    racers: dict[str, Any] = {
+        "ReLU, 2 hidden layers, He": {"depth": 2, "activation": "relu", "scheme": "he_normal"},
+        "tanh, 4 hidden layers, Xavier": {"depth": 4, "activation": "tanh", "scheme": "xavier_normal"},
+    }
+    data, rows = iv.digits(), []
+    for rms in (1.0, 0.03, 0.01, 0.005, 0.002, 0.001, 0.0003):
+        small = replace(data, x_train=rms * data.x_train, x_test=rms * data.x_test)
+        x, y = small.batch(128)
+        ends = accuracies(racers, small, steps)
+        for label, how in racers.items():
+            kinds = {iv.verdict(iv.probe(iv.mlp(width=WIDTH, seed=seed, **how), x, y)).kind for seed in range(SEEDS)}
+            rows.append((f"rms {rms:g}, {label}", " or ".join(sorted(kinds)), *ends[label]))
+    return Table(
+        f"FAINT: inputs that are small ({SEEDS} seeds, {steps} steps)",
+        ("inputs", "verdict", *(f"{name} {lr:g}" for name, lr in CONSTANT_RATES)),
+        tuple(rows),
+    )
+
+
+def odd_weights() -> Table:
+    """From how many times the variance on, in so many layers of ten, the whole is judged exploding (or from what part of it on vanishing),
+    and in how many of the networks that are the remedy names the layers."""
+    x, y = iv.digits().batch(128)
+    rows = []
+    for (activation, scheme), (kind, sign) in product(
+        (("relu", "he_normal"), ("tanh", "xavier_normal")), (("exploding", 1), ("vanishing", -1))
+    ):
+        cells = []
+        for odd in (1, 2, 3, 4):
+            for times in (10.0, 30.0, 100.0, 300.0, 1e3, 1e4, 1e5, 1e6, 1e7):
+                found = [_with_odd(activation, scheme, odd, times**sign, seed, x, y) for seed in range(SEEDS)]
+                if all(one.kind == kind for one in found):
+                    break
+            named = sum("by the scheme of the others" in one.remedy for one in found)
+            cells.append(f"{times:.0e}, {named} of {SEEDS}" if found[0].kind == kind else f"never ({found[0].kind})")
+        rows.append((f"{activation}, {kind}", *cells))
+    return Table("ODD: factor on the variance, and named", ("layers of ten", "1", "2", "3", "4"), tuple(rows))
+
+
+def _with_odd(activation: str, scheme: str, odd: int, times: float, seed: int, x: Tensor, y: Tensor) -> iv.Verdict:
+    net = iv.mlp(10, WIDTH, activation, scheme, seed=seed)
+    with torch.no_grad():
+        for layer in net.hidden[4 : 4 + odd]:
+            layer.weight.mul_(math.sqrt(times))
+    return iv.verdict(iv.probe(net, x, y))
+
+
+def spread_of_weights() -> Table:
+    """How far a layer's variance, over what suits its fans, is from the median of its network, where nothing was done to it."""
+    x, y = iv.digits().batch(64)
+    far: dict[str, tuple[float, Network]] = {}
+    for network in grid():
+        if network.fault != "none" or network.family == "rnn" or network.scheme == "small_normal":
+            continue
+        if not network.held_out:  # a quarter of the grid is enough
+            continue
+        layers = iv.probe(network.build(), x, y, quantities=()).reached
+        name = most_frequent(layers)
+        ratios = [r for s in layers if name and s.activation_name == name and (r := times_suited(s, name))]
+        if ratios:
+            middle = float(np.median(ratios))
+            furthest = max(max(ratios) / middle, middle / min(ratios))
+            far[network.family] = max(
+                far.get(network.family, (0.0, network)), (furthest, network), key=lambda pair: pair[0]
+            )
+    rows = tuple((family, f"{ratio:.1f}", str(network)) for family, (ratio, network) in sorted(far.items()))
+    return Table("ODD: the oddest layer of sound weights", ("family", "times the median", "network"), rows)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.verdicts", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="0: here; default: one a core")
@@ -428,7 +522,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--table", action="store_true", help="train nothing: judge the networks in the file anew")
     parser.add_argument("--steps", type=int, default=STEPS, help=argparse.SUPPRESS)
     parser.add_argument("--docs", type=Path, default=DOCS, help="the folder of verdicts.csv and verdicts.md")
+    parser.add_argument("--constants", action="store_true", help="print what FAINT and ODD rest on, and no more")
     options = parser.parse_args(arguments)
+    if options.constants:
+        with one_thread():
+            for make in (spread_of_weights, odd_weights, faint_inputs):
+                print(make().text(), flush=True)
+        return
     networks, path = grid(), options.docs / "verdicts.csv"
     processes = 0 if options.table else options.processes
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) if processes else nullcontext() as executor:

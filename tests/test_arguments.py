@@ -3,6 +3,8 @@
 import ast
 import inspect
 import math
+import warnings
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from restoring import assert_same, snapshot
 from torch import nn
 
 import initviz as iv
-from initviz._core.arguments import look_up, real_number, seed_numbers, several, whole_number
+from initviz._core.arguments import look_up, real_number, seed_numbers, several, switch, whole_number
 
 TABLE = {"he_normal": 1, "he_uniform": 2, "xavier_normal": 3}
 
@@ -61,6 +63,11 @@ def test_whole_numbers(value):
         (np.float64(2), 1, TypeError, "^depth: got float64"),
         (np.array([1, 2]), 1, TypeError, "^depth: got ndarray"),
         (torch.tensor(2.5), 1, TypeError, "^depth: got Tensor"),
+        (torch.ones(9, 9), 1, TypeError, "^depth: got Tensor; it takes a whole number"),
+        (torch.ones(1, device="meta"), 1, TypeError, "^depth: got Tensor"),
+        ("a\nb" * 50, 1, TypeError, "^depth: got str; it takes"),
+        (10**30, 1, ValueError, r"^depth: got about 2\^100; it takes a whole number of at least 1 and below 2\^63$"),
+        (-(10**30), 1, ValueError, r"^depth: got about -2\^100; it takes a whole number of at least 1$"),
     ],
 )
 def test_what_is_no_whole_number(value, least, kind, message):
@@ -85,12 +92,69 @@ def test_real_numbers(value):
         (True, TypeError, "^scale: got bool"),
         (None, TypeError, "^scale: got NoneType"),
         (1j, TypeError, "^scale: got complex"),
+        (np.array([1.0]), TypeError, "^scale: got ndarray"),
+        (np.True_, TypeError, "^scale: got bool"),
+        (torch.ones(2), TypeError, "^scale: got Tensor"),
         ([1.0], TypeError, "^scale: got list"),
     ],
 )
 def test_what_is_no_real_number(value, kind, message):
     with pytest.raises(kind, match=message):
         real_number("scale", value)
+
+
+def test_a_number_that_python_does_not_print():
+    with pytest.raises(ValueError, match=r"^depth: got about 2\^16610; it takes"):
+        whole_number("depth", 10**5000)
+    with pytest.raises(TypeError, match="^scheme: got int; it takes a name"):
+        look_up("scheme", 10**5000, TABLE)
+
+
+@pytest.mark.parametrize("value", [True, 1, np.True_, np.int64(1)])
+def test_switches(value):
+    assert switch("skip", value) is True and switch("skip", 1 - int(value)) is False
+
+
+@pytest.mark.parametrize("value", ["no", "", None, 2, -1, 1.0, [], np.ones(1, dtype=bool), math.nan])
+def test_what_is_no_switch(value):
+    with pytest.raises(TypeError, match="^skip: got .*; it takes True or False$"):
+        switch("skip", value)
+
+
+SWITCHES = {
+    "skip": [lambda v: iv.mlp(2, 4, skip=v), lambda v: iv.cnn(2, 4, skip=v), lambda v: iv.measure(skip=v),
+             lambda v: iv.theory.predict([4, 4, 4], "relu", 1.0, skip=v)],
+    "causal": [lambda v: iv.transformer(1, 4, 1, causal=v)],
+    "qk_norm": [lambda v: iv.transformer(1, 4, 1, qk_norm=v), lambda v: iv.experiments.attention_run(qk_norm=v)],
+    "orthonormal": [lambda v: iv.lsuv_(network(), X, orthonormal=v)],
+    "strict": [lambda v: iv.lsuv_(network(), X, strict=v)],
+    "histograms": [lambda v: iv.lsuv_(network(), X, histograms=v)],
+    "progress": [lambda v: iv.train(iv.mlp(1, 4), iv.digits(), progress=v), lambda v: iv.race({"a": "he_normal"}, progress=v),
+                 lambda v: iv.sweep({"depth": 1}, progress=v), lambda v: iv.transfer(progress=v)],
+    "vectorize": [lambda v: iv.race({"a": "he_normal"}, vectorize=v), lambda v: iv.sweep({"depth": 1}, vectorize=v)],
+    "tune": [lambda v: iv.transfer(tune=v)],
+    "tied": [lambda v: iv.experiments.first_losses([0.1], tied=v)],
+    "keep_weights": [lambda v: iv.experiments.train_symmetric(keep_weights=v)],
+    "wide": [lambda v: iv.theory.predict_first_loss(1.0, 4, wide=v)],
+    "offline": [lambda v: iv.models.public_model("gpt2", offline=v)],
+    "log_x": [lambda v: iv.plots.curves_figure([1], {"a": [1]}, title="", xlabel="", log_x=v)],
+    "percent": [lambda v: iv.plots.groups_figure({"a": {"b": [1]}}, title="", percent=v)],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SWITCHES)
+def test_a_word_is_no_switch(name):
+    """ "no" is as true as "yes" to Python."""
+    for call in SWITCHES[name]:
+        with pytest.raises(TypeError, match=f"^{name}: got str 'no'; it takes True or False$"):
+            call("no")
+
+
+@pytest.mark.parametrize("seeds", [20261127, 10_001, range(10**12), torch.tensor(10**9), list(range(10_001))])
+def test_seeds_without_an_end_were_meant_as_one(seeds):
+    with pytest.raises(ValueError, match="^seeds: got more than 10,000") as caught:
+        iv.race({"a": "he_normal"}, seeds=seeds)
+    assert ("alone is [20261127]" in str(caught.value)) == (type(seeds) is int and seeds == 20261127)
 
 
 def test_lists_and_seeds():
@@ -257,6 +321,125 @@ def refused(call, kind, message):
         call(model)
     assert "\n" not in str(caught.value)
     assert_same(before, snapshot(model))
+
+
+DATA = iv.datasets.gaussian(6, 3, 60)
+CHANGED = {
+    "x_train": torch.zeros(0, 6), "y_train": DATA.y_train[:-1], "x_test": DATA.x_test.flatten(), "y_test": DATA.y_test + 3,
+    "n_classes": 0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_a_data_set_that_fits_nothing(name):
+    with pytest.raises(ValueError, match=f"^{name}: "):
+        replace(DATA, **{name: CHANGED[name]})
+    with pytest.raises(TypeError, match=f"^{name}: got NoneType"):
+        replace(DATA, **{name: None})
+    if name.startswith("x"):
+        with pytest.raises(ValueError, match=f"^{name}: .*meta device"):
+            replace(DATA, **{name: torch.empty(5, 6, device="meta")})
+
+
+def small(**changes):
+    return {"data": DATA, "seeds": 2, "steps": 2, "batch_size": 8} | changes
+
+
+def wide(width, seed):
+    return nn.Sequential(nn.Linear(8, width), nn.ReLU(), nn.Linear(width, 3))
+
+
+UNFIT = [
+    (lambda: iv.race({"a": lambda seed: None}, **small()), TypeError, "^model: got NoneType"),
+    (lambda: iv.race({"a": "zeros"}, lr=1e200, **small()), ValueError, "^lr: got 1e[+]200; .* and at most 1e[+]30$"),
+    (lambda: iv.race({"a": 3}, **small()), TypeError, "^racers: got int; it takes"),
+    (lambda: iv.race({"a": lambda seed: nn.Linear(6, 3, device="meta")}, **small()), ValueError, "^model: .*meta device"),
+    (lambda: iv.training.Race({"a": "zeros"}, depth=1, width=2, **small()).probe("a", 2), ValueError, "^number: got 2; there are 2"),
+    (lambda: iv.training.batch_index(5, 6, 0, 0), ValueError, "^size: got 6; it takes 1 to 5"),
+    (lambda: iv.training.batch_index(5, 2, -1, 0), ValueError, "^seed: got -1"),
+    (lambda: iv.transfer("curves", data=DATA), ValueError, "^model: 'curves' is unknown; did you mean 'curves-cnn'"),
+    (lambda: iv.transfer(wide(4, 0), DATA, labels=[2]), ValueError, "^data: the model can't take gaussian, a batch of shape"),
+    (lambda: iv.transfer(wide(4, 0)[:1], data=DATA, shifted="no"), TypeError, "^shifted: got str"),
+    (lambda: iv.sweep({"depth": 1}, path=3), TypeError, "^path: got int 3; it takes the path"),
+    (lambda: iv.sweep({"depth": 1, "batch": 2000}), ValueError, "^batch: got 2000; digits has 1150"),
+    (lambda: iv.transfer(data=DATA, labels=[2], fresh=3), TypeError, "^fresh: got int 3"),
+    (lambda: iv.transfer(data=DATA, labels=[2], scheme="zeors"), ValueError, "^scheme: 'zeors' is unknown"),
+    (lambda: iv.experiments.transfer_study().curve("random", np.ones(2)), ValueError, "^labels: got ndarray .*; measured were 5, "),
+    (lambda: iv.coord_check(wide, X, widths=(4, 8), optimizer=lambda net: None), TypeError, "^optimizer: gave NoneType"),
+    (lambda: iv.growth(3, X, None), TypeError, "^build: got int 3"),
+    (lambda: iv.growth(lambda seed: None, X, None), TypeError, "^build: gave NoneType"),
+    (lambda: iv.growth(lambda seed: iv.mlp(2 + seed, 4, n_in=8), X, None), ValueError, "^build: gave 2 activated layers, then 3"),
+    (lambda: iv.experiments.stream_growth(lambda seed: iv.residual(1, 4, n_in=8), None), TypeError, "^x: got NoneType"),
+    (lambda: iv.measure("tanh"), TypeError, "^settings: got str 'tanh'"),
+    (lambda: iv.measure(quantities=5), TypeError, "^quantities: got int 5"),
+    (lambda: iv.measure(quantities=[[]]), TypeError, "^quantities: got list"),
+    (lambda: iv.experiments.shipped_runs([]), TypeError, "^normalization: got list"),
+    (lambda: iv.experiments.transfer_study([]), TypeError, "^source: got list"),
+    (lambda: iv.theory.normal_softmax([], 3), TypeError, "^std: got list"),
+    (lambda: iv.training.in_words(None, 5, "random"), TypeError, "^result: got NoneType"),
+    (lambda: next(iv.experiments.draw_ahead("tanh")), TypeError, "^settings: got str"),
+    (lambda: iv.experiments.stream_growth(lambda seed: iv.residual(1, 4, n_in=8), X[:, :5]), ValueError, r"^x: a batch of shape \(6, 5\)"),
+    (lambda: iv.experiments.stream_growth(lambda seed: iv.residual(1, 4, n_in=8), X * math.nan), ValueError, "^x: .* finite numbers"),
+    (lambda: iv.experiments.lsuv_step(None, 1), TypeError, "^settings: got NoneType"),
+    (lambda: iv.experiments.finite_width(ratios=2), TypeError, "^ratios: got int 2"),
+    (lambda: iv.experiments.finite_width(ratios=[1e9]), ValueError, "^ratios: got 1e[+]09; at width 64 it takes at most"),
+    (lambda: iv.experiments.first_losses([]), ValueError, "^stds: got none"),
+    (lambda: iv.experiments.rate_sweep(batch_size=0), ValueError, "^batch_size: got 0"),
+    (lambda: iv.experiments.rate_sweep(batch_size=2000), ValueError, "^batch_size: got 2000; digits has 1437"),
+    (lambda: iv.experiments.rate_sweep(widths=[]), ValueError, "^widths: got none"),
+    (lambda: iv.experiments.signal_by_width(0.1, widths=[]), ValueError, "^widths: got none"),
+    (lambda: iv.experiments.signal_by_width(0.1, seed=-1), ValueError, "^seed: got -1"),
+    (lambda: iv.experiments.factor_curve("tanh", 3, sigma_w=[math.nan]), ValueError, "^sigma_w: got nan"),
+    (lambda: iv.experiments.train_symmetric([]), ValueError, "^noise: got none"),
+    (lambda: iv.experiments.train_symmetric(data="digits"), TypeError, "^data: got str"),
+    (lambda: iv.experiments.distinct_neurons([[1.0]]), TypeError, "^weight: got list"),
+    (lambda: iv.experiments.weight_shapes(nn.Linear(2, 2, device="meta")), ValueError, "^model: .*meta device"),
+    (lambda: iv.experiments.heat_map(depth=[5]), ValueError, "^depth: got list"),
+    (lambda: iv.theory.phase_diagram("tanh", np.ones((2, 2))), ValueError, r"^sigma_w: got shape \(2, 2\)"),
+    (lambda: iv.theory.predict([4, 4, 4], "tanh", 1.0, normalization=torch.ones(2)), TypeError, "^normalization: got Tensor"),
+    (lambda: iv.theory.predict_network(None, X, None, scheme="zeros"), TypeError, "^net: got NoneType None; it takes a Plain"),
+    (lambda: iv.theory.predict_stream(None, np.ones(2)), TypeError, "^net: got NoneType"),
+    (lambda: iv.initializers.unit_noise((2, 2), "nomral", 0, 0), ValueError, "^distribution: got str 'nomral'; it takes one of normal"),
+    (lambda: iv.initializers.fans([[1.0]]), TypeError, "^weight: got list"),
+    (lambda: iv.mlp(10**9, 4), ValueError, "^depth: got 1000000000; it takes a whole number of at least 1 and at most 100,000"),
+    (lambda: iv.mlp(2, 4, device="meta"), ValueError, "^device: .*meta device"),
+    (lambda: iv.mlp(2, 4, device=torch.ones(3, 3)), ValueError, "^device: Tensor can't be used here"),
+    (lambda: iv.digits(device=10**30), ValueError, "^device: int 1000000000000000000000000000000 can't be used here"),
+    (lambda: iv.probe(wide(4, 0), X, torch.empty(6, device="meta")), ValueError, "^y: .*meta device"),
+    (lambda: iv.assert_stable(wide(4, 0), X, allow=[[]]), TypeError, r"^allow: got list \[\]"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("call", "kind", "message"), UNFIT, ids=[str(number) for number in range(len(UNFIT))])
+def test_what_fits_nothing_is_told_in_a_line(call, kind, message):
+    with pytest.raises(kind, match=message) as caught, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        call()
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("activation", ["relu", "tanh", "gelu", "sine"])
+def test_theory_beyond_the_range_of_floats(activation):
+    """An explosion is infinite, without a warning or an OverflowError."""
+    theory = iv.theory
+    assert theory.variance_map(1.0, activation, 1e200) == theory.chi(1.0, activation, 1e200) == math.inf
+    assert (
+        theory.fixed_point(activation, 1e200) == math.inf
+        and theory.variance_map(1.0, activation, 1.0, 1e200) == math.inf
+    )
+    theory.depth_scale(activation, 1e200), theory.critical_sigma_w(activation, 1e200)
+    theory.phase_diagram(activation, [1e200], [1e200]), theory.second_moment(activation, 1e308)
+    for normalization in (None, "layer", "batch"):
+        theory.predict([4] * 200, activation, 1e20, 1e200, 1e300, normalization, True, 1e200)
+
+
+def test_a_softmax_of_huge_logits():
+    """E[largest of 4 normal numbers] is 1.0294 (Royston 1982)."""
+    for std in (1e3, 1e20, 1e200):
+        found = iv.theory.normal_softmax(std, 4)
+        assert found.log_sum == pytest.approx(1.0294 * std, rel=2e-3) and found.squares <= 1
+    assert iv.theory.predict_attention(1.0, 1e200, layers=2, places=4, norm="pre")[1] == pytest.approx(0, abs=1e-9)
 
 
 # Every name is explained -------------------------------------------------------------------------------------------------

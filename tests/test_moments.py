@@ -9,7 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from initviz._core.statistics import BLOCK, dots, matmul_dots, tensor_stats, variance
+from initviz._core.batches import rms_each
+from initviz._core.statistics import BLOCK, dots, matmul_dots, mean_square, tensor_stats, variance
 
 
 def normal(*shape, seed=0):
@@ -289,3 +290,29 @@ def test_variance_alone():
     tensor = normal(1500, 1001) * 1e-3 + 5
     assert variance(tensor) == pytest.approx(tensor.double().numpy(force=True).var(), rel=1e-6)
     assert math.isnan(variance(torch.tensor([1.0, math.nan])))
+
+
+def test_a_variance_beyond_float64_is_infinite():
+    assert variance(torch.tensor([1e200, -1e200], dtype=torch.float64)) == math.inf
+    assert variance(torch.tensor([1e150, -1e150], dtype=torch.float64)) == pytest.approx(1e300)
+
+
+class WithoutFloat64(torch.Tensor):
+    """On Apple's GPUs, to all appearances."""
+
+    device = torch.device("mps")
+    is_cpu = False
+
+    def cpu(self):
+        return self.as_subclass(torch.Tensor)
+
+    def double(self):
+        raise TypeError("Cannot convert a MPS Tensor to float64 dtype as the MPS framework doesn't support float64")
+
+
+def test_a_device_without_float64():
+    values = normal(40, 50) * 1e-25
+    apple = values.as_subclass(WithoutFloat64)
+    assert mean_square(apple) == mean_square(values) > 0
+    assert variance(apple) == variance(values) > 0
+    assert list(rms_each((apple, {"x": apple}))) == [mean_square(values) ** 0.5] * 2

@@ -118,6 +118,30 @@ def test_float16_that_loses_gradients_wants_its_loss_scaled():
     assert verdict(iv.probe(net.bfloat16(), x, y, loss=tiny(1.0))).kind == "stable"
 
 
+@pytest.mark.parametrize("scale", [1e20, 1e30, 1e36])
+@pytest.mark.parametrize("normalization", ["batch", "layer"])
+def test_inputs_whose_squares_are_no_numbers(normalization, scale):
+    """Their variance is infinite, and a normalization makes 0 or NaN of them: not symmetric units, and no division by 0."""
+    x, y = iv.digits().batch(64)
+    net = iv.mlp(5, 32, "relu", normalization=normalization)
+    found = iv.verdict(iv.probe(net, scale * x, y))
+    assert found.kind in ("off-scale", "non-finite") and found.layers[0] == 1
+    assert found.remedy == "Bring the inputs to order 1: x = (x - x.mean()) / x.std()."
+    assert iv.verdict(iv.probe(net, 1e10 * x, y)).kind == "stable"
+
+
+def test_weights_whose_outputs_have_no_squares():
+    x, y = iv.digits().batch(64)
+    net = iv.mlp(5, 32, "relu", normalization="batch")
+    with torch.no_grad():
+        net.hidden[2].weight.mul_(1e22)
+    found = iv.verdict(iv.probe(net, x, y))
+    assert found.kind == "off-scale" and found.layers == (3,) and "by the scheme of the others" in found.remedy
+    net.norms[2].weight.data.zero_()  # zeros that were meant
+    net.hidden[2].weight.data.mul_(1e-22)
+    assert iv.verdict(iv.probe(net, x, y)).kind != "off-scale"
+
+
 def test_float16_that_overflows():
     ill = measured(activation="relu", scheme="he_normal", scale=1.5, precision="float16", depth=50)
     assert (

@@ -471,7 +471,7 @@ def test_features_are_what_the_head_is_called_with():
         (lambda: iv.transfer(3), TypeError, "model: got int"),
         (lambda: iv.transfer(nn.Sequential(nn.ReLU())), ValueError, "model: has no nn.Linear"),
         (lambda: iv.transfer(data="digits"), TypeError, "data: got str"),
-        (lambda: iv.transfer(source="curves"), TypeError, "data: got str"),
+        (lambda: iv.transfer(source="curves"), TypeError, "source: got str"),
         (lambda: made().end("mooved", "random", 5), ValueError, "name: 'mooved' is unknown"),
         (lambda: made().rate("random", 6), ValueError, "labels: got 6; measured were 5, 50"),
         (lambda: iv.transfer(strategies=["fine-tuned"]), ValueError, "did you mean 'fine_tuned'"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from initviz._core.layers import Unmeasurable
+from initviz._core.statistics import mean_square
 from initviz._core.torch_internals import tree_leaves, tree_map
 
 
@@ -29,9 +31,14 @@ def batch_size(x: Any) -> int:
         raise ValueError("x: has a nested tensor; it takes padded ones, and the mask that the model has for them")
     if any(tensor.numel() == 0 for tensor in tensors):
         raise ValueError(f"x: {shape_words(x)} is empty; it takes a batch of at least one")
-    if any(tensor.is_meta for tensor in tensors):
-        raise ValueError(f"x: {shape_words(x)} is on the meta device and has no values")
+    refuse_meta("x", x)
     return len(tensors[0]) if tensors[0].dim() else 1
+
+
+def refuse_meta(argument: str, x: Any) -> None:
+    """Raises ValueError if one of the tensors in it is on the meta device."""
+    if any(isinstance(leaf, Tensor) and leaf.is_meta for leaf in tree_leaves(_plain(x))):
+        raise ValueError(f"{argument}: {shape_words(x)} is on the meta device and has no values")
 
 
 def copy_batch(x: Any, device: torch.device) -> Any:
@@ -50,7 +57,7 @@ def rms_each(x: Any) -> Iterator[float]:
     data = x.data if isinstance(x, PackedSequence) else x
     for leaf in tree_leaves(_plain(data)):
         if isinstance(leaf, Tensor) and leaf.is_floating_point():
-            yield leaf.detach().double().square().mean().sqrt().item()
+            yield math.sqrt(mean_square(leaf))
 
 
 def call(model: nn.Module, x: Any) -> Any:
@@ -63,7 +70,7 @@ def call(model: nn.Module, x: Any) -> Any:
         if isinstance(x, Mapping):
             return model(**x)
         return model(*x) if isinstance(x, tuple | list) and not isinstance(x, PackedSequence) else model(x)
-    except (torch.OutOfMemoryError, Unmeasurable):
+    except (torch.OutOfMemoryError, MemoryError, Unmeasurable):
         raise
     except Exception as error:
         reason = first_line(error)

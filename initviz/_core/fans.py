@@ -24,6 +24,7 @@ import math
 
 from torch import Tensor, nn
 
+from initviz._core.arguments import got
 from initviz._core.torch_internals import Convolution
 
 
@@ -33,6 +34,8 @@ def fans(weight: Tensor, layer: nn.Module | None = None) -> tuple[float, float]:
     Raises:
         ValueError: fewer than two dimensions.
     """
+    if not isinstance(weight, Tensor):
+        raise TypeError(f"weight: got {got(weight)}; it takes a tensor")
     if weight.dim() < 2:
         raise ValueError(f"weight: got shape {tuple(weight.shape)}; fans take two or more dimensions")
     if isinstance(layer, nn.Linear):

@@ -9,7 +9,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from initviz._core.readings import BLOCK, COLUMNS, LANES, NUMBERS, PROGRAMS
+from initviz._core.layout import BLOCK, COLUMNS, LANES, NUMBERS, PROGRAMS
 
 _TYPES = {torch.float32: tl.float32, torch.float16: tl.float16, torch.bfloat16: tl.bfloat16}
 

@@ -18,6 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from initviz._core.devices import has_float64
+from initviz._core.layout import ALIVE, BLOCK, LANES, NOTHING, NUMBERS, PLACES, PROGRAMS
 from initviz._core.statistics import FEW, TensorStats, even_step, flat_values, nothing, rms, tensor_stats
 from initviz._core.torch_internals import UnseenByModes, current_stream, norms, on_stream, version, wait_for
 
@@ -25,15 +27,6 @@ T = TypeVar("T")
 
 BUFFER = 64
 """Tensors whose numbers are taken together."""
-NUMBERS = 8
-"""Numbers of a tensor that are found in a pass over it: see `initviz._core.fused`."""
-BLOCK, LANES, PROGRAMS = 1024, 8, 1024
-"""Of the fused kernels: values a step, columns in which they look for values other than zero, and the most programs that share a tensor."""
-COLUMNS = 14
-"""What the fused kernels are told of a tensor: address, number of values, programs, the first of these, values in the sample, every which
-one that is, the bounds beyond which values are saturated, and of its units kind, place, units, inner, apart, places: see `Units`."""
-NOTHING, PLACES, ALIVE = 0, 1, 2
-"""What the fused kernels find of the units: nothing, their values at a few places, or which of them are not zero everywhere."""
 HELD = 3 << 20, 64 << 20
 """Bytes of tensors that are held at least and at most, until they are measured together. In between it is ..."""
 HELD_SHARE = 1 / 32, 1 / 4
@@ -459,7 +452,7 @@ def _mean_root(count: int, norm: np.ndarray) -> float:
 @lru_cache
 def _wide(device: torch.device) -> torch.dtype:
     """The widest type there."""
-    return torch.float32 if device.type == "mps" else torch.float64
+    return torch.float64 if has_float64(device) else torch.float32
 
 
 _problems: list[Exception] = []

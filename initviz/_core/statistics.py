@@ -16,6 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from initviz._core.devices import has_float64, in_float64
+
 
 @dataclass(frozen=True)
 class TensorStats:
@@ -88,7 +90,8 @@ _ONES = np.ones(ROW, dtype=np.float32), np.ones(ROW)
 def tensor_stats(
     tensor: Tensor, *, flat: tuple[float | None, float | None] = (None, None), bins: int = 100, sample: int = 4096
 ) -> TensorStats:
-    """The `TensorStats` of a floating tensor of any shape and device.
+    """The `TensorStats` of a floating tensor of any shape and device. (From another device than a CPU it is brought here: many of them
+    are better taken by `Readings`.)
 
     Sums of float32 values run in float32 over rows of 512, and in float64 over the rows. With u = 2^-24 an error is at most
     512 u = 3e-5 of the sum of the magnitudes, if no error cancels another and the machine adds one value after the other. What is seen is
@@ -100,13 +103,7 @@ def tensor_stats(
         bins: cells of the histogram.
         sample: values of a larger tensor that the histogram is counted on, evenly strided. Moments use them all.
     """
-    if not tensor.is_cpu:
-        from initviz._core.readings import Readings  # which takes from here what it needs on a CPU
-
-        readings = Readings(bins, sample)
-        reading = readings.stats(tensor, flat)
-        readings.read()
-        return reading.value
+    tensor = tensor.cpu()
     exponent = 0
     scaled: np.ndarray | Tensor
     if tensor.dtype == torch.float32 and tensor.layout == torch.strided and tensor.is_contiguous():
@@ -333,15 +330,15 @@ def even_step(count: int, sample: int) -> int:
 
 def variance(tensor: Tensor) -> float:
     """Population variance of all values of a floating tensor, as exact as in `tensor_stats`; NaN if one of them is NaN or infinite."""
-    if tensor.device.type not in ("cpu", "mps"):
+    if not tensor.is_cpu and has_float64(tensor.device):
         return tensor.detach().double().var(correction=0).item()
     stats = tensor_stats(tensor, bins=1, sample=1)
-    return math.nan if stats.nonfinite else stats.std**2
+    return math.nan if stats.nonfinite else stats.std * stats.std  # infinite where ** 2 raises OverflowError
 
 
 def mean_square(tensor: Tensor) -> float:
     """Mean of the squares of all values, in float64; NaN or infinite if one of them is."""
-    return tensor.detach().double().square().mean().item()
+    return in_float64(tensor).square().mean().item()
 
 
 def sample_std(values: np.ndarray) -> float:

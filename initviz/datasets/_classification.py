@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from initviz._core.arguments import look_up, whole_number
+from initviz._core.arguments import got, look_up, whole_number
+from initviz._core.batches import refuse_meta
 from initviz._core.devices import pick_device
 from initviz._core.extras import from_extra
 from initviz._core.restore import random_states
@@ -29,6 +30,9 @@ class Data:
         n_classes: number of classes.
 
     Its tensors are on one device, and so are those of a batch.
+
+    Raises:
+        TypeError, ValueError: an attribute that is not as above.
     """
 
     name: str
@@ -37,6 +41,26 @@ class Data:
     x_test: Tensor
     y_test: Tensor
     n_classes: int
+
+    def __post_init__(self) -> None:
+        whole_number("n_classes", self.n_classes)
+        for part in ("train", "test"):
+            x, y = getattr(self, f"x_{part}"), getattr(self, f"y_{part}")
+            for name, tensor in {f"x_{part}": x, f"y_{part}": y}.items():
+                if not isinstance(tensor, Tensor):
+                    raise TypeError(f"{name}: got {got(tensor)}; it takes a tensor")
+                refuse_meta(name, tensor)
+            if x.dim() < 2 or not x.numel():
+                raise ValueError(f"x_{part}: got shape {tuple(x.shape)}; it takes (n, n_in), and n of at least 1")
+            if y.shape != x.shape[:1] or y.is_floating_point() or y.is_complex():
+                raise ValueError(
+                    f"y_{part}: got shape {tuple(y.shape)} of {y.dtype}; it takes {len(x)} classes as whole numbers"
+                )
+            low, high = int(y.min()), int(y.max())
+            if low < 0 or high >= self.n_classes:
+                raise ValueError(
+                    f"y_{part}: has classes {low} to {high}; n_classes, {self.n_classes}, takes 0 to {self.n_classes - 1}"
+                )
 
     @property
     def n_in(self) -> int:
@@ -56,13 +80,13 @@ class Data:
         return self.x_train[order], self.y_train[order]
 
 
-def check_data(data: object) -> None:
+def check_data(data: object, argument: str = "data") -> None:
     """
     Raises:
         TypeError: it is no `Data`.
     """
     if not isinstance(data, Data):
-        raise TypeError(f"data: got {type(data).__name__}; it takes a data set such as iv.digits()")
+        raise TypeError(f"{argument}: got {type(data).__name__}; it takes a data set such as iv.digits()")
 
 
 def digits(seed: int = 0, device: str | torch.device | None = None) -> Data:
@@ -182,7 +206,7 @@ def _split(x: np.ndarray, y: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndar
     with random_states(), from_extra():
         from sklearn.model_selection import train_test_split
 
-    x_train, x_test, y_train, y_test = train_test_split(x, y, test_size=0.2, stratify=y, random_state=seed)
+    x_train, x_test, y_train, y_test = train_test_split(x, y, test_size=0.2, stratify=y, random_state=seed % 2**32)
     return x_train, x_test, y_train, y_test
 
 

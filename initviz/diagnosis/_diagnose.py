@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from initviz._core.arguments import several
+from initviz._core.arguments import look_up, several
 from initviz._core.layers import bare, layers_of
 from initviz._core.progress import LOG
 from initviz._core.restore import random_states
@@ -241,8 +241,7 @@ def assert_stable(
     """
     allow = several("allow", allow)
     for kind in allow:
-        if kind not in KINDS:
-            raise ValueError(f"allow: {kind!r} is unknown; it takes some of {', '.join(KINDS)}")
+        look_up("allow", kind, KINDS)
     found = verdict(probe(model, x, y, loss=loss, seed=seed))
     if found.kind != "stable" and found.kind not in allow:
         raise AssertionError(f"the model is not stable\n{diagnose(model, x, y, loss=loss, seed=seed)}")

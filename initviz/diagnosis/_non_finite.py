@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from initviz.diagnosis._kinds import Verdict
+from initviz.diagnosis._off_scale import SCALE_INPUTS, VAST
 from initviz.diagnosis._signals import forward_signal
 from initviz.diagnosis._words import count, percent, where
 from initviz.inspection import Origin, Report
@@ -101,6 +104,8 @@ def _finite(report: Report, quantity: str, first: int) -> str:
     grows = np.isfinite(before).sum() >= 2 and before[np.isfinite(before)][-1] > 10 * before[np.isfinite(before)][0]
     if quantity == "weight" and report.origin is None:
         return "The weights themselves are broken: initialize them again."
+    if VAST < report.input_rms < math.inf and forward:
+        return SCALE_INPUTS
     known = _mend(report.origin)
     if known and not (
         report.dtype == "float16"

@@ -10,7 +10,7 @@ import numpy as np
 from initviz.diagnosis._attention import entropy_collapse, rank_collapse
 from initviz.diagnosis._kinds import KINDS, Verdict
 from initviz.diagnosis._non_finite import non_finite
-from initviz.diagnosis._off_scale import off_scale
+from initviz.diagnosis._off_scale import off_scale, vast
 from initviz.diagnosis._over_time import GATES_SATURATED, horizon, over_time
 from initviz.diagnosis._remedies import SATURATED, Change, between, saturation_remedy, scale_remedy
 from initviz.diagnosis._signals import ADAM, RATIO, backward_signal, faded, forward_signal, output_of_zeros, slow
@@ -33,7 +33,7 @@ def verdict(report: Report) -> Verdict:
 
     1. non-finite: any NaN or infinite value forward, backward, in a weight or in the loss. Nothing else can be trusted then.
     2. symmetric: all units of some layer, or several whole layers, compute the same and get the same gradient, so they will stay
-       the same.
+       the same. (But off-scale, if a layer's values are beyond VAST and a normalization makes zeros of them.)
     3. dead: at least DEAD of the units in some layer are zero on the whole batch.
     4. untrainable: a parameter that no gradient reaches, or whose gradient is exactly 0 and stays so however the others move.
     5. rank-collapsed: the tokens that an attention gets are all alike (mean cosine above ALIKE), and those of the first were not.
@@ -67,7 +67,7 @@ def verdict(report: Report) -> Verdict:
             return Verdict("stable", (), why, "")
         return Verdict("dead", (), "The batch reaches no layer.", "Check that forward() calls the layers.")
     for judge in (
-        non_finite, _symmetric, blocked, _dead, untrainable, rank_collapse, _out_of_range, over_time, _saturated,
+        non_finite, vast, _symmetric, blocked, _dead, untrainable, rank_collapse, _out_of_range, over_time, _saturated,
         entropy_collapse, off_scale,
     ):  # fmt: skip
         found = judge(report)

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from initviz._core.arguments import look_up, real_number, seed_numbers, whole_number
+from initviz._core.arguments import DEEPEST, look_up, real_number, seed_numbers, switch, whole_number
 from initviz.initializers import init_, unit_noise
 from initviz.inspection import probe
 from initviz.models import Attention
@@ -115,7 +115,7 @@ def attention_run(
     """
     beta, residual = real_number("logit_std", logit_std), real_number("residual", residual)
     layers, places, batch = (
-        whole_number("layers", layers),
+        whole_number("layers", layers, most=DEEPEST),
         whole_number("places", places, least=2),
         whole_number("batch", batch),
     )
@@ -123,9 +123,10 @@ def attention_run(
     if width % heads:
         raise ValueError(f"heads: got {heads}; the width, {width}, must be a multiple of it")
     look_up("norm", norm, STACK_NORMS)
+    qk_norm = switch("qk_norm", qk_norm)
     rows = []
     for seed in seed_numbers(seeds):
-        stack = AttentionStack(beta, residual, layers, width, heads, norm, bool(qk_norm), seed)
+        stack = AttentionStack(beta, residual, layers, width, heads, norm, qk_norm, seed)
         x = unit_noise((batch, places, width), "normal", seed, 4 * layers)
         found = probe(stack, x, quantities=()).attention
         rows.append([[one.entropy for one in found], [one.similarity for one in found], _gradients(stack, x, seed)])

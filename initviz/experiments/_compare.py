@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from initviz._core.arguments import look_up, whole_number
+from initviz._core.arguments import got, look_up, whole_number
 from initviz._core.extras import pandas
 from initviz._core.statistics import sample_std
 from initviz.initializers import ACTIVATIONS, SCHEMES
@@ -107,7 +107,6 @@ class Map:
     best: np.ndarray
 
 
-@lru_cache(maxsize=2)
 def shipped_runs(normalization: str = "none") -> pd.DataFrame:
     """The runs of GRIDS with this normalization ("none", "batch") as they are shipped, one row per run, with the columns COLUMNS (see
     `initviz.training.run`).
@@ -115,9 +114,14 @@ def shipped_runs(normalization: str = "none") -> pd.DataFrame:
     Raises:
         TypeError, ValueError: a normalization that was not run.
     """
+    return look_up("normalization", normalization, _shipped())
+
+
+@lru_cache(maxsize=1)
+def _shipped() -> dict[str, pd.DataFrame]:
+    """Normalization -> its runs."""
     runs = pandas().read_csv(FILE)
-    look_up("normalization", normalization, dict.fromkeys(runs.normalization.unique()))
-    return runs.loc[runs.normalization == normalization, COLUMNS].reset_index(drop=True)
+    return {name: own[COLUMNS].reset_index(drop=True) for name, own in runs.groupby("normalization", sort=False)}
 
 
 def cells(runs: pd.DataFrame | None = None) -> pd.DataFrame:
@@ -144,8 +148,10 @@ def heat_map(
     look_up("quantity", quantity, QUANTITIES)
     runs = _under(_checked(runs), optimizer)
     depths = sorted(runs.depth.unique())
-    if depth not in depths:
-        raise ValueError(f"depth: got {depth}; it takes one of {', '.join(map(str, depths))}")
+    if not isinstance(depth, int | np.integer) or depth not in depths:
+        raise ValueError(
+            f"depth: got {depth if isinstance(depth, int) else got(depth)}; it takes one of {', '.join(map(str, depths))}"
+        )
     runs = runs[runs.depth == depth]
     here = _summary(runs)
     schemes, activations = list(here.scheme.unique()), list(here.activation.unique())

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from initviz._core.arguments import look_up, real_number, seed_numbers, several, whole_number
+from initviz._core.arguments import FASTEST, got, look_up, real_number, seed_numbers, several, whole_number
 from initviz._core.batches import batch_size
+from initviz._core.devices import in_float64
 from initviz._core.layers import bare, layers_of
 from initviz._core.outputs import real_tensors
 from initviz._core.restore import random_states
@@ -188,7 +189,7 @@ def _optimizer(optimizer: Any, lr: float | None) -> Callable[[nn.Module], torch.
             raise ValueError(f"lr: got {lr}; an optimizer that is a function has its own")
         return optimizer
     make = look_up("optimizer", optimizer, OPTIMIZERS)
-    rate = (0.1 if optimizer == "sgd" else 0.001) if lr is None else real_number("lr", lr)
+    rate = (0.1 if optimizer == "sgd" else 0.001) if lr is None else real_number("lr", lr, most=FASTEST)
     return lambda model: make(model.parameters(), lr=rate)
 
 
@@ -214,8 +215,10 @@ def _run(
 
         return hook
 
-    handles = [layer.register_forward_hook(keep(name)) for layer, name in layers.items()]
     updates = make_optimizer(model)
+    if not isinstance(updates, torch.optim.Optimizer):
+        raise TypeError(f"optimizer: gave {got(updates)}; it must give a torch.optim.Optimizer")
+    handles = [layer.register_forward_hook(keep(name)) for layer, name in layers.items()]
     rows: list[tuple[list[float], list[float], float]] = []
     start: dict[str, Tensor] = {}
     names: tuple[str, ...] = ()
@@ -231,8 +234,8 @@ def _run(
             if tuple(outputs) != names:
                 raise ValueError("make_model: its network calls other layers at one step than at another")
             with torch.no_grad():
-                sizes = [float(h.double().abs().mean()) for h in outputs.values()]
-                changes = [float((h.double() - start[name].double()).abs().mean()) for name, h in outputs.items()]
+                sizes = [float(in_float64(h).abs().mean()) for h in outputs.values()]
+                changes = [float((in_float64(h) - in_float64(start[name])).abs().mean()) for name, h in outputs.items()]
             rows.append((sizes, changes, float(value.detach())))
             if step < steps:
                 updates.zero_grad()

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from initviz._core.arguments import look_up, real_number, whole_number
+from initviz._core.arguments import DEEPEST, look_up, real_number, several, whole_number
 from initviz._core.threads import one_thread
 from initviz.initializers import Activation, get_activation, unit_noise
 from initviz.theory import Fluctuations, critical_sigma_w, moment_maps
@@ -127,13 +127,20 @@ def finite_width(
     sigma_w = critical_sigma_w(phi, sigma_b) if sigma_w is None else real_number("sigma_w", sigma_w)
     if math.isnan(sigma_w):
         raise ValueError(f"sigma_w: {phi.name} has no edge of chaos at sigma_b {sigma_b:g}; give a number")
-    depths = np.array([max(1, round(real_number("ratios", ratio) * width)) for ratio in ratios])
+    depths = np.array([_depth(ratio, width) for ratio in several("ratios", ratios)])
     if not len(depths):
         raise ValueError("ratios: got none; it takes at least one")
     with one_thread():  # many small products: more threads only wait for each other
         logs = np.array([_logs(phi, weights, width, int(L), sigma_w, sigma_b, draws, seed) for L in depths])
     mean, variance = np.array([_predicted(phi, weights, width, int(L), sigma_w, sigma_b) for L in depths]).T
     return FiniteWidth(phi.name, weights, width, sigma_w, depths, logs, mean, variance)
+
+
+def _depth(ratio: float, width: int) -> int:
+    depth = real_number("ratios", ratio) * width
+    if depth > DEEPEST:
+        raise ValueError(f"ratios: got {ratio:g}; at width {width} it takes at most {DEEPEST / width:g}")
+    return max(1, round(depth))
 
 
 @torch.no_grad()

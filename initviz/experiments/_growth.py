@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor, nn
 
-from initviz._core.arguments import seed_numbers
+from initviz._core.arguments import got, seed_numbers
 from initviz._core.statistics import sample_std
 from initviz.inspection import probe
 
@@ -51,12 +51,21 @@ def growth(build: Callable[[int], nn.Module], x: Tensor, y: Tensor, seeds: int |
     Raises:
         TypeError, ValueError: as `probe`; a network with fewer than two activated layers.
     """
-    rows = []
+    if not callable(build):
+        raise TypeError(f"build: got {got(build)}; it takes a function seed -> network")
+    rows: list[list[np.ndarray]] = []
     for seed in seed_numbers(seeds):
-        report = probe(build(seed), x, y, quantities=("preactivation", "preactivation_gradient"))
+        net = build(seed)
+        if not isinstance(net, nn.Module):
+            raise TypeError(f"build: gave {got(net)}; it must give a torch.nn.Module")
+        report = probe(net, x, y, quantities=("preactivation", "preactivation_gradient"))
         hidden = np.array([layer.activation_name is not None for layer in report.reached])
         if hidden.sum() < 2:
             raise ValueError("build: gave a network with fewer than two activated layers; a slope takes two")
+        if rows and len(rows[0][0]) != hidden.sum():
+            raise ValueError(
+                f"build: gave {len(rows[0][0])} activated layers, then {hidden.sum()}; it takes one number"
+            )
         rows.append([report.values(q, "second_moment")[hidden] for q in ("preactivation", "preactivation_gradient")])
     forward, backward = np.moveaxis(np.array(rows), 1, 0)
     return Growth(forward, backward)

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from initviz._core.arguments import look_up, real_number, seed_numbers, several, whole_number
+from initviz._core.arguments import at_least_one, look_up, real_number, seed_numbers, switch, whole_number
 from initviz._core.statistics import mean_square
 from initviz.initializers import combined_seed
 from initviz.models import EMBEDDING_STD, Attention, Linear, Transformer, ends, transformer
@@ -216,7 +216,8 @@ def first_losses(
     Raises:
         TypeError, ValueError: an argument that is not as above.
     """
-    values = np.array([real_number("stds", std) for std in several("stds", stds)])
+    values = np.array([real_number("stds", std) for std in at_least_one("stds", stds)])
+    tied = switch("tied", tied)
     batch, rows, owns = whole_number("batch", batch), [], []
     for seed in seed_numbers(seeds):
         net = language_model("gpt2", seed=seed, blocks=blocks, **sizes)
@@ -241,7 +242,7 @@ def first_losses(
         for limit in (True, False)
     )
     theory = np.logaddexp(exact, owns).mean(axis=0)
-    return FirstLosses(values, np.array(rows), theory, wide, math.log(vocabulary), bool(tied))
+    return FirstLosses(values, np.array(rows), theory, wide, math.log(vocabulary), tied)
 
 
 def _own_logit(std: float, net: Transformer, rms: float) -> float:

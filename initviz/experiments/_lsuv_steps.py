@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from initviz._core.arguments import look_up, real_number, whole_number
+from initviz._core.arguments import DEEPEST, got, look_up, real_number, whole_number
 from initviz._core.devices import pick_device
 from initviz.datasets import DATASETS, Data, get_dataset
 from initviz.initializers import ACTIVATIONS, SCHEMES, Activation, LsuvLayer, LsuvTrace, lsuv_, within
@@ -63,7 +63,7 @@ class LsuvSettings:
 
     def __post_init__(self) -> None:
         for name in ("depth", "width", "max_iter", "batch"):
-            whole_number(name, getattr(self, name))
+            whole_number(name, getattr(self, name), most=DEEPEST)
         whole_number("seed", self.seed, least=0)
         real_number("tol", self.tol)
         look_up("activation", self.activation, LSUV_CHOICES)
@@ -111,6 +111,8 @@ def lsuv_step(settings: LsuvSettings, step: int) -> LsuvStep:
     Raises:
         TypeError, ValueError: `step` is not a whole number from 0 to depth + 1; a batch larger than the data.
     """
+    if not isinstance(settings, LsuvSettings):
+        raise TypeError(f"settings: got {got(settings)}; it takes an initviz.experiments.LsuvSettings")
     layers = settings.depth + 1
     if whole_number("step", step, least=0) > layers:
         raise ValueError(f"step: got {step}; the network has {layers} layers")

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from torch import Tensor
 
 from initviz import theory
-from initviz._core.arguments import look_up, real_number, whole_number
+from initviz._core.arguments import DEEPEST, got, look_up, real_number, several, switch, whole_number
 from initviz._core.devices import pick_device
 from initviz.datasets import DATASETS, get_dataset
 from initviz.diagnosis import Verdict, verdict
@@ -55,11 +55,12 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name in ("depth", "width", "batch"):
-            whole_number(name, getattr(self, name))
+            whole_number(name, getattr(self, name), most=DEEPEST)
         whole_number("seed", self.seed, least=0)
         real_number("scale", self.scale)
         real_number("bias_std", self.bias_std)
         look_up("normalization", self.normalization, NORMALIZATIONS)
+        object.__setattr__(self, "skip", switch("skip", self.skip))
         look_up("precision", self.precision, PRECISIONS)
         look_up("data", self.data, DATASETS)
         object.__setattr__(self, "activation", get_activation(self.activation).name)
@@ -105,8 +106,11 @@ def measure(
     Raises:
         TypeError, ValueError: as `Settings`.
     """
-    settings = changed(settings, **changes)
-    x, y = get_dataset(settings.data).batch(settings.batch, seed=settings.seed)
+    settings, quantities = changed(settings, **changes), several("quantities", quantities)
+    for quantity in quantities:
+        look_up("quantities", quantity, QUANTITIES)
+    data = get_dataset(settings.data)
+    x, y = data.batch(settings.batch, seed=settings.seed)
     net = _network(settings, x)
     report = probe(net, x, y, quantities={"activation", "preactivation_gradient", *quantities})
     prediction = theory.predict_network(
@@ -118,12 +122,15 @@ def measure(
 def draw_ahead(settings: Settings) -> Iterator[None]:
     """Draw the weights that `measure` of these settings will ask for, one at each step: for a kernel that is idle. They
     share the 60 MB of all draws; a network that would take more than half of them is left out."""
+    settings = changed(settings)
     return _cache.draw_ahead(_sizes(settings), SCHEMES[settings.scheme], settings.seed)
 
 
 def changed(settings: Settings | None, **changes) -> Settings:
     """`settings`, or the default ones, with some fields changed; an unknown field raises ValueError."""
     known = {field.name: field for field in fields(Settings)}
+    if settings is not None and not isinstance(settings, Settings):
+        raise TypeError(f"settings: got {got(settings)}; it takes an initviz.experiments.Settings")
     for name in changes:
         look_up("settings", name, known)
     return Settings(**((asdict(settings) if settings else {}) | changes))
@@ -139,10 +146,10 @@ def _network(settings: Settings, x: Tensor) -> MLP:
         _cache.mlp,
         x,
         scheme=SCHEMES[settings.scheme],
-        scale=settings.scale,
+        scale=float(settings.scale),
         sizes=_sizes(settings),
         activation=ACTIVATIONS[settings.activation],
-        bias_std=settings.bias_std,
+        bias_std=float(settings.bias_std),
         normalization=settings.normalization,
         skip=settings.skip,
         dtype=PRECISIONS[settings.precision],

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from initviz._core.arguments import look_up, real_number, seed_numbers, several, whole_number
+from initviz._core.arguments import FASTEST, at_least_one, look_up, real_number, seed_numbers, whole_number
 from initviz._core.statistics import sample_std
 from initviz._core.threads import one_thread
 from initviz.datasets import digits
@@ -102,13 +102,19 @@ def rate_sweep(
     look_up("parametrization", parametrization, PARAMETRIZATIONS)
     look_up("optimizer", optimizer, OPTIMIZERS)
     scheme = look_up("activation", activation, SCHEMES_OF)
-    sizes = [whole_number("widths", width) for width in several("widths", widths)]
+    sizes = [whole_number("widths", width) for width in at_least_one("widths", widths)]
     chosen = (
         [2.0**power for power in RATES[optimizer]]
         if rates is None
-        else [real_number("rates", rate) for rate in several("rates", rates)]
+        else [real_number("rates", rate, most=FASTEST) for rate in at_least_one("rates", rates)]
     )
-    numbers, steps = seed_numbers(seeds), whole_number("steps", steps)
+    numbers, steps, batch_size = (
+        seed_numbers(seeds),
+        whole_number("steps", steps),
+        whole_number("batch_size", batch_size),
+    )
+    if batch_size > (samples := len(digits().x_train)):
+        raise ValueError(f"batch_size: got {batch_size}; digits has {samples} training samples")
     base = mlp(depth, BASE, activation, scheme)
     loss = np.empty((len(sizes), len(chosen), len(numbers)))
     for (row, width), (column, rate) in product(enumerate(sizes), enumerate(chosen)):
@@ -147,7 +153,7 @@ def _train(
             losses = stack.losses(data.x_train[index], data.y_train[index])
             losses.sum().backward()
             updates.step()
-            last.append(losses.detach().double().cpu().numpy())
+            last.append(losses.detach().cpu().double().numpy())
             if not np.isfinite(last[-1]).any():
                 break
     mean = np.mean(last[-AT_THE_END:], axis=0)

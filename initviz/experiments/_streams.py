@@ -10,7 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from initviz._core.arguments import seed_numbers
+from initviz._core.arguments import got, seed_numbers
+from initviz._core.batches import batch_size, first_line, shape_words
+from initviz._core.devices import in_float64
 from initviz._core.statistics import mean_square
 from initviz.experiments._growth import Growth
 from initviz.initializers import unit_noise
@@ -54,12 +56,15 @@ def stream_growth(
     Raises:
         TypeError, ValueError: an argument that is not as above.
     """
+    batch_size(x)
+    if not isinstance(x, Tensor) or not x.isfinite().all():
+        raise ValueError(f"x: got {type(x).__name__}; it takes a tensor of finite numbers")
     rows = []
     for seed in seed_numbers(seeds):
         net = build(seed) if callable(build) else build
         if not isinstance(net, Residual | Transformer):
             raise TypeError(
-                f"build: gave {type(net).__name__}; it takes a function seed -> what iv.residual or iv.transformer returns"
+                f"build: gave {got(net)}; it takes a function seed -> what iv.residual or iv.transformer returns"
             )
         rows.append(_one(net, x, seed))
         if len(rows[-1][0]) != len(rows[0][0]):
@@ -72,7 +77,10 @@ def stream_growth(
 
 def _one(net: Residual | Transformer, x: Tensor, seed: int) -> tuple[np.ndarray, ...]:
     with torch.inference_mode(False), torch.enable_grad():
-        streams = list(net.streams(x.to(net.output.weight.device)))
+        try:
+            streams = list(net.streams(x.to(net.output.weight.device)))
+        except (RuntimeError, ValueError, IndexError, TypeError) as error:
+            raise ValueError(f"x: {shape_words(x)} does not fit the network: {first_line(error)}") from error
         if not streams[0].requires_grad:
             raise ValueError("build: gave a network with frozen weights, through which no gradient is taken")
         seen = net.pool(streams[-1])
@@ -80,7 +88,7 @@ def _one(net: Residual | Transformer, x: Tensor, seed: int) -> tuple[np.ndarray,
         gradients = torch.autograd.grad(seen, streams, pull)
     forward = np.array([mean_square(stream) for stream in streams])
     backward = np.array([mean_square(gradient) for gradient in gradients])
-    start = streams[0].detach().double().square().mean(dim=-1).flatten().cpu().numpy()
+    start = in_float64(streams[0]).square().mean(dim=-1).flatten().cpu().numpy()
     forward_theory, backward_theory = predict_stream(net, start)
     with np.errstate(invalid="ignore", divide="ignore"):
         return forward / forward[0], backward / backward[-1], forward_theory / forward_theory[0], backward_theory

@@ -17,9 +17,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from initviz._core.arguments import real_number, seed_numbers, whole_number
+from initviz._core.arguments import DEEPEST, at_least_one, got, real_number, seed_numbers, switch, whole_number
+from initviz._core.devices import in_float64, with_float64
 from initviz._core.threads import one_thread
-from initviz.datasets import Data, digits
+from initviz.datasets import Data, check_data, digits
 from initviz.initializers import Activation, get_activation, unit_noise
 from initviz.training import batch_index
 
@@ -74,12 +75,15 @@ def distinct_neurons(weight: Tensor, bias: Tensor | None = None, tolerance: floa
     Raises:
         ValueError: `weight` has not two dimensions, `bias` does not fit it, or a negative tolerance.
     """
+    for name, tensor in {"weight": weight, "bias": bias}.items():
+        if not isinstance(tensor, Tensor) and (name == "weight" or tensor is not None):
+            raise TypeError(f"{name}: got {got(tensor)}; it takes a tensor")
     if weight.dim() != 2:
         raise ValueError(f"weight: got shape {tuple(weight.shape)}; it takes (neurons, fan_in)")
     if bias is not None and bias.shape != weight.shape[:1]:
         raise ValueError(f"bias: got shape {tuple(bias.shape)}; it takes ({len(weight)},), one number a neuron")
     rows = weight if bias is None else torch.cat([weight, bias[:, None]], 1)
-    return int(_count(_differences(rows.detach().double()[None]), real_number("tolerance", tolerance))[0])
+    return int(_count(_differences(in_float64(rows)[None]), real_number("tolerance", tolerance))[0])
 
 
 def train_symmetric(
@@ -113,7 +117,7 @@ def train_symmetric(
         TypeError, ValueError: an argument that is not as above.
     """
     width = whole_number("width", width)
-    rates = [real_number("lr", lr)] * (2 * whole_number("depth", depth) + 2)
+    rates = [real_number("lr", lr)] * (2 * whole_number("depth", depth, most=DEEPEST) + 2)
     return _train(noise, seeds, depth, width, activation, steps, rates, batch_size, every, keep_weights, data)
 
 
@@ -136,7 +140,7 @@ def train_one_neuron(
     n lr, and the rest at lr (derived in notebook 02). Arguments as `train_symmetric`.
     """
     n, lr = whole_number("width", width), real_number("lr", lr)
-    hidden = [lr / n, lr / n] + [lr, lr / n] * (whole_number("depth", depth) - 1)
+    hidden = [lr / n, lr / n] + [lr, lr / n] * (whole_number("depth", depth, most=DEEPEST) - 1)
     return _train(0.0, seeds, depth, 1, activation, steps, [*hidden, n * lr, lr], batch_size, every, False, data)
 
 
@@ -145,15 +149,20 @@ def _train(
     noise, seeds, depth, width, activation, steps, rates, batch_size, every, keep_weights, data
 ) -> SymmetryTrace:
     """`rates`: one a parameter, in the order weight, bias of each layer."""
-    sizes_of_noise = [real_number("noise", value) for value in np.atleast_1d(noise)]
-    seeds = seed_numbers(seeds)
+    several_noises = isinstance(noise, Sequence | np.ndarray) and np.ndim(noise) > 0 and not isinstance(noise, str)
+    sizes_of_noise = [
+        real_number("noise", value) for value in (at_least_one("noise", noise) if several_noises else [noise])
+    ]
+    seeds, keep_weights = seed_numbers(seeds), switch("keep_weights", keep_weights)
     steps, every = whole_number("steps", steps), whole_number("every", every)
     phi, data = get_activation(activation), digits() if data is None else data
+    check_data(data)
     samples, batch_size = len(data.x_train), whole_number("batch_size", batch_size)
     if batch_size > samples:
         raise ValueError(f"batch_size: got {batch_size}; {data.name} has {samples} training samples")
-    x_train, x_test = data.x_train.double(), data.x_test.double()
-    place = data.x_train.device
+    x_train, x_test = in_float64(data.x_train), in_float64(data.x_test)
+    y_train, y_test = with_float64(data.y_train), with_float64(data.y_test)
+    place = x_train.device
     parameters = _start(sizes_of_noise, seeds, [data.n_in, *[width] * depth, data.n_classes], place)
 
     runs = len(sizes_of_noise), len(seeds)
@@ -167,7 +176,7 @@ def _train(
             _record(parameters, step // every, distinct, gap, kept if keep_weights else [])
         chosen = torch.stack([batch_index(samples, batch_size, seed, step) for seed in seeds])
         logits = _forward(parameters, phi, x_train[chosen])
-        targets = data.y_train[chosen].expand(runs[0], -1, -1)
+        targets = y_train[chosen].expand(runs[0], -1, -1)
         losses = F.cross_entropy(logits.movedim(-1, 1), targets, reduction="none").mean(-1)
         loss[:, :, step] = losses.detach().cpu()
         if step == steps:
@@ -177,7 +186,7 @@ def _train(
             for parameter, gradient, rate in zip(parameters, gradients, rates):
                 parameter.sub_(gradient, alpha=rate)
     with torch.no_grad():
-        right = _forward(parameters, phi, x_test).argmax(-1) == data.y_test
+        right = _forward(parameters, phi, x_test).argmax(-1) == y_test
     return SymmetryTrace(
         activation=phi.name,
         noise=np.array(sizes_of_noise),

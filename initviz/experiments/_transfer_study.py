@@ -35,7 +35,6 @@ STUDIED = {
 """Source -> the strategies that are measured from it."""
 
 
-@cache
 def transfer_study(source: str = "curves-cnn") -> TransferResult:
     """The shipped figures for the network called `source` in PRETRAINED: all rates are tuned, and all of ENDS are measured.
 
@@ -43,6 +42,11 @@ def transfer_study(source: str = "curves-cnn") -> TransferResult:
         TypeError, ValueError: an unknown name; the message lists the near ones.
     """
     look_up("source", source, PRETRAINED)
+    return _shipped(source)
+
+
+@cache
+def _shipped(source: str) -> TransferResult:
     return TransferResult.load(FOLDER / f"{source}-study.json")
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from initviz._core.arguments import got, whole_number
 from initviz._core.layers import is_linear
 from initviz.initializers import Scheme, fans, get_scheme
 
@@ -49,13 +50,15 @@ def weight_shapes(model: nn.Module, scheme: str | Scheme = "he_normal", seed: in
         TypeError, ValueError: no nn.Module, or one without such layers; an unknown scheme, or one that draws nothing.
     """
     if not isinstance(model, nn.Module):
-        raise TypeError(f"model: got {type(model).__name__}; it takes a torch.nn.Module")
-    rule = get_scheme(scheme)
+        raise TypeError(f"model: got {got(model)}; it takes a torch.nn.Module")
+    rule, seed = get_scheme(scheme), whole_number("seed", seed, least=0)
     if rule.distribution == "constant":
         raise ValueError(f"scheme: {rule.name} draws nothing to compare with")
     layers = [(n, m) for n, m in model.named_modules() if is_linear(m)]
     if not layers:
         raise ValueError("model: has no linear or convolution layer")
+    if any(p.is_meta for p in model.parameters()):
+        raise ValueError("model: has parameters on the meta device, which have no values")
     return tuple(_shape(name, layer, rule, seed, index) for index, (name, layer) in enumerate(layers))
 
 
@@ -63,7 +66,7 @@ def _shape(name: str, layer: nn.Module, rule: Scheme, seed: int, index: int) -> 
     weight = cast(Tensor, layer.weight).detach()
     fresh = rule.fill_(torch.empty(weight.shape, device="cpu"), layer=layer, seed=seed, index=index)
     fresh_std = rule.std(*fans(weight, layer))
-    drawn, trained = (tensor.double().cpu().numpy().ravel() / fresh_std for tensor in (fresh, weight))
+    drawn, trained = (tensor.cpu().double().numpy().ravel() / fresh_std for tensor in (fresh, weight))
     width = EDGES[1] - EDGES[0]
     density, fresh_density = (np.histogram(values, EDGES)[0] / len(values) / width for values in (trained, drawn))
     return WeightShape(
@@ -81,4 +84,5 @@ def _shape(name: str, layer: nn.Module, rule: Scheme, seed: int, index: int) -> 
 
 def _excess_kurtosis(values: np.ndarray) -> float:
     centred = values - values.mean()
-    return float(np.mean(centred**4) / np.mean(centred**2) ** 2 - 3)
+    with np.errstate(divide="ignore", invalid="ignore"):  # NaN where all weights are equal
+        return float(np.mean(centred**4) / np.mean(centred**2) ** 2 - 3)

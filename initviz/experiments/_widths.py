@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from initviz._core.arguments import look_up, real_number, whole_number
+from initviz._core.arguments import DEEPEST, at_least_one, look_up, real_number, whole_number
 from initviz.initializers import Activation, DrawCache, get_activation
 from initviz.theory import predict, second_moment, slope_second_moment
 
@@ -113,11 +113,18 @@ def signal_by_width(
     Raises:
         TypeError, ValueError: an argument that is not as above.
     """
-    phi, std, depth = get_activation(activation), real_number("std", std), whole_number("depth", depth, least=2)
+    phi, std, depth = (
+        get_activation(activation),
+        real_number("std", std),
+        whole_number("depth", depth, least=2, most=DEEPEST),
+    )
     look_up("way", way, WAYS)
     look_up("distribution", distribution, {"normal": 0, "uniform": 0})
     chosen_at, batch = whole_number("chosen_at", chosen_at), whole_number("batch", batch)
-    sizes = [whole_number("widths", width) for width in widths]
+    seed, sizes = (
+        whole_number("seed", seed, least=0),
+        [whole_number("widths", width) for width in at_least_one("widths", widths)],
+    )
     stds = [std_at(width, std, chosen_at, rule) for width in sizes]
     rows = []
     for width, own in zip(sizes, stds):
@@ -168,9 +175,11 @@ def factor_curve(
     Raises:
         TypeError, ValueError: an argument that is not as above.
     """
-    phi, depth = get_activation(activation), whole_number("depth", depth, least=2)
+    phi, depth = get_activation(activation), whole_number("depth", depth, least=2, most=DEEPEST)
     look_up("way", way, WAYS)
-    sigma = np.geomspace(1e-3, 1e2, 161) if sigma_w is None else np.asarray(sigma_w, dtype=float)
+    sigma = np.geomspace(1e-3, 1e2, 161)
+    if sigma_w is not None:
+        sigma = np.array([real_number("sigma_w", one) for one in at_least_one("sigma_w", sigma_w)])
     q, log_chi = sigma**2, np.zeros_like(sigma)
     for _ in range(depth - 1):
         log_chi += np.log(np.maximum(sigma**2 * slope_second_moment(phi, q), 1e-300))

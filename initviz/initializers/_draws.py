@@ -9,9 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from initviz._core.arguments import got
+
 Draw = Callable[[tuple[int, ...], str, int, int], Tensor]
 """What `unit_noise` is, and a `DrawCache` before it: (shape, distribution, seed, index) -> a draw of mean 0 and variance 1."""
 
+DISTRIBUTIONS = ("normal", "uniform", "truncated_normal", "orthogonal", "delta_orthogonal")
 CUT = 2.0
 """Where a truncated normal ends, in standard deviations of the normal that is cut."""
 CUT_STD = math.sqrt(1 - CUT * math.sqrt(2 / math.pi) * math.exp(-(CUT**2) / 2) / math.erf(CUT / math.sqrt(2)))
@@ -20,6 +23,8 @@ CUT_STD = math.sqrt(1 - CUT * math.sqrt(2 / math.pi) * math.exp(-(CUT**2) / 2) /
 
 def combined_seed(*numbers: int) -> int:
     """A seed that torch takes, made of several numbers: near ones give unrelated seeds."""
+    if min(numbers) < 0:
+        raise ValueError(f"seed: got {min(numbers)}; it takes whole numbers of at least 0")
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
@@ -68,5 +73,7 @@ def unit_noise(
         centre = tuple(slice((k - n) // 2, (k - n) // 2 + n) for k, n in zip(kernel, lengths))
         draw.zero_().movedim((0, 1), (-2, -1))[centre] = matrix
         return draw
+    if distribution not in ("orthogonal", "delta_orthogonal"):
+        raise ValueError(f"distribution: got {got(distribution)}; it takes one of {', '.join(DISTRIBUTIONS)}")
     rows, columns = shape[0], math.prod(shape[1:])
     return nn.init.orthogonal_(draw, gain=math.sqrt(max(rows, columns)), generator=generator)

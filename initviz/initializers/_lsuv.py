@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from initviz._core.arguments import look_up, real_number, several, whole_number
+from initviz._core.arguments import look_up, real_number, several, switch, whole_number
 from initviz._core.batches import batch_size, call, copy_batch
 from initviz._core.distributed import refuse_several_ranks
 from initviz._core.extras import pandas
@@ -184,6 +184,8 @@ def lsuv_(
         raise ValueError("model: has no linear or convolution layer")
     tol, max_iter = real_number("tol", tol), whole_number("max_iter", max_iter)
     seed = whole_number("seed", seed, least=0)
+    orthonormal, strict = switch("orthonormal", orthonormal), switch("strict", strict)
+    histograms = switch("histograms", histograms)
     names = {name: name for name in layers.values()}
     left_out = {look_up("skip", name, names) for name in several("skip", skip)}
     limit = len(layers) if first is None else whole_number("first", first, least=0)

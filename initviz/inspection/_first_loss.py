@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from initviz._core.devices import in_float64
 from initviz._core.outputs import real_tensors
 from initviz._core.readings import Reading, Readings
 from initviz.inspection._findings import FirstLoss
@@ -87,17 +88,17 @@ def first_loss(looked: Looked, x: Any, y: Any, value: Tensor, own: bool) -> Firs
     known = target[target != -100].flatten()
     if classes < 2 or known.numel() == 0 or int(known.max()) >= classes:
         return None
-    shares = torch.bincount(known.long()).double() / known.numel()
+    shares = in_float64(torch.bincount(known.long())) / known.numel()
     return FirstLoss(loss, math.log(classes), classes, torch.special.entr(shares).sum().item(), rms, math.nan)
 
 
 def _real(logits: Tensor, y: Tensor, rms: float, own: bool) -> FirstLoss:
-    y = y.double()
+    y, logits = in_float64(y), in_float64(logits)
     size = y.square().mean().sqrt().item()
     if own and bool(((y == 0) | (y == 1)).all()):  # a yes or no for each output
         share = y.mean()
         entropy = torch.special.entr(torch.stack([share, 1 - share])).sum().item()
-        loss = F.binary_cross_entropy_with_logits(logits.double(), y).item()
+        loss = F.binary_cross_entropy_with_logits(logits, y).item()
         return FirstLoss(loss, math.log(2), 2, entropy, rms, math.nan)
-    loss = F.mse_loss(logits.double(), y).item()
+    loss = F.mse_loss(logits, y).item()
     return FirstLoss(loss, y.var(correction=0).item(), None, math.nan, rms, size)

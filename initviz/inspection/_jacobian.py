@@ -56,7 +56,7 @@ def jacobian_singular_values(model: nn.Module, x: Tensor) -> np.ndarray:
         samples = copy_batch(x, place.device).to(place.dtype)
         try:
             each = torch.func.vmap(torch.func.jacrev(output), chunk_size=AT_ONCE, randomness="different")
-            jacobians = each(samples).detach().flatten(2).double().cpu()
+            jacobians = each(samples).detach().flatten(2).cpu().double()
         except torch.OutOfMemoryError:
             raise
         except Exception as error:

@@ -111,7 +111,7 @@ class _Search(OperationsMode):
         may_mask = kind == "buffer" or (kind == "input" and len(tensor[tensor.isfinite()].unique()) <= 2)
         if may_mask and what != "NaN" and not tensor.eq(torch.inf).any():
             return None
-        return Origin(kind, name, what=what, share=(~tensor.isfinite()).double().mean().item())
+        return Origin(kind, name, what=what, share=(~tensor.isfinite()).float().mean().item())
 
     def look(self, name: str, inputs: list[Tensor], outputs: list[Tensor]) -> None:
         bad = [t for t in outputs if not t.isfinite().all()]
@@ -123,7 +123,7 @@ class _Search(OperationsMode):
             what = "infinite" if name in _WORDS else "NaN"
         else:
             return
-        share = (~bad[0].isfinite()).double().mean().item()
+        share = (~bad[0].isfinite()).float().mean().item()
         masked = "softmax" in name and any(t.amax(-1).eq(-torch.inf).any() for t in inputs if t.dim())
         largest = max((t[t.isfinite()].abs().max().item() for t in inputs if t.isfinite().any()), default=0.0)
         self.found = Origin(

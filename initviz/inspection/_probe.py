@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from initviz._core.arguments import look_up, several, whole_number
-from initviz._core.batches import batch_size, call, copy_batch, first_line, rms_each
+from initviz._core.batches import batch_size, call, copy_batch, first_line, refuse_meta, rms_each
 from initviz._core.distributed import process_group, resharded
 from initviz._core.layers import bare, layers_of
 from initviz._core.outputs import real_tensors
@@ -106,6 +106,7 @@ def _probe(
     modules, parameters = list(model.modules()), list(model.parameters())
     parameter = parameters[0]
     size = batch_size(x)
+    refuse_meta("y", y)
     labels = _label_range(y) if loss is None else (0, 0)
     ranks = Ranks(group, size)
     readings = Readings(bins, sample, sum(p.nbytes for p in parameters), at_once or ranks.several)
@@ -290,6 +291,8 @@ def _untrained(norm: Any) -> bool:
 
 def loss_on(model: nn.Module, x: Any, y: Any = None, loss: Callable[[Any, Any], Tensor] | None = None) -> Tensor:
     """The loss that `probe` takes the gradients of, with its graph; arguments as there."""
+    layers_of(model)
+    refuse_meta("y", y)
     device = next(model.parameters()).device
     batch, target = copy_batch(x, device), copy_batch(y, device)
     return _scalar(_loss(call(model, batch), target, loss, Ranks(None, batch_size(x)), _label_range(target)))

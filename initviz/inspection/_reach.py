@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from initviz._core.devices import in_float64
 from initviz._core.statistics import TensorStats
 from initviz._core.torch_internals import tree_leaves
 from initviz.inspection._findings import Reach
@@ -158,8 +159,8 @@ def _numbers(stats: TensorStats) -> tuple[str, ...]:
 
 def _step(values: Tensor, gradient: Tensor) -> Tensor:
     """A step along the gradient, of _STEP times the values' rms (or so much of 1/sqrt(their number a unit) where they are 0)."""
-    gradient = gradient.to_dense().double() if gradient.layout != torch.strided else gradient.double()
+    gradient = in_float64(gradient.to_dense() if gradient.layout != torch.strided else gradient)
     gradient = gradient / gradient.abs().max()
-    own = values.double().square().mean().sqrt()
+    own = in_float64(values).square().mean().sqrt()
     usual = max(values.numel() / max(len(values), 1), 1) ** -0.5 if values.dim() > 1 else 1.0
-    return (gradient * (_STEP * torch.where(own > 0, own, usual))).to(values.dtype)
+    return (gradient * (_STEP * torch.where(own > 0, own, usual))).to(values)

@@ -600,7 +600,8 @@ def _further(call: _Call, bias: Reading[np.ndarray] | None) -> dict[str, Any]:
     activation = call.stats.get("activation")
     if activation is not None and activation.value.saturated:
         values = np.zeros(1) if bias is None else bias.value
-        found |= {"bias_mean": float(values.mean()), "bias_std": float(values.std())}
+        with np.errstate(invalid="ignore"):  # a bias may be infinite
+            found |= {"bias_mean": float(values.mean()), "bias_std": float(values.std())}
     return found
 
 

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
+from initviz._core.devices import with_float64
 from initviz._core.readings import Reading, Readings
 from initviz.inspection._findings import OverTime
 
@@ -74,8 +75,7 @@ def with_data(values: Any, data: Tensor) -> Any:
 
 def norm_by_step(module: nn.RNNBase, values: Any) -> Tensor:
     """Norm over everything but time, float64, shape (steps,): of an input or an output of the module, or of a gradient of one."""
-    data = data_of(values).detach()
-    data = data.cpu() if data.device.type == "mps" else data  # float64 does not exist there
+    data = with_float64(data_of(values).detach())
     if isinstance(values, PackedSequence):
         sizes = values.batch_sizes  # on the CPU, wherever the values are
         steps = torch.repeat_interleave(torch.arange(len(sizes), device="cpu"), sizes).to(data.device)

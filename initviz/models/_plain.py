@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from initviz._core.arguments import look_up, several, whole_number
+from initviz._core.arguments import DEEPEST, look_up, several, switch, whole_number
 from initviz._core.devices import pick_device
 from initviz.initializers import Activation, ActivationModule, Scheme, get_activation, init_
 
@@ -138,10 +138,10 @@ def mlp(
     Raises:
         TypeError, ValueError: an argument that is not as above.
     """
-    depth = whole_number("depth", depth)
+    depth = whole_number("depth", depth, most=DEEPEST)
     widths = [whole_number("n_in", n_in), *_widths(width, depth)]
     norm = look_up("normalization", "none" if normalization is None else normalization, NORMALIZATIONS)
-    if skip and len(set(widths[1:])) > 1:
+    if (skip := switch("skip", skip)) and len(set(widths[1:])) > 1:
         raise ValueError(f"width: got {widths[1:]}; with skip connections all hidden layers have one width")
     place: dict = {"dtype": precision(dtype), "device": pick_device(device)}
     net = MLP(
@@ -149,7 +149,7 @@ def mlp(
         [norm(n, **place) if norm else nn.Identity() for n in widths[1:]],
         get_activation(activation),
         Linear(widths[-1], whole_number("n_out", n_out), **place),
-        bool(skip),
+        skip,
     )
     draw: dict = {"seed": seed, "gain": gain, "scale": scale, "bias_std": bias_std, "mode": mode}
     init_(net, scheme, activation=activation, **draw)
@@ -191,11 +191,11 @@ def cnn(
     Raises:
         TypeError, ValueError: an argument that is not as above.
     """
-    depth, channels = whole_number("depth", depth), whole_number("channels", channels)
-    sides = several("shape", shape)
+    depth, channels = whole_number("depth", depth, most=DEEPEST), whole_number("channels", channels)
+    sides = tuple(whole_number("shape", side) for side in several("shape", shape))
     if len(sides) != 3:
-        raise ValueError(f"shape: got {shape}; it takes channels, height and width")
-    c, height, width = (whole_number("shape", side) for side in sides)
+        raise ValueError(f"shape: got {sides}; it takes channels, height and width")
+    c, height, width = sides
     if (kernel := whole_number("kernel", kernel)) > min(height, width):
         raise ValueError(f"kernel: got {kernel}; it takes at most the image's shorter side, {min(height, width)}")
     look_up("padding_mode", padding_mode, PADDINGS)
@@ -211,7 +211,7 @@ def cnn(
         [norm(channels, **place) if norm else nn.Identity() for _ in range(depth)],
         get_activation(activation),
         Linear(channels * height * width, whole_number("n_out", n_out), **place),
-        bool(skip),
+        switch("skip", skip),
     )
     draw: dict = {"seed": seed, "gain": gain, "scale": scale, "bias_std": bias_std, "mode": mode}
     init_(net, scheme, activation=activation, **draw)

@@ -15,7 +15,7 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 
-from initviz._core.arguments import look_up
+from initviz._core.arguments import look_up, switch
 from initviz._core.restore import random_states
 from initviz.models._checkpoint import PICKLES, load_safetensors_, safe
 
@@ -87,7 +87,7 @@ def public_model(
         path = safe(path)
         _refuse_folder_of_pickles(path)
     else:
-        path = _fetch(model, offline, cache)
+        path = _fetch(model, switch("offline", offline), cache)
     package = _package(model)
     with random_states():  # the packages' own initialization draws from the global random state
         if model.package == "torchvision":

@@ -8,7 +8,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from initviz._core.arguments import whole_number
+from initviz._core.arguments import DEEPEST, whole_number
 from initviz._core.devices import pick_device
 from initviz.initializers import Activation, ActivationModule, Scheme, get_activation, init_
 from initviz.models._branches import BranchRemedy, Shortcut, get_branch_remedy, scale_weights_
@@ -118,7 +118,7 @@ def residual(
     Raises:
         TypeError, ValueError: an argument that is not as above; a remedy made for a transformer's normalization.
     """
-    blocks, width = whole_number("blocks", blocks), whole_number("width", width)
+    blocks, width = whole_number("blocks", blocks, most=DEEPEST), whole_number("width", width)
     m, cure = whole_number("layers_per_branch", layers_per_branch), get_branch_remedy(remedy)
     if cure.needs_post_norm:
         raise ValueError(

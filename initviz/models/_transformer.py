@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from initviz._core.arguments import look_up, real_number, whole_number
+from initviz._core.arguments import DEEPEST, look_up, real_number, switch, whole_number
 from initviz._core.devices import pick_device
 from initviz.initializers import Activation, ActivationModule, Scheme, get_activation, get_scheme, init_, unit_noise
 from initviz.models._branches import BranchRemedy, Shortcut, get_branch_remedy, scale_weights_
@@ -166,7 +166,11 @@ def transformer(
     Raises:
         TypeError, ValueError: an argument that is not as above.
     """
-    blocks, width, heads = whole_number("blocks", blocks), whole_number("width", width), whole_number("heads", heads)
+    blocks, width, heads = (
+        whole_number("blocks", blocks, most=DEEPEST),
+        whole_number("width", width),
+        whole_number("heads", heads),
+    )
     length, ratio, cure = (
         whole_number("length", length),
         whole_number("mlp_ratio", mlp_ratio),
@@ -175,6 +179,7 @@ def transformer(
     if width % heads:
         raise ValueError(f"heads: got {heads}; the width, {width}, must be a multiple of it")
     look_up("norm", norm, NORMS)
+    causal, qk_norm = switch("causal", causal), switch("qk_norm", qk_norm)
     if cure.needs_post_norm and norm != "post":
         raise ValueError(f"norm: got {norm!r}; {cure.name!r} takes 'post', a normalization behind each sum")
     if cure.scalar_biases:
@@ -193,13 +198,13 @@ def transformer(
         )
         for _ in range(blocks)
         for body in (
-            Attention(width, heads, bool(causal), bool(qk_norm), **place),
+            Attention(width, heads, causal, qk_norm, **place),
             _perceptron(width, ratio * width, phi, place),
         )
     ]
     final = nn.LayerNorm(width, **place) if norm == "pre" else nn.Identity()
     output = Linear(width, whole_number("n_out", n_out), **place)
-    net = Transformer(embed, length, branches, final, output, norm, cure, bool(causal))
+    net = Transformer(embed, length, branches, final, output, norm, cure, causal)
     init_(net, rule, activation=phi, seed=seed, gain=gain, scale=scale)
     with torch.no_grad():
         tables = [net.positions] + ([embed.weight] if isinstance(embed, nn.Embedding) else [])

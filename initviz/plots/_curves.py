@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from initviz._core.arguments import switch
 from initviz.plots._figure import NORMAL, Axis, Band, Block, Figure, Line, Mark, Panel, Words
 from initviz.plots._matplotlib import painted
 from initviz.plots._palette import LOOKS
@@ -38,6 +39,7 @@ def curves_figure(
     Raises:
         ValueError: no lines, more than six, or one that has not a number for each x; an x that a logarithmic axis has no place for.
     """
+    log_x, log_y = switch("log_x", log_x), switch("log_y", log_y)
     x = np.asarray(x, dtype=float)
     if not 1 <= len(lines) <= len(LOOKS):
         raise ValueError(f"lines: got {len(lines)}; it takes one to {len(LOOKS)}")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from initviz._core.arguments import switch
 from initviz.plots._figure import SMALL, Axis, Bars, Block, Figure, Line, Mark, Panel, Words
 from initviz.plots._matplotlib import painted
 from initviz.plots._scale import around, round_ticks, spread
@@ -31,7 +32,7 @@ def groups_figure(
     if not 1 <= len(ways) <= len(WAYS) or any(set(own) != set(ways) for own in results.values()):
         got = {task: list(own) for task, own in results.items()}
         raise ValueError(f"results: got {got}; it takes one to {len(WAYS)} ways, the same in every task")
-    factor = 100.0 if percent else 1.0
+    factor = 100.0 if switch("percent", percent) else 1.0
     width = 0.8 / len(ways)
     marks: list[Mark] = []
     over: list[Mark] = []

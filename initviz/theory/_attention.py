@@ -23,8 +23,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from initviz._core.arguments import look_up, real_number, whole_number
-from initviz.theory._averages import numbers_from_0
+from initviz._core.arguments import DEEPEST, look_up, real_number, whole_number
+from initviz.theory._averages import numbers_from_0, quiet
 from initviz.theory._softmax import normal_softmax
 
 STACK_NORMS = {"pre": "before each branch", "post": "behind each sum"}
@@ -51,6 +51,7 @@ class AttentionPlane:
     norm: str
 
 
+@quiet
 def predict_attention(
     logit_std: float | np.ndarray,
     residual: float | np.ndarray,
@@ -74,7 +75,7 @@ def predict_attention(
     Raises:
         TypeError, ValueError: an argument that is not as above.
     """
-    layers, places = whole_number("layers", layers), whole_number("places", places, least=2)
+    layers, places = whole_number("layers", layers, most=DEEPEST), whole_number("places", places, least=2)
     look_up("norm", norm, STACK_NORMS)
     beta, r = numbers_from_0("logit_std", logit_std), numbers_from_0("residual", residual)
     stds, entropies, squares = _table(places)
@@ -88,7 +89,8 @@ def predict_attention(
         p = np.exp(np.interp(std, stds, np.log(squares)))
         g, c = rho + (1 - rho) * p, rho + (1 - rho) * (places * p) ** rho / places
         found.append(np.interp(std, stds, entropies))
-        rho, q = (r**2 * q * rho + c) / (r**2 * q + g), r**2 * q + g
+        stream = np.minimum(r**2 * q, 1e300)
+        rho, q = (stream * rho + c) / (stream + g), stream + g
         q = np.ones_like(q) if norm == "post" else q
         alike.append(rho)
     return np.array(found), np.array(alike)

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, wraps
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 import torch
 
-from initviz._core.arguments import real_number
+from initviz._core.arguments import got, real_number
 from initviz.initializers import Activation, get_activation
+
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
 
 _EDGES = [0, *np.geomspace(1e-6, 0.6, 10)[:-1], 0.6, 1.2, 2, 2.8, 3.6, 4.4, 5.2, 6.2, 8.5]
 _ORDER = 10
+
+
+def quiet(function: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
+    """The function without numpy's warnings: an explosion may leave float64's range, and its numbers are infinite or NaN from there."""
+
+    @wraps(function)
+    def silent(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return function(*args, **kwargs)
+
+    return silent
 
 
 @dataclass(frozen=True)
@@ -51,6 +67,7 @@ def nodes() -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate([-z[::-1], z]), np.concatenate([weights[::-1], weights])
 
 
+@quiet
 def second_moment(activation: str | Activation, q: float | np.ndarray) -> np.ndarray:
     """E[phi(sqrt(q) z)^2], of the shape of `q`: second moment of the activations when that of the pre-activations is q, at least 0."""
     activation, q = get_activation(activation), numbers("q", q)
@@ -69,6 +86,7 @@ def mean(activation: Activation, q: np.ndarray) -> np.ndarray:
     return _values(activation.function, q, z) @ w
 
 
+@quiet
 def slope_second_moment(activation: str | Activation, q: float | np.ndarray) -> np.ndarray:
     """E[phi'(sqrt(q) z)^2], of the shape of `q`, at least 0: the share of a gradient's second moment that passes through."""
     activation, q = get_activation(activation), numbers("q", q)
@@ -102,8 +120,8 @@ def numbers(argument: str, value: object) -> np.ndarray:
     """`value` as an array of floats; raises TypeError for what is none."""
     try:
         return np.asarray(value, dtype=float)
-    except (TypeError, ValueError):
-        raise TypeError(f"{argument}: got {type(value).__name__} {value!r}; it takes numbers") from None
+    except (TypeError, ValueError, RuntimeError):  # a tensor without values
+        raise TypeError(f"{argument}: got {got(value)}; it takes numbers") from None
 
 
 def numbers_from_0(argument: str, value: object) -> np.ndarray:

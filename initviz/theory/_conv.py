@@ -16,14 +16,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from initviz._core.arguments import look_up, real_number, several, whole_number
+from initviz._core.arguments import look_up, real_number, several, switch, whole_number
 from initviz.initializers import Activation, get_activation
 from initviz.models import PADDINGS
-from initviz.theory._averages import moments, numbers, second_moment, slope_second_moment
+from initviz.theory._averages import moments, numbers, quiet, second_moment, slope_second_moment
 from initviz.theory._dense import SAMPLE_BINS, Prediction, _one_a_layer
 from initviz.theory._finite_width import Fluctuations, band, radial, ratio
 
 
+@quiet
 def predict_cnn(
     channels: Sequence[int],
     kernel: int,
@@ -54,16 +55,16 @@ def predict_cnn(
     n = np.array([whole_number("channels", c) for c in several("channels", channels)], dtype=float)
     if len(n) < 3:
         raise ValueError(
-            f"channels: got {list(channels)}; it takes the image's, one or more hidden layers' and the output's"
+            f"channels: got {n.astype(int).tolist()}; it takes the image's, one or more hidden layers' and the output's"
         )
     kernel, inputs = whole_number("kernel", kernel), numbers("inputs", inputs)
     if inputs.ndim != 4 or inputs.shape[1] != n[0]:
         raise ValueError(f"inputs: got shape {inputs.shape}; it takes (batch, {int(n[0])}, height, width)")
     look_up("padding_mode", padding_mode, PADDINGS)
-    look_up("normalization", normalization or "none", {"none": 0, "layer": 0, "batch": 0})
+    look_up("normalization", "none" if normalization is None else normalization, {"none": 0, "layer": 0, "batch": 0})
+    skip, gradient_rms = switch("skip", skip), real_number("gradient_rms", gradient_rms)
     if normalization == "batch":
         return None
-    real_number("gradient_rms", gradient_rms)
     depth, layers, norm = len(n) - 2, len(n) - 1, normalization == "layer"
     weights = _one_a_layer("weight_std", weight_std, layers) ** 2
     sigma_b2 = _one_a_layer("bias_std", bias_std, layers) ** 2
@@ -84,7 +85,7 @@ def predict_cnn(
     mean = np.vstack([[_mean(one) for one in q], logits])
 
     # Backward: dL/da, dL/dz and dL/dh of each hidden layer. At the last one dL/da is alike everywhere: the output layer is dense.
-    to_a = [np.full_like(q[0], gradient_rms**2 / max(slope2[-1].mean(), 1e-300))]
+    to_a = [np.full_like(q[0], gradient_rms * gradient_rms / max(slope2[-1].mean(), 1e-300))]
     to_z: list[np.ndarray] = []
     to_h: list[np.ndarray] = []
     for l in range(depth - 1, -1, -1):

@@ -30,10 +30,10 @@ from functools import partial
 
 import numpy as np
 
-from initviz._core.arguments import look_up, real_number, several, whole_number
+from initviz._core.arguments import look_up, real_number, several, switch, whole_number
 from initviz._core.extras import from_extra
 from initviz.initializers import Activation, get_activation
-from initviz.theory._averages import Moments, mean, moments, numbers, second_moment, slope_second_moment
+from initviz.theory._averages import Moments, mean, moments, numbers, quiet, second_moment, slope_second_moment
 from initviz.theory._finite_width import REACH, Band, Fluctuations, amplified_band, band, radial, ratio
 
 SAMPLE_BINS = 4
@@ -56,6 +56,7 @@ class Prediction:
     chi: np.ndarray
 
 
+@quiet
 def variance_map(
     q: float | np.ndarray, activation: str | Activation, sigma_w: float, sigma_b: float = 0.0
 ) -> np.ndarray:
@@ -71,18 +72,21 @@ def variance_map(
         TypeError, ValueError: an argument that is negative, not finite or no number; an unknown activation.
     """
     sigma_w, sigma_b = real_number("sigma_w", sigma_w), real_number("sigma_b", sigma_b)
-    return sigma_w**2 * second_moment(get_activation(activation), _second_moments("q", q)) + sigma_b**2
+    return sigma_w * sigma_w * second_moment(get_activation(activation), _second_moments("q", q)) + sigma_b * sigma_b
 
 
+@quiet
 def chi(q: float | np.ndarray, activation: str | Activation, sigma_w: float) -> np.ndarray:
     """Factor of the gradient's second moment a layer, sigma_w^2 E[phi'(sqrt(q) z)^2] (Schoenholz et al. 2017, eq. 9).
 
     Arguments, shapes and errors as `variance_map`.
     """
     slope2 = slope_second_moment(get_activation(activation), _second_moments("q", q))
-    return real_number("sigma_w", sigma_w) ** 2 * slope2
+    sigma_w = real_number("sigma_w", sigma_w)
+    return sigma_w * sigma_w * slope2
 
 
+@quiet
 def fixed_point(activation: str | Activation, sigma_w: float, sigma_b: float = 0.0, start: float = 1.0) -> float:
     """q* with variance_map(q*) = q*, where a deep network settles that begins at q = `start`.
 
@@ -124,6 +128,7 @@ def depth_scale(activation: str | Activation, sigma_w: float, sigma_b: float = 0
     return math.inf if abs(factor - 1) < 1e-9 else -1 / math.log(factor)
 
 
+@quiet
 def predict(
     widths: Sequence[int],
     activation: str | Activation,
@@ -151,8 +156,10 @@ def predict(
     phi = get_activation(activation)
     n = np.array([whole_number("widths", width) for width in several("widths", widths)], dtype=float)
     if len(n) < 3:
-        raise ValueError(f"widths: got {list(widths)}; it takes the input, one or more hidden layers and the output")
-    look_up("normalization", normalization or "none", {"none": 0, "layer": 0, "batch": 0})
+        raise ValueError(
+            f"widths: got {n.astype(int).tolist()}; it takes the input, one or more hidden layers and the output"
+        )
+    look_up("normalization", "none" if normalization is None else normalization, {"none": 0, "layer": 0, "batch": 0})
     weights = _one_a_layer("weight_std", weight_std, len(n) - 1) ** 2
     biases = _one_a_layer("bias_std", bias_std, len(n) - 1) ** 2
     inputs = sample_bins(_second_moments("input_second_moment", input_second_moment))
@@ -160,7 +167,7 @@ def predict(
         raise ValueError("input_second_moment: is empty; it takes one number, or one a sample")
     gradient_rms = real_number("gradient_rms", gradient_rms)
     kind = None if normalization == "none" else normalization
-    return predict_dense(n, phi, weights, biases, inputs, kind, skip, gradient_rms)
+    return predict_dense(n, phi, weights, biases, inputs, kind, switch("skip", skip), gradient_rms)
 
 
 def predict_dense(
@@ -184,7 +191,7 @@ def predict_dense(
     """
     first = n[0] * weights[0] * inputs + (0 if normalization == "batch" else biases[0])
     maps = partial(
-        moment_maps, n=n, phi=phi, weights=weights, biases=biases, normalization=normalization, skip=skip, last=gradient_rms**2
+        moment_maps, n=n, phi=phi, weights=weights, biases=biases, normalization=normalization, skip=skip, last=gradient_rms * gradient_rms
     )  # fmt: skip
     at = maps(first)
     fluctuations = Fluctuations(

@@ -7,14 +7,16 @@ import math
 import numpy as np
 from torch import Tensor, nn
 
-from initviz._core.arguments import real_number
+from initviz._core.arguments import got, real_number
 from initviz.initializers import Scheme, fans, get_scheme
 from initviz.inspection import Report
 from initviz.models import CNN, Conv2d, Linear, Plain
+from initviz.theory._averages import quiet
 from initviz.theory._conv import predict_cnn
 from initviz.theory._dense import Prediction, predict_dense, sample_bins
 
 
+@quiet
 def predict_network(
     net: Plain,
     x: Tensor,
@@ -39,6 +41,9 @@ def predict_network(
         A `Prediction`, or None where there is no theory here: constant weights, weights scaled by a batch, batch normalization
         of a `cnn`.
     """
+    for name, value, kind in (("net", net, Plain), ("x", x, Tensor), ("report", report, Report)):
+        if not isinstance(value, kind):
+            raise TypeError(f"{name}: got {got(value)}; it takes a {kind.__name__}")
     rule, phi, normalization = get_scheme(scheme), net.activation.activation, _normalization(net)
     if rule.data_driven or (rule.distribution == "constant" and rule.std_rule(1, 1) != 0):
         return None
@@ -53,26 +58,23 @@ def predict_network(
     }
     weight_std, bias_std_by_layer = np.array([stds[layer.weight.shape] for layer in layers]).T
     widths = np.array([layers[0].weight.shape[1], *(len(layer.weight) for layer in layers)], dtype=float)
-    images = x.double().cpu().numpy()
-    with np.errstate(over="ignore", invalid="ignore"):  # an explosion may leave float64's range; the line then ends
-        if not isinstance(net, CNN):
-            features = images.reshape(len(x), -1)
-            if normalization == "batch":
-                features = features - features.mean(axis=0)
-            return predict_dense(
-                widths, phi, weight_std**2, bias_std_by_layer**2, sample_bins(np.square(features).mean(axis=1)),
-                normalization, net.skip, gradient,
-            )  # fmt: skip
-        kernel = net.kernel
-        if (
-            rule.distribution == "delta_orthogonal"
-        ):  # all of the variance is at the centre: each place goes on by itself
-            weight_std[:-1] *= kernel
-            kernel = 1
-        return predict_cnn(
-            widths.astype(int).tolist(), kernel, net.padding_mode, phi, weight_std.tolist(), bias_std_by_layer.tolist(),
-            images.reshape(len(x), *net.shape), normalization, net.skip, gradient,
+    images = x.cpu().double().numpy()
+    if not isinstance(net, CNN):
+        features = images.reshape(len(x), -1)
+        if normalization == "batch":
+            features = features - features.mean(axis=0)
+        return predict_dense(
+            widths, phi, weight_std**2, bias_std_by_layer**2, sample_bins(np.square(features).mean(axis=1)),
+            normalization, net.skip, gradient,
         )  # fmt: skip
+    kernel = net.kernel
+    if rule.distribution == "delta_orthogonal":  # all of the variance is at the centre: each place goes on by itself
+        weight_std[:-1] *= kernel
+        kernel = 1
+    return predict_cnn(
+        widths.astype(int).tolist(), kernel, net.padding_mode, phi, weight_std.tolist(), bias_std_by_layer.tolist(),
+        images.reshape(len(x), *net.shape), normalization, net.skip, gradient,
+    )  # fmt: skip
 
 
 def _normalization(net: Plain) -> str | None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from initviz._core.arguments import real_number
 from initviz.initializers import Activation, get_activation
-from initviz.theory._averages import numbers_from_0, second_moment, slope_second_moment
+from initviz.theory._averages import numbers_from_0, quiet, second_moment, slope_second_moment
 
 Q = np.geomspace(1e-8, 1e8, 1601)
 """The second moments between which everything is interpolated, a hundred a decade; beyond them q* counts as 0 or infinite."""
@@ -45,6 +45,7 @@ class Phase:
     edge_b: np.ndarray
 
 
+@quiet
 def phase_diagram(
     activation: str | Activation,
     sigma_w: np.ndarray | None = None,
@@ -63,6 +64,9 @@ def phase_diagram(
     phi = get_activation(activation)
     w = np.atleast_1d(numbers_from_0("sigma_w", np.linspace(0.05, 4, 81) if sigma_w is None else sigma_w))
     b = np.atleast_1d(numbers_from_0("sigma_b", np.linspace(0, 2, 61) if sigma_b is None else sigma_b))
+    for name, axis in {"sigma_w": w, "sigma_b": b}.items():
+        if axis.ndim > 1:
+            raise ValueError(f"{name}: got shape {axis.shape}; it takes numbers in a row")
     value, slope = second_moment(phi, Q), slope_second_moment(phi, Q)
     q = np.array([[_settle(value, s, t) for s in w] for t in b])
     chi = w**2 * np.interp(np.log(np.clip(q, Q[0], Q[-1])), np.log(Q), slope)
@@ -93,7 +97,7 @@ def critical_sigma_w(activation: str | Activation, sigma_b: float = 0.0) -> floa
     value, slope = second_moment(phi, Q), slope_second_moment(phi, Q)
     if phi.slope is not None:
         return float(1 / np.sqrt(slope[0]))
-    gap = Q - value / slope - sigma_b**2
+    gap = Q - value / slope - sigma_b * sigma_b
     if sigma_b == 0 and abs(gap[0]) < 1e-6 * Q[0] ** 0.5:  # q* = 0 lies on the line
         return float(1 / np.sqrt(slope[0]))
     at = np.flatnonzero((gap[:-1] <= 0) & (gap[1:] > 0))

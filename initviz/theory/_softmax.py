@@ -22,7 +22,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from initviz._core.arguments import real_number, whole_number
+from initviz._core.arguments import real_number, switch, whole_number
 
 WIDEST = 100.0
 """Beyond this standard deviation the largest logit has all the weight, but for a part in proportion to 1/std."""
@@ -45,20 +45,23 @@ class NormalSoftmax:
     squares: float
 
 
-@lru_cache(maxsize=4096)
 def normal_softmax(std: float, number: int) -> NormalSoftmax:
     """The softmax of `number` independent normal logits, exact at any number but for quadrature (to 1e-3 of each mean).
 
     Raises:
         TypeError, ValueError: a standard deviation below 0 or a number below 1.
     """
-    std, number = real_number("std", std), whole_number("number", number)
+    return _normal_softmax(real_number("std", std), whole_number("number", number))
+
+
+@lru_cache(maxsize=4096)
+def _normal_softmax(std: float, number: int) -> NormalSoftmax:
     if std < 1e-6 or number == 1:
         return NormalSoftmax(std, number, math.log(number), math.log(number), 1 / number)
     if std > WIDEST:
-        at, share = normal_softmax(WIDEST, number), WIDEST / std
-        entropy, squares = at.entropy * share, 1 - (1 - at.squares) * share
-        return NormalSoftmax(std, number, entropy + std**2 * (1 - squares), entropy, squares)
+        at, share = _normal_softmax(WIDEST, number), WIDEST / std
+        entropy, spread = at.entropy * share, 1 - at.squares
+        return NormalSoftmax(std, number, entropy + std * WIDEST * spread, entropy, 1 - spread * share)
     z = np.arange(-8.5, 8.5, min(0.05, 0.4 / std))
     weight = np.exp(-(z**2) / 2)
     weight /= weight.sum()
@@ -83,7 +86,7 @@ def predict_first_loss(variance: float, classes: int, *, wide: bool = False) -> 
         TypeError, ValueError: a variance below 0 or fewer than one class.
     """
     variance, classes = real_number("variance", variance), whole_number("classes", classes)
-    if not wide:
+    if not switch("wide", wide):
         return normal_softmax(math.sqrt(variance), classes).log_sum
     log = math.log(classes)
     return log + variance / 2 if variance < 2 * log else math.sqrt(2 * variance * log)

@@ -9,9 +9,11 @@ import numpy as np
 import torch
 from torch import nn
 
+from initviz._core.arguments import got
 from initviz._core.statistics import mean_square
 from initviz.initializers import ActivationModule
 from initviz.models import Attention, Linear, Residual, Transformer, ends
+from initviz.theory._averages import numbers
 from initviz.theory._dense import chi, variance_map
 
 
@@ -32,6 +34,9 @@ def predict_stream(net: Residual | Transformer, q: np.ndarray) -> tuple[np.ndarr
     Returns:
         Two arrays of shape (N + 1,): E[x_l^2] after each block, and the gradient's relative to that of x_N.
     """
+    if not isinstance(net, Residual | Transformer):
+        raise TypeError(f"net: got {got(net)}; it takes what iv.residual or iv.transformer returns")
+    q = numbers("q", q)
     forward, factors = (_residual if isinstance(net, Residual) else _transformer)(net, q)  # type: ignore[arg-type]
     back = np.cumprod([np.ones_like(q), *factors[::-1]], axis=0)[::-1]
     blocks = slice(None, None, 1 if isinstance(net, Residual) else 2)  # a transformer's block is two branches

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from initviz._core.arguments import look_up, real_number, several, whole_number
+from initviz._core.arguments import FASTEST, look_up, real_number, several, switch, whole_number
 from initviz._core.threads import one_thread
 from initviz.datasets import Data, check_data
 from initviz.initializers import combined_seed
@@ -190,7 +190,7 @@ class Training:
             ]
         empty = np.zeros((stack.count, 0))
         return {
-            "loss": losses.double().cpu().numpy(),
+            "loss": losses.cpu().double().numpy(),
             "accuracy": stack.accuracies(*self._test),
             "gradient_norm": np.sqrt(sum(norm**2 for norm in norms.values())),
             "layer_gradient_norm": np.column_stack([empty, *(norms[name] for name in stack.layers)]),
@@ -248,6 +248,7 @@ def train(
     Raises:
         TypeError, ValueError: an argument that is not as above. Divergence raises nothing: see `History.diverged_at`.
     """
+    progress = switch("progress", progress)
     training = Training(
         [trainable(model)], data, seeds=[seed], steps=steps, batch_size=batch_size, lr=lr, optimizer=optimizer, momentum=momentum,
         every=every, snapshots=snapshots,
@@ -283,6 +284,10 @@ def batch_index(n: int, size: int, seed: int, step: int) -> Tensor:
 
     Samples come in a random order, each at most once an epoch of n // size steps.
     """
+    n, size, step = whole_number("n", n), whole_number("size", size), whole_number("step", step, least=0)
+    seed = whole_number("seed", seed, least=0)
+    if size > n:
+        raise ValueError(f"size: got {size}; it takes 1 to {n}, the number of samples")
     epoch, place = divmod(step, n // size)
     return _order(n, seed, epoch)[place * size : (place + 1) * size]
 
@@ -294,7 +299,7 @@ def _order(n: int, seed: int, epoch: int) -> Tensor:
 
 def _optimizer(name: str, parameters: list[Tensor], lr: float, momentum: float) -> torch.optim.Optimizer:
     make = look_up("optimizer", name, OPTIMIZERS)
-    lr, momentum = real_number("lr", lr), real_number("momentum", momentum)
+    lr, momentum = real_number("lr", lr, most=FASTEST), real_number("momentum", momentum)
     if momentum and name != "sgd":
         raise ValueError(f"momentum: got {momentum:g}; only sgd takes it")
     return make(parameters, lr=lr, **({"momentum": momentum} if momentum else {}))

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from initviz._core.arguments import look_up, real_number
+from initviz._core.arguments import FASTEST, look_up, real_number
 from initviz._core.scaling import scalings
 from initviz.training._loop import OPTIMIZERS
 
@@ -37,7 +37,7 @@ def mup_groups(model: nn.Module, base: nn.Module, lr: float, optimizer: str = "a
             which is the head's too; nothing to train.
     """
     look_up("optimizer", optimizer, OPTIMIZERS)
-    lr = real_number("lr", lr)
+    lr = real_number("lr", lr, most=FASTEST)
     if not isinstance(model, nn.Module):
         raise TypeError(f"model: got {type(model).__name__}; it takes a torch.nn.Module")
     groups: dict[float, list[nn.Parameter]] = {}

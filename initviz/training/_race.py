@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from initviz._core.arguments import look_up, seed_numbers
+from initviz._core.arguments import look_up, seed_numbers, switch, whole_number
 from initviz.datasets import Data, check_data, digits
 from initviz.initializers import Activation, Scheme, start_from_batch
 from initviz.inspection import Report
@@ -55,6 +55,7 @@ class Race:
         data = digits() if data is None else data
         check_data(data)
         self.seeds = seed_numbers(seeds)
+        vectorize = None if vectorize is None else switch("vectorize", vectorize)
         self.labels = tuple(racers)
         self._places: dict[tuple[str, int], tuple[Training, int]] = {}  # (label, number of the seed) -> where it trains
         net = {"depth": depth, "width": width, "activation": activation, "device": device}
@@ -94,6 +95,8 @@ class Race:
     def probe(self, label: str, number: int = 0, **options: Any) -> Report:
         """`Training.probe` of a racer's network from seed number `number` as it is now."""
         look_up("label", label, dict.fromkeys(self.labels))
+        if whole_number("number", number, least=0) >= len(self.seeds):
+            raise ValueError(f"number: got {number}; there are {len(self.seeds)} seeds")
         training, index = self._places[label, number]
         return training.probe(index, **options)
 
@@ -144,6 +147,7 @@ def race(
     Raises:
         TypeError, ValueError: an argument that is not as above. Divergence raises nothing: see `History.diverged_at`.
     """
+    progress = switch("progress", progress)
     running = Race(
         racers, data, depth=depth, width=width, activation=activation, seeds=seeds, steps=steps, batch_size=batch_size, lr=lr,
         optimizer=optimizer, momentum=momentum, every=every, snapshots=snapshots, vectorize=vectorize, device=device,

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
+from initviz._core.devices import with_float64
 from initviz._core.restore import torch_random_states
 from initviz.datasets import Data
 
@@ -62,7 +63,7 @@ class Stack:
     def accuracies(self, x: Tensor, y: Tensor) -> np.ndarray:
         """Share of `x` that each network classifies right, in eval mode, shape (count,). Outputs that are not all finite are wrong."""
         with evaluating(self.models[0]):
-            return self._map(_share_right, x, y, per_network=False).double().cpu().numpy()
+            return self._map(_right, x, y, per_network=False).cpu().numpy() / len(x)
 
     def norms(self, tensor: Tensor | None) -> np.ndarray:
         """Euclidean norm at each place of a tensor shaped as a parameter, shape (count,), and 0 for None.
@@ -71,7 +72,7 @@ class Stack:
         """
         if tensor is None:
             return np.zeros(self.count)
-        return torch.linalg.vector_norm(self._rows(tensor), dim=1, dtype=torch.float64).cpu().numpy()
+        return torch.linalg.vector_norm(with_float64(self._rows(tensor)), dim=1, dtype=torch.float64).cpu().numpy()
 
     def size(self, name: str) -> int:
         """Numbers in one network's parameter of this name."""
@@ -159,7 +160,7 @@ def share_right(model: nn.Module, x: Tensor, y: Tensor) -> float:
     """Share of `x` that `model` classifies right, in eval mode. Outputs that are not all finite are wrong."""
     device = next(model.parameters()).device
     with evaluating(model):
-        return float(_share_right(model, x.to(device), y.to(device)))
+        return int(_right(model, x.to(device), y.to(device))) / len(x)
 
 
 def _shapes(model: nn.Module) -> list[tuple]:
@@ -172,13 +173,14 @@ def _cross_entropy(model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> T
     return F.cross_entropy(logits.float() if logits.element_size() == 2 else logits, y)
 
 
-def _share_right(model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> Tensor:
+def _right(model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> Tensor:
+    """How many are classified right."""
     logits = model(x)
-    return ((logits.argmax(dim=1) == y) & logits.isfinite().all(dim=1)).double().mean()
+    return ((logits.argmax(dim=1) == y) & logits.isfinite().all(dim=1)).sum()
 
 
 def trainable(model: nn.Module) -> nn.Module:
-    """`model`; raises TypeError or ValueError if it is none, is lazy, or has nothing to train."""
+    """`model`; raises TypeError or ValueError if it is none, is lazy or on the meta device, or has nothing to train."""
     if not isinstance(model, nn.Module):
         raise TypeError(f"model: got {type(model).__name__}; it takes a torch.nn.Module")
     parameters = list(model.parameters())
@@ -186,6 +188,8 @@ def trainable(model: nn.Module) -> nn.Module:
         raise ValueError("model: has lazy parameters; run one batch through it first")
     if not any(p.requires_grad for p in parameters):
         raise ValueError("model: has no parameter to train")
+    if any(p.is_meta for p in parameters):
+        raise ValueError("model: has parameters on the meta device, which have no values")
     return model
 
 

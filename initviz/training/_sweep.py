@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from initviz._core.arguments import look_up, real_number, whole_number
+from initviz._core.arguments import DEEPEST, FASTEST, LARGEST, file_path, look_up, real_number, switch, whole_number
 from initviz._core.devices import pick_device
 from initviz._core.extras import pandas
 from initviz._core.threads import one_thread
@@ -68,9 +68,10 @@ class Run:
 
     def __post_init__(self) -> None:
         for name, least in {"depth": 1, "width": 1, "batch": 1, "steps": 0, "seed": 0}.items():
-            object.__setattr__(self, name, whole_number(name, getattr(self, name), least))
-        for name in ("scale", "lr"):
-            object.__setattr__(self, name, real_number(name, getattr(self, name)))
+            whole = whole_number(name, getattr(self, name), least, DEEPEST if name == "depth" else LARGEST)
+            object.__setattr__(self, name, whole)
+        for name, most in {"scale": math.inf, "lr": FASTEST}.items():
+            object.__setattr__(self, name, real_number(name, getattr(self, name), most=most))
         object.__setattr__(self, "activation", get_activation(self.activation).name)
         object.__setattr__(self, "scheme", get_scheme(self.scheme).name)
         look_up("normalization", self.normalization, NORMALIZATIONS)
@@ -100,6 +101,8 @@ def run_alike(runs: Sequence[Run], device: str | torch.device | None = None) -> 
     """`run` for several runs that differ in scheme, scale and seed alone, trained as one computation (torch.func.vmap)."""
     first = runs[0]
     data = get_dataset(first.data)
+    if first.steps and first.batch > (kept := len(data.x_train) - len(data.x_train) // VALIDATION):
+        raise ValueError(f"batch: got {first.batch}; {data.name} has {kept} training samples that are not held out")
     with one_thread():
         starts = [_start(settings, data, device) for settings in runs]
         ends = (
@@ -142,9 +145,10 @@ def sweep(
     runs = expand(grid)
     if executor is not None and not isinstance(executor, Executor):
         raise TypeError(f"executor: got {type(executor).__name__}; it takes None or a concurrent.futures.Executor")
+    vectorize, progress = switch("vectorize", vectorize), switch("progress", progress)
     place = pick_device(device)
     table = pandas().DataFrame  # before the first run: it may be missing
-    file = None if path is None else Path(path)
+    file = None if path is None else file_path("path", path)
     done = {} if file is None else _read(file)
     todo = _jobs([r for r in dict.fromkeys(runs) if r not in done], vectorize)
     left = sum(map(len, todo))

@@ -15,17 +15,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from initviz._core.arguments import look_up, seed_numbers, whole_number
+from initviz._core.arguments import file_path, got, look_up, seed_numbers, switch, whole_number
+from initviz._core.batches import first_line
 from initviz._core.extras import pandas
 from initviz._core.layers import is_drawn
 from initviz._core.restore import random_states
 from initviz._core.statistics import sample_std
 from initviz.datasets import Data, check_data, mnist1d_large
-from initviz.initializers import Scheme, init_
-from initviz.models import pretrained
+from initviz.initializers import Scheme, get_scheme, init_
+from initviz.models import PRETRAINED, pretrained
 from initviz.training._history import share
 from initviz.training._loop import train
-from initviz.training._stack import VALIDATION, evaluating, share_right
+from initviz.training._stack import VALIDATION, evaluating, share_right, trainable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -187,11 +188,15 @@ class TransferResult:
     @staticmethod
     def load(path: str | Path) -> TransferResult:
         """What `save` wrote."""
-        stored = json.loads(Path(path).read_text(encoding="utf-8"))
-        tuples = {name: tuple(stored[name]) for name in ("strategies", "labels", "seeds")}
-        arrays = {name: np.array(stored[name]) for name in ("steps", "accuracy", "rates")}
-        ends = {name: np.array(values) for name, values in stored["ends"].items()}
-        return TransferResult(**(stored | tuples | arrays | {"ends": ends}))
+        text = file_path("path", path).read_text(encoding="utf-8")
+        try:
+            stored = json.loads(text)
+            tuples = {name: tuple(stored[name]) for name in ("strategies", "labels", "seeds")}
+            arrays = {name: np.array(stored[name]) for name in ("steps", "accuracy", "rates")}
+            ends = {name: np.array(values) for name, values in stored["ends"].items()}
+            return TransferResult(**(stored | tuples | arrays | {"ends": ends}))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"path: {path} is not what `save` wrote ({type(error).__name__}: {error})") from error
 
 
 def few_labels(data: Data, per_class: int, seed: int = 0) -> Data:
@@ -248,18 +253,26 @@ def transfer(
         TypeError, ValueError: an argument that is not as above.
     """
     name = model if isinstance(model, str) else type(model).__name__
+    if isinstance(model, str):
+        look_up("model", model, PRETRAINED)
     net = pretrained(model) if isinstance(model, str) else model
     data = mnist1d_large() if data is None else data
-    for given in (data, source, shifted):
+    for argument, given in (("data", data), ("source", source), ("shifted", shifted)):
         if given is not None:
-            check_data(given)
+            check_data(given, argument)
     chosen = [look_up("strategies", name, STRATEGIES) for name in _several("strategies", strategies)]
     counts = [_count("labels", count, data) for count in _several("labels", labels)]
     numbers = seed_numbers(seeds)
     steps, every, batch_size = (
         whole_number(*pair) for pair in (("steps", steps), ("every", every), ("batch_size", batch_size))
     )
-    head = head_name(net, head)
+    tune, progress = switch("tune", tune), switch("progress", progress)
+    head, scheme = head_name(net, head), get_scheme(scheme)
+    if fresh is not None and not callable(fresh):
+        raise TypeError(f"fresh: got {got(fresh)}; it takes a function of a seed")
+    for argument, given in (("data", data), ("source", source), ("shifted", shifted)):
+        if given is not None:
+            _refuse_unfit(trainable(net), given, argument)
     judged, held_out = _with_validation(data) if tune else (data, None)
     subsets = {(count, seed): few_labels(judged, count, seed) for count, seed in product(counts, numbers)}
 
@@ -302,6 +315,8 @@ def in_words(result: TransferResult, labels: int, strategy: str) -> str:
     Raises:
         ValueError: a strategy or a number of labels that was not measured.
     """
+    if not isinstance(result, TransferResult):
+        raise TypeError(f"result: got {got(result)}; it takes what initviz.transfer returns")
     final = result.final(strategy, labels)
     words = f"{labels} labels per class, {strategy.replace('_', ' ')}"
     words += f" from {result.source}" if STRATEGIES[strategy].pretrained else ""
@@ -331,6 +346,20 @@ def head_name(model: nn.Module, head: str | None = None) -> str:
     return list(linears)[-1]
 
 
+@torch.no_grad()
+def _refuse_unfit(model: nn.Module, data: Data, argument: str) -> None:
+    """Raises ValueError if the model can't take these samples."""
+    x = data.x_test[:2].to(next(model.parameters()).device)
+    with evaluating(model), random_states({x.device}):
+        try:
+            model(x)
+        except Exception as error:
+            shape = tuple(x.shape)
+            raise ValueError(
+                f"{argument}: the model can't take {data.name}, a batch of shape {shape}: {first_line(error)}"
+            ) from error
+
+
 def _start(
     model: nn.Module,
     strategy: Strategy,
@@ -343,6 +372,8 @@ def _start(
     """A network as training begins: a copy with a new head."""
     if fresh and not strategy.pretrained:
         net = fresh(seed)
+        if not isinstance(net, nn.Module):
+            raise TypeError(f"fresh: gave {got(net)}; it must give a torch.nn.Module")
         head_name(net, head)
     else:
         net = copy.deepcopy(model)
@@ -470,7 +501,7 @@ def _count(argument: str, value: object, data: Data) -> int:
 
 def _several(argument: str, values: Sequence) -> Sequence:
     if isinstance(values, str) or not isinstance(values, Sequence):
-        raise TypeError(f"{argument}: got {type(values).__name__} {values!r}; it takes a list")
+        raise TypeError(f"{argument}: got {got(values)}; it takes a list")
     if not len(values):
         raise ValueError(f"{argument}: got none; it takes at least one")
     return values
@@ -489,6 +520,8 @@ def _mean_std(name: str, values: np.ndarray) -> dict[str, float]:
 
 
 def _place(argument: str, value: object, known: tuple) -> int:
-    if value not in known:
-        raise ValueError(f"{argument}: got {value!r}; measured were {', '.join(map(str, known))}")
-    return known.index(value)
+    try:
+        return known.index(value)
+    except (ValueError, TypeError, RuntimeError):  # none of them; an array, which is not equal as a whole
+        what = repr(value) if isinstance(value, str | int) else got(value)
+        raise ValueError(f"{argument}: got {what}; measured were {', '.join(map(str, known))}") from None

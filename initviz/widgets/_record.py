@@ -19,7 +19,7 @@ import ipywidgets as widgets
 import numpy as np
 from tqdm.auto import tqdm
 
-from initviz._core.arguments import look_up
+from initviz._core.arguments import look_up, switch
 from initviz._core.threads import one_thread
 from initviz.plots import packed
 from initviz.widgets._frame import Frame
@@ -71,6 +71,7 @@ def recording(
         )
     if executor is not None and isinstance(app, Frame):
         raise TypeError("app: got an app; with an executor it takes the function that makes one, such as iv.explore")
+    progress = switch("progress", progress)
     shown = app if isinstance(app, Frame) else app()
     grid = {name: list(values) for name, values in settings.items() if _several(values)}
     fixed = {name: value for name, value in settings.items() if name not in grid}
