@@ -26,7 +26,7 @@ from initviz.initializers import Scheme, get_scheme, init_
 from initviz.models import PRETRAINED, pretrained
 from initviz.training._history import share
 from initviz.training._loop import train
-from initviz.training._stack import VALIDATION, evaluating, share_right, trainable
+from initviz.training._stack import VALIDATION, evaluating, share_right
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -272,7 +272,7 @@ def transfer(
         raise TypeError(f"fresh: got {got(fresh)}; it takes a function of a seed")
     for argument, given in (("data", data), ("source", source), ("shifted", shifted)):
         if given is not None:
-            _refuse_unfit(trainable(net), given, argument)
+            _refuse_unfit(net, given, argument)
     judged, held_out = _with_validation(data) if tune else (data, None)
     subsets = {(count, seed): few_labels(judged, count, seed) for count, seed in product(counts, numbers)}
 
