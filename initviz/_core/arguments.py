@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import operator
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -127,13 +127,10 @@ def seed_numbers(seeds: object) -> tuple[int, ...]:
         TypeError, ValueError: neither of the two, none, more than MOST_SEEDS, or a negative one; the message names `seeds`.
     """
     how_many = isinstance(seeds, str) or not isinstance(seeds, Iterable) or getattr(seeds, "ndim", 1) == 0
-    which = (
-        range(whole_number("seeds", seeds))
-        if how_many
-        else seeds
-        if isinstance(seeds, range)
-        else several("seeds", seeds)
-    )
+    if how_many:
+        which: Sequence[object] = range(whole_number("seeds", seeds))
+    else:
+        which = seeds if isinstance(seeds, range) else several("seeds", seeds)  # a long range is not made a tuple
     if not which:
         raise ValueError("seeds: got none; it takes at least one")
     if which[MOST_SEEDS:]:
