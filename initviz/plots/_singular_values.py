@@ -79,7 +79,7 @@ def _marks(depths: np.ndarray, lines: Mapping[str, Sequence[np.ndarray]]) -> lis
             first, last = (
                 f"{100 * share:.0f} % at {depth:g}" for share, depth in ((zeros[0], depths[0]), (zeros[-1], depths[-1]))
             )
-            words = f"{sign} zeros: {first}, {last} layers"
+            words = f"{sign} zeros: {first}, {last}"
             place = np.array([0.03]), np.array([height])
             over.append(Words(*place, (words,), (role,), NORMAL, align="left", valign="bottom", panel=True))
             height += 0.09
