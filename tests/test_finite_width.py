@@ -121,7 +121,7 @@ def test_the_picture_of_singular_values():
     depths, values = [1, 4], [np.ones((2, 5)), np.array([[1, 0.5, 0.25, 0.1, 0], [1, 0.5, 0.25, 0.1, 1e-17]])]
     figure = iv.plots.singular_values_figure(depths, {"a": {"Gaussian": values}, "b": {"Gaussian": values}})
     np.testing.assert_allclose(mark(figure.panels[0], Line, "Gaussian: median").y, [1, 0.375])
-    assert words(figure.panels[1]) == ["● zeros: 0 % at 1, 20 % at 4 layers"]
+    assert words(figure.panels[1]) == ["● zeros: 0 % at 1, 20 % at 4"]
     with pytest.raises(ValueError, match=r"^panels: got 0"):
         iv.plots.singular_values(depths, {})
 
