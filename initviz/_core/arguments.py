@@ -16,7 +16,7 @@ T = TypeVar("T")
 LARGEST = 2**63 - 1
 """The largest whole number that torch and numpy take."""
 DEEPEST = 100_000
-"""More layers than this take too long to build."""
+"""More layers than this take too long to build. In an explorer it is also the widest layer and the largest batch."""
 FASTEST = 1e30
 """A learning rate that float32 still takes."""
 MOST_SEEDS = 10_000

@@ -114,11 +114,8 @@ def attention_run(
         TypeError, ValueError: an argument that is not as above.
     """
     beta, residual = real_number("logit_std", logit_std), real_number("residual", residual)
-    layers, places, batch = (
-        whole_number("layers", layers, most=DEEPEST),
-        whole_number("places", places, least=2),
-        whole_number("batch", batch),
-    )
+    layers, places = whole_number("layers", layers, most=DEEPEST), whole_number("places", places, least=2)
+    batch = whole_number("batch", batch)
     width, heads = whole_number("width", width), whole_number("heads", heads)
     if width % heads:
         raise ValueError(f"heads: got {heads}; the width, {width}, must be a multiple of it")

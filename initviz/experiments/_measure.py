@@ -109,8 +109,7 @@ def measure(
     settings, quantities = changed(settings, **changes), several("quantities", quantities)
     for quantity in quantities:
         look_up("quantities", quantity, QUANTITIES)
-    data = get_dataset(settings.data)
-    x, y = data.batch(settings.batch, seed=settings.seed)
+    x, y = get_dataset(settings.data).batch(settings.batch, seed=settings.seed)
     net = _network(settings, x)
     report = probe(net, x, y, quantities={"activation", "preactivation_gradient", *quantities})
     prediction = theory.predict_network(

@@ -108,11 +108,8 @@ def rate_sweep(
         if rates is None
         else [real_number("rates", rate, most=FASTEST) for rate in at_least_one("rates", rates)]
     )
-    numbers, steps, batch_size = (
-        seed_numbers(seeds),
-        whole_number("steps", steps),
-        whole_number("batch_size", batch_size),
-    )
+    numbers, steps = seed_numbers(seeds), whole_number("steps", steps)
+    batch_size = whole_number("batch_size", batch_size)
     if batch_size > (samples := len(digits().x_train)):
         raise ValueError(f"batch_size: got {batch_size}; digits has {samples} training samples")
     base = mlp(depth, BASE, activation, scheme)

@@ -149,10 +149,8 @@ def _train(
     noise, seeds, depth, width, activation, steps, rates, batch_size, every, keep_weights, data
 ) -> SymmetryTrace:
     """`rates`: one a parameter, in the order weight, bias of each layer."""
-    several_noises = isinstance(noise, Sequence | np.ndarray) and np.ndim(noise) > 0 and not isinstance(noise, str)
-    sizes_of_noise = [
-        real_number("noise", value) for value in (at_least_one("noise", noise) if several_noises else [noise])
-    ]
+    noises = at_least_one("noise", noise) if np.ndim(noise) else (noise,)
+    sizes_of_noise = [real_number("noise", value) for value in noises]
     seeds, keep_weights = seed_numbers(seeds), switch("keep_weights", keep_weights)
     steps, every = whole_number("steps", steps), whole_number("every", every)
     phi, data = get_activation(activation), digits() if data is None else data
@@ -161,7 +159,7 @@ def _train(
     if batch_size > samples:
         raise ValueError(f"batch_size: got {batch_size}; {data.name} has {samples} training samples")
     x_train, x_test = in_float64(data.x_train), in_float64(data.x_test)
-    y_train, y_test = with_float64(data.y_train), with_float64(data.y_test)
+    y_train, y_test = with_float64(data.y_train), with_float64(data.y_test)  # where the samples are now
     place = x_train.device
     parameters = _start(sizes_of_noise, seeds, [data.n_in, *[width] * depth, data.n_classes], place)
 

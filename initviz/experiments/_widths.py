@@ -113,18 +113,12 @@ def signal_by_width(
     Raises:
         TypeError, ValueError: an argument that is not as above.
     """
-    phi, std, depth = (
-        get_activation(activation),
-        real_number("std", std),
-        whole_number("depth", depth, least=2, most=DEEPEST),
-    )
+    phi, std = get_activation(activation), real_number("std", std)
+    depth, seed = whole_number("depth", depth, least=2, most=DEEPEST), whole_number("seed", seed, least=0)
     look_up("way", way, WAYS)
     look_up("distribution", distribution, {"normal": 0, "uniform": 0})
     chosen_at, batch = whole_number("chosen_at", chosen_at), whole_number("batch", batch)
-    seed, sizes = (
-        whole_number("seed", seed, least=0),
-        [whole_number("widths", width) for width in at_least_one("widths", widths)],
-    )
+    sizes = [whole_number("widths", width) for width in at_least_one("widths", widths)]
     stds = [std_at(width, std, chosen_at, rule) for width in sizes]
     rows = []
     for width, own in zip(sizes, stds):

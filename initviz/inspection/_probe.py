@@ -291,7 +291,7 @@ def _untrained(norm: Any) -> bool:
 
 def loss_on(model: nn.Module, x: Any, y: Any = None, loss: Callable[[Any, Any], Tensor] | None = None) -> Tensor:
     """The loss that `probe` takes the gradients of, with its graph; arguments as there."""
-    layers_of(model)
+    layers_of(model)  # for its errors
     refuse_meta("y", y)
     device = next(model.parameters()).device
     batch, target = copy_batch(x, device), copy_batch(y, device)

@@ -166,11 +166,8 @@ def transformer(
     Raises:
         TypeError, ValueError: an argument that is not as above.
     """
-    blocks, width, heads = (
-        whole_number("blocks", blocks, most=DEEPEST),
-        whole_number("width", width),
-        whole_number("heads", heads),
-    )
+    blocks = whole_number("blocks", blocks, most=DEEPEST)
+    width, heads = whole_number("width", width), whole_number("heads", heads)
     length, ratio, cure = (
         whole_number("length", length),
         whole_number("mlp_ratio", mlp_ratio),

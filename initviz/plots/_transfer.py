@@ -50,7 +50,7 @@ def transfer_figure(result: TransferResult, labels: int, strategy: str, title: s
     ]
     by_step: list[Mark] = []
     key = []
-    beside = {strategy, "random", "frozen_random" if strategy == "frozen" else strategy}
+    shown = {strategy, "random"} | ({"frozen_random"} if strategy == "frozen" else set())
     least = 1.0
     for name, (role, marker, sign) in LOOKS.items():
         if name not in result.strategies:
@@ -60,7 +60,7 @@ def transfer_figure(result: TransferResult, labels: int, strategy: str, title: s
         final = np.array([result.final(name, count) for count in result.labels])
         by_labels += _line(np.array(result.labels, dtype=float), final, role, label, chosen, marker)
         least = min(least, float(spread(final.T)[0].min()))
-        if name in beside:
+        if name in shown:
             curve = np.asarray(result.curve(name, labels)).T
             by_step += _line(np.asarray(result.steps, dtype=float)[: len(curve)], curve, role, label, chosen)
     # no lower than the lines need: the best are close together
