@@ -72,7 +72,8 @@ def vast(report: Report) -> Verdict | None:
         inputs = report.input_rms if n == 1 else 1.0
         size = inputs * (s.weight_rms or 0.0) * math.sqrt(s.fan_in)
         if s.factor == 0 and VAST < size < math.inf:
-            why = f"Layer {n} gives values of about {size:.2g}, whose squares are beyond {report.dtype}: a normalization makes zeros of them."
+            beyond = f"whose squares are beyond {report.dtype}: a normalization makes zeros of them"
+            why = f"Layer {n} gives values of about {size:.2g}, {beyond}."
             weights = "Draw the weights of that layer by the scheme of the others."
             return Verdict("off-scale", (n,), why, SCALE_INPUTS if inputs > OFF_GAIN else weights)
     return None
