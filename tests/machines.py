@@ -34,6 +34,7 @@ MACHINES = {
     "threads=4": {"TEST_THREADS": "4"},  # OMP_NUM_THREADS gives no more threads than there are cores
     "avx2, threads=4": {**AVX2, "TEST_THREADS": "4"},
     **{f"ulp-{seed}": {"TEST_ULP": str(seed)} for seed in (1, 2, 3)},
+    "oldest, ulp-1": {**LOWEST, "TEST_ULP": "1"},  # for .ci/run, which has time for one
 }
 """Name -> environment. TEST_THREADS and TEST_ULP are read by `apply`."""
 

@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from initviz.tools._same_outputs import difference, tolerance
+from initviz.tools._same_outputs import difference, resampled, tolerance
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -61,6 +61,19 @@ def test_the_reason_names_line_number_and_tolerance():
     assert "'4 of 5'" in difference("5 of 5", "4 of 5")
 
 
+@pytest.mark.parametrize(
+    ("new", "same"),
+    [
+        ("87 % ± 7 %", True), ("76 % ± 2 %", True), ("82 % ± 14 %", True), ("82 % ± 0 %", True), ("60 % ± 12 %", True),
+        ("89 % ± 3 %", False), ("82 % ± 15 %", False), ("57 % ± 12 %", False), ("82 %", False), ("83 ± 3 %", False),
+    ],
+)  # fmt: skip
+def test_another_sample(new, same):
+    assert (difference("82 % ± 3 %", new, resampled=True) is None) is same
+    assert (difference("a 0.50, 4 of 5", "a 0.52, 4 of 5", resampled=True) is None) is False  # alone it has no spread
+    assert resampled(["tolerance=5%", "resampled"]) and not resampled(["tolerance=5%"])
+
+
 @pytest.mark.parametrize(("new", "same"), [("0.51", True), ("0.53", False), ("0.50</td><td>", False)])
 def test_in_html_the_cells_are_numbers_and_the_tags_are_words(new, same):
     html = '<table style="width: 1.5em"><td>0.50</td></table>'
@@ -86,6 +99,8 @@ CELLS = {  # source -> stored output, tags, whether it passes
     "print('a 1.0\\nb 1.0')": ("a 1.0\n", ["tolerance=20%"], False),
     "print('5 seeds, 80 % ± 4 %')": ("5 seeds, 81 % ± 3 %\n", [], True),
     "print('4 seeds, 81 % ± 3 %')": ("5 seeds, 81 % ± 3 %\n", [], False),
+    "print('5 seeds, 75 % ± 4 %')": ("5 seeds, 81 % ± 3 %\n", ["resampled"], True),
+    "print('5 seeds, 72 % ± 4 %')": ("5 seeds, 81 % ± 3 %\n", ["resampled"], False),
     "print('again 1.0')": ("again 1.0\n", ["tolerance"], False),
 }
 

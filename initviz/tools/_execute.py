@@ -19,7 +19,7 @@ import nbformat
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbconvert.preprocessors import ExecutePreprocessor
 
-from initviz.tools._same_outputs import difference, tolerance
+from initviz.tools._same_outputs import difference, resampled, tolerance
 
 TIMEOUT = 300
 """Seconds that one cell may take."""
@@ -48,7 +48,8 @@ def execute(path: Path, check: bool = False) -> float:
     seconds = time.perf_counter() - start
     if check:
         for number, (cell, before) in enumerate(zip(notebook.cells, stored, strict=True), start=1):
-            changed = change(before, text_outputs(cell), tolerance(cell.metadata.get("tags", [])))
+            tags = cell.metadata.get("tags", [])
+            changed = change(before, text_outputs(cell), tolerance(tags), resampled=resampled(tags))
             if changed:
                 raise ValueError(f"cell {number} gives {changed}")
         return seconds
@@ -72,13 +73,13 @@ def text_outputs(cell: nbformat.NotebookNode) -> list[str]:
     return texts + [f"{name}: {streams[name]}" for name in sorted(streams)]
 
 
-def change(stored: list[str], new: list[str], share: Decimal) -> str | None:
+def change(stored: list[str], new: list[str], share: Decimal, *, resampled: bool = False) -> str | None:
     """What differs between two results of `text_outputs`, in words; None if nothing does but the numbers' last digits."""
     kinds, stored_kinds = ([text.split(":", 1)[0] for text in texts] for texts in (new, stored))
     if kinds != stored_kinds:
         return f"{', '.join(kinds) or 'nothing'}; stored is {', '.join(stored_kinds) or 'nothing'}"
     for kind, before, after in zip(kinds, stored, new):
-        reason = difference(before, after, share, html=kind == "text/html")
+        reason = difference(before, after, share, resampled=resampled, html=kind == "text/html")
         if reason:
             return f"another {kind}, {reason}"
     return None

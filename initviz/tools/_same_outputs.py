@@ -4,7 +4,10 @@ A number counts as measured if it has a decimal point or an exponent, is a perce
 0.81, 2e-24, 82 %, 305 ± 12. It may be off by one unit of the last place shown, since what lies on the boundary of two roundings
 falls to one side here and to the other there. Where rounding leads training elsewhere, a second mean of five differs from the first
 by two thirds of the spread. So the mean in 0.81 ± 0.02 may also be off by the greater of the stored and the new spread, and the spread
-by the stored one. A tag of the cell allows more: `tolerance=5%` is 5 percent of each stored number, and for a spread 5 percent of its mean.
+by the stored one. Tags of the cell allow more. `tolerance=5%` is 5 percent of each stored number, and for a spread 5 percent of its mean.
+`resampled` is for a cell whose training the rounding leads elsewhere, so that another machine shows another sample of five. There the
+mean may be off by two of the greater spread, and the spread be four times the stored one, as it was before rounding. Of pairs of normal
+samples of five, 0.7 % have means farther apart than that, and in 1.0 % the second spread is greater than that.
 
 All else is exact: words, lines, inf and nan, whole numbers ("5 seeds", "layer 12", "10^-7"), digits that are part of a word
 ("layer1", "2.13.0"), and what stands inside the tags of HTML. Only the number of blanks side by side is not compared, as what is
@@ -53,18 +56,28 @@ def tolerance(tags: Sequence[str]) -> Decimal:
     return Decimal(match[1]) / 100
 
 
-def difference(stored: str, new: str, share: Decimal = Decimal(0), *, html: bool = False) -> str | None:
+def resampled(tags: Sequence[str]) -> bool:
+    """Whether the cell's tags say that its means of five are drawn anew on another machine."""
+    return "resampled" in tags
+
+
+def difference(
+    stored: str, new: str, share: Decimal = Decimal(0), *, resampled: bool = False, html: bool = False
+) -> str | None:
     """What makes `new` another output than `stored`, in words; None if they are the same.
 
     Args:
         stored, new: the text of one output.
         share: how far a measured number may be off, as a share of the stored one; see `tolerance`.
+        resampled: whether means and spreads may be those of another sample.
         html: whether the texts are HTML.
     """
     line = 1
     for before, after in zip_longest(_parts(stored, html), _parts(new, html), fillvalue=""):
         if isinstance(before, _Measured) and isinstance(after, _Measured):
             spread = before.spread if before.is_spread else max(before.spread, after.spread)
+            if resampled and spread:
+                spread = 3 * spread + 2 * before.unit if before.is_spread else 2 * spread  # four times it, before rounding
             allowed = max(share * abs(before.mean), spread, min(before.unit, after.unit))
             if abs(before.value - after.value) > allowed:
                 return f"line {line}: {after.text}; stored is {before.text}, tolerance {allowed.normalize():g}"
