@@ -76,8 +76,8 @@ def difference(
     for before, after in zip_longest(_parts(stored, html), _parts(new, html), fillvalue=""):
         if isinstance(before, _Measured) and isinstance(after, _Measured):
             spread = before.spread if before.is_spread else max(before.spread, after.spread)
-            if resampled and spread:
-                spread = 3 * spread + 2 * before.unit if before.is_spread else 2 * spread  # four times it, before rounding
+            if resampled and spread:  # a spread of 1 was perhaps 1.5, and four times that is shown as 6
+                spread = 3 * spread + 2 * before.unit if before.is_spread else 2 * spread
             allowed = max(share * abs(before.mean), spread, min(before.unit, after.unit))
             if abs(before.value - after.value) > allowed:
                 return f"line {line}: {after.text}; stored is {before.text}, tolerance {allowed.normalize():g}"
