@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from initviz.course._kit import Choice, Exercise, Question, Wrong, call, tensor
@@ -59,7 +61,8 @@ QUESTIONS = {
             ),
             Choice(
                 "about 4: a sound network starts a little above ln 17",
-                "Under weights of variance 1/n, yes: the logits have a variance of about 1. These weights have variance 1.",
+                "For a head that shares nothing and has weights of variance 1/n, yes: its logits have a variance of about 1. These weights "
+                "have variance 1.",
             ),
             Choice(
                 "about 80",
@@ -168,7 +171,15 @@ def _judge_cure_gates(answer: Any) -> None:
 
 
 def _judge_cure_tied(answer: Any) -> None:
-    _cured(patients.tied_at_std_one, answer)
+    model = _cured(patients.tied_at_std_one, answer)
+    _, tokens, target = patients.tied_at_std_one()
+    with torch.no_grad():
+        loss = float(F.cross_entropy(model(tokens).flatten(0, 1), target.flatten()))
+    if loss > math.log(17) + 1:
+        raise Wrong(
+            f"it is stable, but the first loss is {loss:.1f}, and a guess costs ln 17 = 2.8. In the logit of the token that "
+            "was just read its vector is multiplied with itself: at a standard deviation of σ that logit is up to 128 σ."
+        )
 
 
 def _judge_cure_adapter(answer: Any) -> None:
@@ -222,7 +233,7 @@ EXERCISES = {
     ),
     "cure_tied": Exercise(
         _judge_cure_tied,
-        "right. With a standard deviation of 1/√n_in or less the logits are of order 1, and the first loss is near ln 17.",
+        "right. At GPT-2's 0.02 even the logit of the token that was just read is small, and the first loss is near ln 17.",
     ),
     "cure_adapter": Exercise(
         _judge_cure_adapter,

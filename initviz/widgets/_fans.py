@@ -66,7 +66,8 @@ class FansExplorer(Frame):
         return (
             f"{FAN_CHOICES[one.choice].label}, {one.n_in} inputs and {one.n_out} outputs: a layer multiplies the signal's variance by "
             f"{one.forward:.3g} on the way forward (theory {one.forward_theory:.3g}) and the gradient's by {one.backward:.3g} on the "
-            f"way back (theory {one.backward_theory:.3g}). A single draw strays by about {one.forward_error:.0%}."
+            f"way back (theory {one.backward_theory:.3g}). A single draw strays by about {one.forward_error:.1%} forward and "
+            f"{one.backward_error:.1%} back."
         )
 
     def grid(self) -> dict[str, list]:
