@@ -11,9 +11,12 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -103,26 +106,46 @@ def move_draws(seed: int) -> None:
         setattr(torch, name, wrapped(getattr(torch, name)))
 
 
-def run(machine: str, arguments: list[str]) -> int:
-    """pytest's exit status on that machine."""
+def settings(machine: str) -> dict[str, str]:
+    """Its environment variables. "ulp-N" is a machine for any N.
+
+    Raises:
+        ValueError: no such machine.
+    """
+    seed = re.fullmatch(r"ulp-(\d+)", machine)
+    if machine not in MACHINES and seed is None:
+        raise ValueError(f"no such machine: {machine}; there are {', '.join(MACHINES)}, and ulp-N for any number N")
+    return MACHINES[machine] if seed is None else {"TEST_ULP": seed[1]}
+
+
+@contextmanager
+def environment(machine: str) -> Iterator[dict[str, str]]:
+    """The environment in which a Python process, and each that it starts, is that machine."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "sitecustomize.py").write_text(
             "import machines\n\nmachines.apply()\n"
         )  # what any Python runs first
         path = os.pathsep.join(p for p in (folder, str(HERE), str(ROOT), os.environ.get("PYTHONPATH")) if p)
-        environment = {**os.environ, **MACHINES[machine], "PYTHONPATH": path}
+        yield {**os.environ, **settings(machine), "PYTHONPATH": path}
+
+
+def run(machine: str, arguments: list[str]) -> int:
+    """pytest's exit status on that machine."""
+    with environment(machine) as variables:
         command = [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadfile", "--nbval", *arguments]
-        print(f"{machine}: {' '.join(f'{k}={v}' for k, v in MACHINES[machine].items())}", flush=True)
-        return subprocess.run(command, env=environment, cwd=ROOT, check=False).returncode
+        print(f"{machine}: {' '.join(f'{k}={v}' for k, v in settings(machine).items())}", flush=True)
+        return subprocess.run(command, env=variables, cwd=ROOT, check=False).returncode
 
 
 def main(arguments: list[str]) -> int:
     """The command; returns its exit status, 1 if any machine fails."""
     split = arguments.index("--") if "--" in arguments else len(arguments)
     names, rest = arguments[:split] or list(MACHINES), arguments[split + 1 :]
-    unknown = [name for name in names if name not in MACHINES]
-    if unknown:
-        print(f"no such machine: {', '.join(unknown)}; there are {', '.join(MACHINES)}", file=sys.stderr)
+    try:
+        for name in names:
+            settings(name)
+    except ValueError as error:
+        print(error, file=sys.stderr)
         return 2
     rest = rest or [str(path.relative_to(ROOT)) for pattern in TRAIN for path in sorted(ROOT.glob(pattern))]
     failed = [name for name in names if run(name, rest) != 0]

@@ -16,6 +16,7 @@ aligned to a number moves with its width.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from decimal import Decimal
@@ -75,10 +76,7 @@ def difference(
     line = 1
     for before, after in zip_longest(_parts(stored, html), _parts(new, html), fillvalue=""):
         if isinstance(before, _Measured) and isinstance(after, _Measured):
-            spread = before.spread if before.is_spread else max(before.spread, after.spread)
-            if resampled and spread:  # a spread of 1 was perhaps 1.5, and four times that is shown as 6
-                spread = 3 * spread + 2 * before.unit if before.is_spread else 2 * spread
-            allowed = max(share * abs(before.mean), spread, min(before.unit, after.unit))
+            allowed = _allowed(before, after, share, resampled)
             if abs(before.value - after.value) > allowed:
                 return f"line {line}: {after.text}; stored is {before.text}, tolerance {allowed.normalize():g}"
         elif before != after:
@@ -87,6 +85,27 @@ def difference(
         else:
             line += before.count("\n")
     return None
+
+
+def part_used(
+    stored: str, new: str, share: Decimal = Decimal(0), *, resampled: bool = False, html: bool = False
+) -> float:
+    """The largest part of its tolerance by which a number of `new` is off: 0 to 1 where both are the same, inf where words differ."""
+    used = 0.0
+    for before, after in zip_longest(_parts(stored, html), _parts(new, html), fillvalue=""):
+        if isinstance(before, _Measured) and isinstance(after, _Measured):
+            used = max(used, float(abs(before.value - after.value) / _allowed(before, after, share, resampled)))
+        elif before != after:
+            return math.inf
+    return used
+
+
+def _allowed(before: _Measured, after: _Measured, share: Decimal, resampled: bool) -> Decimal:
+    """How far the two numbers may be apart."""
+    spread = before.spread if before.is_spread else max(before.spread, after.spread)
+    if resampled and spread:  # a spread of 1 was perhaps 1.5, and four times that is shown as 6
+        spread = 3 * spread + 2 * before.unit if before.is_spread else 2 * spread
+    return max(share * abs(before.mean), spread, min(before.unit, after.unit))
 
 
 def _parts(text: str, html: bool) -> list[str | _Measured]:
