@@ -11,11 +11,15 @@ import importlib
 import io
 import math
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
+import torch
 
+import initviz as iv
 from initviz import course
 from initviz.course import Exercise, Question
 from initviz.course._kit import judge_answer
@@ -106,6 +110,38 @@ def test_wrong_answers_are_refused_with_the_reason(key):
         judgement = course.judge(key, answer)
         assert judgement.passed is False, (key, answer)
         assert re.search(words, judgement.message), judgement.message
+
+
+def equal_rows(n_in, n_out):
+    head = torch.nn.Linear(n_in, n_out)
+    torch.nn.init.zeros_(head.bias)
+    with torch.no_grad():
+        head.weight.copy_(torch.randn(n_in).expand(n_out, n_in))
+    return head
+
+
+def zero_head(model, x):
+    iv.init_(model, "he_normal")
+    torch.nn.init.zeros_(list(model.modules())[-1].weight)
+
+
+@pytest.mark.parametrize(
+    ("key", "answer"),
+    [
+        (
+            "05.end_to_end",
+            lambda w: np.array([[2 * i / (i + o), 2 * o / (i + o)] for i, o in pairwise(w)]).prod(axis=0),
+        ),
+        ("06.conv_fans", lambda c_in, c_out, k, s: torch.tensor([c_in * k * k, c_out * k * k / s**2])),
+        ("07.saving", lambda tries: np.array([len(tries) * (len(tries) + sum(tries)), len(tries) + sum(tries)])),
+        ("08.new_head", equal_rows),
+        ("10.width", lambda L, f: 5 * L * (1.96 / 2) ** 2 / math.log(f) ** 2),
+        ("14.cure_zeros", zero_head),
+    ],
+)
+def test_right_answers_of_another_kind_are_taken(key, answer):
+    judgement = course.judge(key, answer)
+    assert judgement.passed, judgement.message
 
 
 @pytest.mark.parametrize("answer", [lambda *_, **__: math.nan, lambda *_, **__: "x", object(), float("inf")])

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 
@@ -108,6 +109,11 @@ def number(value: Any) -> float:
         return float(value.detach() if isinstance(value, torch.Tensor) else value)
     except (TypeError, ValueError, RuntimeError):
         raise Wrong(f"got {_short(value)}; the answer is one number.") from None
+
+
+def listed(value: Any) -> Any:
+    """A tensor or an array of answers as a list, anything else as it is."""
+    return value.tolist() if isinstance(value, torch.Tensor | np.ndarray) else value
 
 
 def tensor(value: Any, shape: tuple[int, ...]) -> torch.Tensor:

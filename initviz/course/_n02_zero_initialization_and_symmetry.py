@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from initviz.course._kit import Choice, Exercise, Question, Wrong, call, close, number, seeded, tensor
+from initviz.course._kit import Choice, Exercise, Question, Wrong, call, close, listed, number, seeded, tensor
 from initviz.experiments import distinct_neurons
 
 QUESTIONS = {
@@ -55,7 +54,8 @@ QUESTIONS = {
         ),
     ),
     "noise": Question(
-        "Now each weight is changed by a random 0.000001 % (a share of $10^{-8}$) before training. What happens to the sixteen neurons?",
+        "Now each weight is changed by a random 0.000001 % (a share of $10^{-8}$) before training with SGD at a rate of 0.1. What "
+        "happens to the sixteen neurons of a layer?",
         (
             Choice("nothing: the difference is too small to matter", "It would be, if it stayed that small."),
             Choice(
@@ -126,9 +126,19 @@ def _judge_distinct(answer: Any) -> None:
             "two rows with the same entries in another order",
         ),
     ]
-    for weight, words in cases:
-        expected = distinct_neurons(weight)
-        got = number(call(answer, weight, 0.1))
+    e = torch.eye(9, 20, dtype=torch.float64)
+    more = [
+        (
+            torch.tensor([[3.0, 0.0], [0.0, 0.2], [0.2, 0.0]], dtype=torch.float64),
+            "three rows, two of them small and near each other",
+            0.1,
+        ),
+        (torch.cat([e, e[:1] + 0.2 * e[1:2]]), "ten rows, two of which differ by a fifth of their length", 0.1),
+        (_rows(5, range(5)), "five different rows, at a tolerance of 2,", 2.0),
+    ]
+    for weight, words, tolerance in [(*case, 0.1) for case in cases] + more:
+        expected = distinct_neurons(weight, tolerance=tolerance)
+        got = number(call(answer, weight, tolerance))
         if got == expected:
             continue
         reason = f"of {words} it counts {got:g} as distinct; they are {expected}."
@@ -196,8 +206,7 @@ def _judge_rates(answer: Any) -> None:
         "the output bias",
     )
     for n, lr in ((16, 0.1), (5, 0.02)):
-        got = call(answer, n, lr)
-        got = got.tolist() if isinstance(got, Tensor | np.ndarray) else got
+        got = listed(call(answer, n, lr))
         if not isinstance(got, Sequence) or isinstance(got, str) or len(got) != 5:
             raise Wrong("it must return five numbers, in the order in which the exercise names them.")
         for name, value, right in zip(names, got, (lr / n, lr / n, lr, n * lr, lr)):
@@ -206,7 +215,12 @@ def _judge_rates(answer: Any) -> None:
                 continue
             reason = f"for n = {n} and eta = {lr} the rate of {name} comes out as {value:g}."
             if close(value, lr):
-                reason += " The same as the wide network's: but is the gradient the same?"
+                reason += " The same as the wide network's"
+                reason += (
+                    ": but is the gradient the same?"
+                    if right < lr
+                    else ". So is the gradient, but V = n v moves by n updates."
+                )
             elif close(value * right, lr**2):
                 reason += " The wrong way round: multiplied by n where it should be divided, or the reverse."
             else:

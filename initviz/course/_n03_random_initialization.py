@@ -9,11 +9,16 @@ from initviz.course._kit import Choice, Exercise, Question, Wrong, call, close, 
 
 QUESTIONS = {
     "groups": Question(
-        "A hidden layer has 32 neurons, but they start as 4 different ones, each 8 times over. It is trained on the ten digits. "
-        "What will it be as good as?",
+        "A hidden layer has 32 neurons, but they start as 4 different ones, each 8 times over, outgoing weights too. It is trained on the "
+        "ten digits. Which layer comes nearest to it in accuracy?",
         (
             Choice("a layer of 32", "Copies stay copies, as notebook 02 showed: they get the same gradients."),
-            Choice("a layer of 4", "It has four features, however many copies of each.", right=True),
+            Choice(
+                "a layer of 4",
+                "It has four features, however many copies of each. (Copies learn at other rates, so it ends a few points ahead of "
+                "a layer of 4.)",
+                right=True,
+            ),
             Choice("a layer of 1", "One would be left if all 32 were the same. Here there are four kinds."),
         ),
     ),

@@ -44,14 +44,14 @@ QUESTIONS = {
         ),
     ),
     "directions": Question(
-        "A product of 64 random matrices of size 64 x 64, scaled so that the mean squared singular value of each is 1. How many of the "
-        "64 singular values of the product are larger than a hundredth of the largest?",
+        "A product of 64 matrices of size 64 x 64 with independent normal entries, scaled so that the mean squared singular value "
+        "of each is 1. How many of the 64 singular values of the product are larger than a hundredth of the largest?",
         (
             Choice("all 64: the scale is right", "The scale is an average. It says nothing about a single direction."),
             Choice("about 32", "After four matrices there are 49, after sixteen 22. And then?"),
             Choice(
                 "about 7",
-                "A random matrix stretches some directions and squeezes others. Repeated, both become exponential.",
+                "Such a matrix stretches some directions and squeezes others. Repeated, both become exponential.",
                 right=True,
             ),
         ),

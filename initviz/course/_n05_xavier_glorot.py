@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from initviz.course._kit import Choice, Exercise, Question, Wrong, call, close, number, seeded, tensor
+from initviz.course._kit import Choice, Exercise, Question, Wrong, call, close, listed, number, seeded, tensor
 
 QUESTIONS = {
     "fan": Question(
@@ -158,7 +158,7 @@ END_MISTAKES: list[tuple[Callable[[Sequence[int]], tuple[float, float]], str]] =
 
 def _judge_end_to_end(answer: Any) -> None:
     for widths in ([60, 130, 240, 500], [100, 400, 100, 400, 100], [64, 64, 64], [30, 20, 10]):
-        given = call(answer, widths)
+        given = listed(call(answer, widths))
         if not (isinstance(given, tuple | list) and len(given) == 2):
             raise Wrong(f"it gives {given!r}; the answer is two numbers, forward and backward.")
         pair = number(given[0]), number(given[1])

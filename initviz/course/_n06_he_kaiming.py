@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from initviz._core.restore import random_states
-from initviz.course._kit import Choice, Exercise, Question, Unanswered, Wrong, call, close, number
+from initviz.course._kit import Choice, Exercise, Question, Unanswered, Wrong, call, close, listed, number
 
 QUESTIONS = {
     "half": Question(
@@ -67,10 +67,15 @@ QUESTIONS = {
         (
             Choice(
                 "He's, Xavier's and PyTorch's default",
-                "Two of the three send a gradient back that is too small to move the first layers.",
+                "Under Xavier every layer's weights get a gradient some $2^{15}$ times too small. PyTorch's default leaves "
+                "$6^{-15}$ of what goes back to the first layer, and no signal reaches the last.",
             ),
             Choice("He's and Xavier's", "Xavier's second moment is halved thirty times: 1 becomes a billionth."),
-            Choice("He's alone", "Only there the gradient arrives.", right=True),
+            Choice(
+                "He's alone",
+                "Only there signal and gradient keep their size, and these steps are long enough.",
+                right=True,
+            ),
             Choice("none: thirty layers are too many", "They are many, but see what a factor of 2 does."),
         ),
     ),
@@ -116,9 +121,9 @@ FAN_MISTAKES: list[tuple[Callable[[int, int, int, int], Fans], str]] = [
 
 
 def _judge_conv_fans(answer: Any) -> None:
-    for case in ((3, 64, 5, 1), (16, 24, 3, 1), (12, 40, 4, 2)):
+    for case in ((3, 64, 5, 1), (16, 24, 3, 1), (12, 40, 4, 2), (8, 20, 3, 2)):
         c_in, c_out, k, stride = case
-        given = call(answer, *case)
+        given = listed(call(answer, *case))
         if not (isinstance(given, tuple | list) and len(given) == 2):
             raise Wrong(f"it gives {given!r}; the answer is two numbers, fan_in and fan_out.")
         pair = number(given[0]), number(given[1])

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from initviz.course._kit import Choice, Exercise, Question, Wrong, call, close, number, seeded
+from initviz.course._kit import Choice, Exercise, Question, Wrong, call, close, listed, number, seeded
 
 QUESTIONS = {
     "one_division": Question(
@@ -126,7 +126,7 @@ def _judge_inner_loop(answer: Any) -> None:
             raise Wrong(
                 f"on {words} the loop does not end. Compute the output again after each division, and stop after max_iter tries."
             ) from None
-        if not isinstance(result, tuple) or len(result) != 2 or not isinstance(result[0], Tensor):
+        if not isinstance(result, tuple | list) or len(result) != 2 or not isinstance(result[0], Tensor):
             raise Wrong("it returns two things: the layer's output, a tensor, and the number of tries.")
         tries = number(result[1])
         if not torch.equal(layer.bias.detach(), bias_before):
@@ -205,7 +205,7 @@ def _judge_saving(answer: Any) -> None:
     for tries in ([1, 2, 0, 4], [0, 1, 1, 1, 1, 1], [3]):
         looks = len(tries) + sum(tries)
         right = len(tries) * looks, looks
-        given = call(answer, list(tries))
+        given = listed(call(answer, list(tries)))
         if not (isinstance(given, tuple | list) and len(given) == 2):
             raise Wrong(f"for {tries} it gives {given!r}; the answer is two numbers: literally, and with stops.")
         pair = number(given[0]), number(given[1])

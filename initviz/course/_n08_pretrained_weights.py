@@ -17,13 +17,13 @@ from initviz.training import TransferResult
 QUESTIONS = {
     "five_labels": Question(
         "From random weights, with 5 labels per class, our network reaches about 43 % on the ten digits of MNIST-1D. Now its "
-        "body comes from a network that can tell apart 100 random curves, and has never seen a digit. This body is frozen, and a new head "
-        "is trained on the same 5 labels. What does it reach?",
+        "body comes from a network that can tell apart 100 random curves, and has never seen a digit. This body is frozen, and a new head, "
+        "which starts at zero, is trained on the same 5 labels per class. What does it reach?",
         (
             Choice(
                 "about 43 % again: curves are not digits",
-                "The shapes differ. But shifts, stretches, shears and noise are the same, and "
-                "most of the work is in not being fooled by them.",
+                "The shapes differ. But shifts, stretches, shears and noise are the same, and to "
+                "ignore them is probably much of what the body has learned.",
             ),
             Choice(
                 "less: it knows curves, and can't learn digits",
@@ -32,7 +32,7 @@ QUESTIONS = {
             ),
             Choice(
                 "about 10 points more",
-                "It is far more: what is hard about these signals is the same in both tasks, and the body has learned it.",
+                "It is far more: both tasks have the same distortions, and the body has learned features that bear them.",
             ),
             Choice(
                 "more than 30 points more",
@@ -174,11 +174,10 @@ def _new_head(function: Any) -> None:
         y = torch.arange(16) % n_out
         nn.functional.cross_entropy(head(features), y).backward()
         assert features.grad is not None
-        if features.grad.abs().max() > 0:
-            same = bool((head.weight == head.weight.flatten()[0]).all())
-            hint = "; equal weights are not enough, since errors of different classes still come back" if same else ""
+        # Equal rows leave rounding alone: the errors of the classes sum to 0.
+        if features.grad.abs().max() > 1e-5 * head.weight.abs().max():
             raise Wrong(
-                f"the body gets a gradient of up to {features.grad.abs().max().item():.2g}{hint}. It is V^T (ŷ - y): what V makes it zero?"
+                f"the body gets a gradient of up to {features.grad.abs().max().item():.2g}. It is V^T (ŷ - y): what V makes it zero?"
             )
         if head.weight.grad is None or not head.weight.grad.abs().max() > 0:
             raise Wrong("the head's own weights get no gradient, so it will never learn.")

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from initviz.course._kit import Choice, Exercise, Question, Unanswered, Wrong, call, close, number
+from initviz.course._kit import Choice, Exercise, Question, Unanswered, Wrong, call, close, listed, number
 
 QUESTIONS = {
     "tuned": Question(
@@ -75,7 +75,7 @@ def _judge_table(answer: Any) -> None:
         raise Wrong(f"the answer is a dict with the keys {', '.join(TABLE)}.")
     if any(row is None or row is ... for row in answer.values()):
         raise Unanswered
-    for role, row in answer.items():
+    for role, row in ((role, listed(row)) for role, row in answer.items()):
         if not isinstance(row, tuple | list) or len(row) != len(COLUMNS):
             raise Wrong(f"{role}: a row has three powers of n: {', '.join(COLUMNS)}.")
         for column, (value, right) in enumerate(zip(row, TABLE[role])):

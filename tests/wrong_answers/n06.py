@@ -42,6 +42,7 @@ WRONG = {
         (lambda i, o, k, s: (i * k * k, o * k * k / s), "divide by its square"),
         (lambda i, o, k, s: (i * k * k / s**2, o * k * k / s**2), "does not change what a unit sums over"),
         (lambda i, o, k, s: (i * k * k + 1, o * k * k / s**2), "fan_in is not"),
+        (lambda i, o, k, s: (i * k * k, o * (k // s) ** 2), "for 8 to 20 channels, a 3 x 3 kernel and stride 2"),
         (lambda i, o, k, s: i * k * k, "two numbers"),
     ],
     "fix": [
