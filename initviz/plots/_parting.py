@@ -29,7 +29,7 @@ def parting_figure(traces: Mapping[str, SymmetryTrace], layer: int = 0) -> Figur
         layer: the hidden layer, from 0.
     """
     label, trace = next(iter(traces.items()))
-    ranks = np.argsort(np.argsort(trace.noise))
+    ranks = np.argsort(np.argsort(trace.noise, kind="stable"))
     colors = [shades(len(ranks))[rank] for rank in ranks]
     panels = (
         _differences(trace, layer, colors, label), _counts(trace, layer, colors, label), _steps(traces, layer)
