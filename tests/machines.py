@@ -37,7 +37,6 @@ MACHINES = {
     "threads=4": {"TEST_THREADS": "4"},  # OMP_NUM_THREADS gives no more threads than there are cores
     "avx2, threads=4": {**AVX2, "TEST_THREADS": "4"},
     **{f"ulp-{seed}": {"TEST_ULP": str(seed)} for seed in (1, 2, 3)},
-    "oldest, ulp-1": {**LOWEST, "TEST_ULP": "1"},  # for .ci/run, which has time for one
 }
 """Name -> environment. TEST_THREADS and TEST_ULP are read by `apply`."""
 
@@ -107,15 +106,29 @@ def move_draws(seed: int) -> None:
 
 
 def settings(machine: str) -> dict[str, str]:
-    """Its environment variables. "ulp-N" is a machine for any N.
+    """Its environment variables. "ulp-N" is a machine for any N, and so are several joined by commas, such as "oldest, ulp-1".
 
     Raises:
         ValueError: no such machine.
     """
-    seed = re.fullmatch(r"ulp-(\d+)", machine)
-    if machine not in MACHINES and seed is None:
-        raise ValueError(f"no such machine: {machine}; there are {', '.join(MACHINES)}, and ulp-N for any number N")
-    return MACHINES[machine] if seed is None else {"TEST_ULP": seed[1]}
+    variables: dict[str, str] = {}
+    for part in [machine] if machine in MACHINES else machine.split(", "):
+        seed = re.fullmatch(r"ulp-(\d+)", part)
+        if part not in MACHINES and seed is None:
+            raise ValueError(f"no such machine: {part}; there are {', '.join(MACHINES)}, and ulp-N for any number N")
+        variables |= MACHINES[part] if seed is None else {"TEST_ULP": seed[1]}
+    return variables
+
+
+def unknown(machines: list[str]) -> bool:
+    """Whether one of them is no machine; then its name is printed."""
+    try:
+        for machine in machines:
+            settings(machine)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return True
+    return False
 
 
 @contextmanager
@@ -141,11 +154,7 @@ def main(arguments: list[str]) -> int:
     """The command; returns its exit status, 1 if any machine fails."""
     split = arguments.index("--") if "--" in arguments else len(arguments)
     names, rest = arguments[:split] or list(MACHINES), arguments[split + 1 :]
-    try:
-        for name in names:
-            settings(name)
-    except ValueError as error:
-        print(error, file=sys.stderr)
+    if unknown(names):
         return 2
     rest = rest or [str(path.relative_to(ROOT)) for pattern in TRAIN for path in sorted(ROOT.glob(pattern))]
     failed = [name for name in names if run(name, rest) != 0]

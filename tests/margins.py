@@ -16,7 +16,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections import defaultdict
+from collections import Counter, defaultdict
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +28,23 @@ LEAST_PART, MOST_SPREADS = 0.5, 6
 
 
 class _Claims(ast.NodeTransformer):
-    """An assert becomes its test alone, in which each comparison of sizes goes through `claim`."""
+    """An assert becomes its test alone, assigned to a name so that the end of a cell does not show it."""
 
-    def visit_Assert(self, node: ast.Assert) -> ast.Expr:
-        return ast.copy_location(ast.Expr(_Compared().visit(node.test)), node)
+    def __init__(self, cell: int) -> None:
+        self.cell = cell
+
+    def visit_Assert(self, node: ast.Assert) -> ast.Assign:
+        return ast.copy_location(
+            ast.Assign([ast.Name("_claim", ast.Store())], _Compared(self.cell).visit(node.test)), node
+        )
 
 
 class _Compared(ast.NodeTransformer):
+    """Each comparison of sizes goes through `claim`."""
+
+    def __init__(self, cell: int) -> None:
+        self.cell = cell
+
     def visit_Compare(self, node: ast.Compare) -> ast.expr:
         self.generic_visit(node)
         signs = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
@@ -45,7 +56,7 @@ class _Compared(ast.NodeTransformer):
                 ast.Attribute(
                     ast.Call(ast.Name("__import__", ast.Load()), [ast.Constant("margins")], []), "claim", ast.Load()
                 ),
-                [ast.Constant(node.lineno), ast.Constant(signs[type(sign)]), left, right],
+                [ast.Constant(self.cell), ast.Constant(node.lineno), ast.Constant(signs[type(sign)]), left, right],
                 [],
             )
             for sign, left, right in zip(node.ops, sides, sides[1:])
@@ -53,7 +64,7 @@ class _Compared(ast.NodeTransformer):
         return ast.copy_location(calls[0] if len(calls) == 1 else ast.BoolOp(ast.And(), calls), node)
 
 
-def rewritten(source: str) -> str:
+def rewritten(source: str, cell: int) -> str:
     """The cell's code with its asserts measured and not raised; as it is where it has none, or is no plain Python."""
     try:
         tree = ast.parse(source)
@@ -61,10 +72,10 @@ def rewritten(source: str) -> str:
         return source
     if not any(isinstance(node, ast.Assert) for node in ast.walk(tree)):
         return source
-    return ast.unparse(ast.fix_missing_locations(_Claims().visit(tree)))
+    return ast.unparse(ast.fix_missing_locations(_Claims(cell).visit(tree)))
 
 
-def claim(line: int, sign: str, left: Any, right: Any) -> Any:
+def claim(cell: int, line: int, sign: str, left: Any, right: Any) -> Any:
     """What `left sign right` gives; the least distance of the two sides, positive where it holds, is written to the file MARGINS."""
     import numpy as np
 
@@ -75,43 +86,37 @@ def claim(line: int, sign: str, left: Any, right: Any) -> Any:
     distance = high - low
     if distance.size:
         with open(os.environ["MARGINS"], "a", encoding="utf-8") as file:
-            file.write(json.dumps([line, float(distance.min())]) + "\n")
+            file.write(json.dumps([cell, line, float(distance.min())]) + "\n")
     return {"<": left < right, "<=": left <= right, ">": left > right, ">=": left >= right}[sign]
 
 
-def measure(path: Path) -> dict[str, Any]:
-    """In this process's machine: part of the tolerance used per cell, and the distances of its claims, by (cell, line, number)."""
+def measure(path: Path) -> dict[str, dict[str, float]]:
+    """On the machine that this process is: the part of its tolerance that each cell uses, and how far apart the sides of its claims are."""
     import nbformat
-    from nbconvert.preprocessors import ExecutePreprocessor
 
     from initviz.tools import _execute
-    from initviz.tools._same_outputs import part_used, resampled, tolerance
+    from initviz.tools._same_outputs import is_resampled, part_used, tolerance
 
     notebook = nbformat.read(path, as_version=4)
     stored = [_execute.text_outputs(cell) for cell in notebook.cells]
+    for number, cell in enumerate(notebook.cells, start=1):
+        if cell.cell_type == "code":
+            cell.outputs, cell.source = [], rewritten(cell.source, number)
     log = Path(os.environ["MARGINS"])
-    claims: dict[str, float] = {}
-
-    class Runner(ExecutePreprocessor):
-        def preprocess_cell(self, cell, resources, index):
-            if cell.cell_type == "code":
-                cell.outputs, cell.source = [], rewritten(cell.source)
-            log.write_text("", encoding="utf-8")
-            result = super().preprocess_cell(cell, resources, index)
-            for number, line in enumerate(log.read_text(encoding="utf-8").splitlines()):
-                where, distance = json.loads(line)
-                claims[f"cell {index + 1}, line {where}, comparison {number + 1}"] = distance
-            return result
-
-    runner = Runner(timeout=_execute.TIMEOUT, kernel_name="python3", store_widget_state=False)
-    runner.coalesce_streams = True
-    runner.preprocess(notebook, {"metadata": {"path": str(path.parent)}})
-    parts = {}
+    log.write_text("", encoding="utf-8")
+    _execute.run(notebook, path.parent)
+    parts: dict[str, float] = {}
     for number, (cell, before) in enumerate(zip(notebook.cells, stored, strict=True), start=1):
         tags = cell.metadata.get("tags", [])
-        for kind, new in zip(before, _execute.text_outputs(cell)):
-            part = part_used(kind, new, tolerance(tags), resampled=resampled(tags))
+        for one, other in zip_longest(before, _execute.text_outputs(cell), fillvalue=""):
+            html = one.startswith("text/html")
+            part = part_used(one, other, tolerance(tags), resampled=is_resampled(tags), html=html)
             parts[f"cell {number}"] = max(part, parts.get(f"cell {number}", 0))
+    seen: Counter[int] = Counter()
+    claims: dict[str, float] = {}
+    for cell, line, distance in map(json.loads, log.read_text(encoding="utf-8").splitlines()):
+        seen[cell] += 1
+        claims[f"cell {cell}, line {line}, comparison {seen[cell]}"] = distance
     return {"parts": parts, "claims": claims}
 
 
@@ -119,13 +124,9 @@ def main(arguments: list[str]) -> int:
     """The command; returns its exit status, 1 where a cell or a claim fails on one of the machines."""
     split = arguments.index("--") if "--" in arguments else len(arguments)
     paths, names = arguments[:split], arguments[split + 1 :] or [f"ulp-{seed}" for seed in range(4, 8)]
-    failed = False
-    try:
-        for name in names:
-            machines.settings(name)
-    except ValueError as error:
-        print(error, file=sys.stderr)
+    if machines.unknown(names):
         return 2
+    failed = False
     for path in paths:
         parts, claims = defaultdict(list), defaultdict(list)
         for name in names:

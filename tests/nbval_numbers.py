@@ -16,15 +16,15 @@ def install() -> None:
 
 def compare(cell: IPyNbCell, new: list, stored: list, skip_compare=None) -> bool:
     """Whether the outputs agree. A new text that agrees is replaced by the stored one, and nbval compares and reports what is left."""
-    from initviz.tools._same_outputs import difference, resampled, tolerance  # late, as it loads torch
+    from initviz.tools._same_outputs import difference, is_resampled, tolerance  # late, as it loads torch
 
     tags = cell.cell.metadata.get("tags", [])
-    share, anew = tolerance(tags), resampled(tags)
+    share, resampled = tolerance(tags), is_resampled(tags)
     new = copy.deepcopy(new)
     stored_texts, reasons = _texts(stored), []
     for kind, places in _texts(new).items():
         for (holder, key), (other, _) in zip(places, stored_texts.get(kind, [])):
-            reason = difference(other[key], holder[key], share, resampled=anew, html=kind == "text/html")
+            reason = difference(other[key], holder[key], share, resampled=resampled, html=kind == "text/html")
             if reason is None:
                 holder[key] = other[key]
             else:

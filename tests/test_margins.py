@@ -48,12 +48,12 @@ def test_parts_and_distances(path, tmp_path, monkeypatch):
 
 def test_what_is_no_plain_python_stays_and_a_false_claim_goes_on(tmp_path, monkeypatch):
     assert (
-        margins.rewritten(CELLS[-1][0]) == CELLS[-1][0]
-        and margins.rewritten("x = 1  # as it is") == "x = 1  # as it is"
+        margins.rewritten(CELLS[-1][0], 1) == CELLS[-1][0]
+        and margins.rewritten("x = 1  # as it is", 1) == "x = 1  # as it is"
     )
     monkeypatch.setenv("MARGINS", str(tmp_path / "claims"))
-    exec(margins.rewritten("assert 2 < 1\nassert 'a' == 'b'"))
-    assert (tmp_path / "claims").read_text() == "[1, -1.0]\n"
+    exec(margins.rewritten("assert 2 < 1\nassert 'a' == 'b'", 7))
+    assert (tmp_path / "claims").read_text() == "[7, 1, -1.0]\n"
 
 
 def test_an_unknown_machine_is_named(path, capsys):

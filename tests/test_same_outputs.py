@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from initviz.tools._same_outputs import difference, resampled, tolerance
+from initviz.tools._same_outputs import difference, is_resampled, tolerance
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -71,7 +71,7 @@ def test_the_reason_names_line_number_and_tolerance():
 def test_another_sample(new, same):
     assert (difference("82 % ± 3 %", new, resampled=True) is None) is same
     assert (difference("a 0.50, 4 of 5", "a 0.52, 4 of 5", resampled=True) is None) is False  # alone it has no spread
-    assert resampled(["tolerance=5%", "resampled"]) and not resampled(["tolerance=5%"])
+    assert is_resampled(["tolerance=5%", "resampled"]) and not is_resampled(["tolerance=5%"])
 
 
 @pytest.mark.parametrize(("new", "same"), [("0.51", True), ("0.53", False), ("0.50</td><td>", False)])

@@ -75,7 +75,8 @@ def _judge_table(answer: Any) -> None:
         raise Wrong(f"the answer is a dict with the keys {', '.join(TABLE)}.")
     if any(row is None or row is ... for row in answer.values()):
         raise Unanswered
-    for role, row in ((role, listed(row)) for role, row in answer.items()):
+    for role, powers in answer.items():
+        row = listed(powers)
         if not isinstance(row, tuple | list) or len(row) != len(COLUMNS):
             raise Wrong(f"{role}: a row has three powers of n: {', '.join(COLUMNS)}.")
         for column, (value, right) in enumerate(zip(row, TABLE[role])):

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from initviz.course._kit import Choice, Exercise, Question, Wrong, call, tensor
@@ -175,7 +174,7 @@ def _judge_cure_tied(answer: Any) -> None:
     model = _cured(patients.tied_at_std_one, answer)
     _, tokens, target = patients.tied_at_std_one()
     with torch.no_grad():
-        loss = float(F.cross_entropy(model(tokens).flatten(0, 1), target.flatten()))
+        loss = float(nn.functional.cross_entropy(model(tokens).flatten(0, 1), target.flatten()))
     if loss > math.log(17) + 1:
         raise Wrong(
             f"it is stable, but the first loss is {loss:.1f}, and a guess costs ln 17 = 2.8. In the logit of the token that "

@@ -19,7 +19,7 @@ import nbformat
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbconvert.preprocessors import ExecutePreprocessor
 
-from initviz.tools._same_outputs import difference, resampled, tolerance
+from initviz.tools._same_outputs import difference, is_resampled, tolerance
 
 TIMEOUT = 300
 """Seconds that one cell may take."""
@@ -41,15 +41,11 @@ def execute(path: Path, check: bool = False) -> float:
             cell.outputs, cell.execution_count = [], None
         cell.metadata.pop("execution", None)
     notebook.metadata.pop("widgets", None)
-    start = time.perf_counter()
-    runner = ExecutePreprocessor(timeout=TIMEOUT, kernel_name="python3", store_widget_state=False)
-    runner.record_timing, runner.coalesce_streams = False, True
-    runner.preprocess(notebook, {"metadata": {"path": str(path.parent)}})
-    seconds = time.perf_counter() - start
+    seconds = run(notebook, path.parent)
     if check:
         for number, (cell, before) in enumerate(zip(notebook.cells, stored, strict=True), start=1):
             tags = cell.metadata.get("tags", [])
-            changed = change(before, text_outputs(cell), tolerance(tags), resampled=resampled(tags))
+            changed = change(before, text_outputs(cell), tolerance(tags), resampled=is_resampled(tags))
             if changed:
                 raise ValueError(f"cell {number} gives {changed}")
         return seconds
@@ -57,6 +53,15 @@ def execute(path: Path, check: bool = False) -> float:
     notebook.metadata["language_info"] = {"name": "python"}
     path.write_text(steady(notebook) + "\n", encoding="utf-8", newline="\n")
     return seconds
+
+
+def run(notebook: nbformat.NotebookNode, folder: Path) -> float:
+    """Run its cells in place, in a kernel that starts in `folder`; returns the seconds it took."""
+    start = time.perf_counter()
+    runner = ExecutePreprocessor(timeout=TIMEOUT, kernel_name="python3", store_widget_state=False)
+    runner.record_timing, runner.coalesce_streams = False, True
+    runner.preprocess(notebook, {"metadata": {"path": str(folder)}})
+    return time.perf_counter() - start
 
 
 def text_outputs(cell: nbformat.NotebookNode) -> list[str]:

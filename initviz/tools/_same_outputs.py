@@ -57,7 +57,7 @@ def tolerance(tags: Sequence[str]) -> Decimal:
     return Decimal(match[1]) / 100
 
 
-def resampled(tags: Sequence[str]) -> bool:
+def is_resampled(tags: Sequence[str]) -> bool:
     """Whether the cell's tags say that its means of five are drawn anew on another machine."""
     return "resampled" in tags
 

@@ -24,17 +24,16 @@ def exact(weight, tolerance):
     return len(weight.unique(dim=0))
 
 
-def limit(length, given=None):
-    """Distinct rows, a limit being a share of `length(weight, row)`; a share of its own if `given`."""
+def share_of_the_matrix(weight, tolerance):
+    return _count(weight, tolerance * weight.norm() / weight.norm(dim=1).max())
 
-    def count(weight, tolerance):
-        counted = []
-        for row in weight:
-            if all((row - other).norm() > (given or tolerance) * length(weight, row) for other in counted):
-                counted.append(row)
-        return len(counted)
 
-    return count
+def share_of_its_own_row(weight, tolerance):
+    kept = []
+    for row in weight:
+        if all((row - other).norm() > tolerance * row.norm() for other in kept):
+            kept.append(row)
+    return len(kept)
 
 
 def absolute(weight, tolerance):
@@ -62,9 +61,12 @@ WRONG = {
         (absolute, "share of the longest row's length"),
         (lambda weight, tolerance: len(weight), "five equal rows it counts 5"),
         (lambda weight, tolerance: 1 / 0, "raised ZeroDivisionError"),
-        (limit(lambda weight, row: weight.norm()), "differ by a fifth of their length"),
-        (limit(lambda weight, row: row.norm()), "small and near each other"),
-        (limit(lambda weight, row: weight.norm(dim=1).max(), given=0.1), "at a tolerance of 2"),
+        (
+            lambda weight, tolerance: _count(weight, tolerance * weight.norm() / weight.norm(dim=1).max()),
+            "differ by a fifth of their length",
+        ),
+        (share_of_its_own_row, "small and near each other"),
+        (lambda weight, tolerance: _count(weight, 0.1), "at a tolerance of 2"),
     ],
     "tanh": [
         (gradient(lambda z, a: 1), "slope of tanh is missing"),
