@@ -1,6 +1,7 @@
 """Numbers that are read after the pass: the way of a GPU, forced on the CPU. The same numbers, and no read before the end."""
 
 import ctypes
+import itertools
 import math
 import os
 
@@ -231,6 +232,29 @@ def test_what_triton_compiled_is_launched_itself(monkeypatch, breaks):
         fused._run(kernel, (3, 1, 1), device, (7,), constants)
     assert kernel.looked == (4 if breaks else 2)
     assert kernel.launched == ([] if breaks else [(7, "float32", True)] * 2)
+
+
+@pytest.mark.skipif(os.environ.get("TRITON_INTERPRET") == "1", reason="the interpreter compiles nothing")
+@pytest.mark.parametrize("capability", [75, 90])
+@pytest.mark.parametrize("name", ["measure", "finish"])
+def test_the_kernels_compile_for_gpus_that_are_not_here(name, capability):
+    pytest.importorskip("triton")
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource, compile
+
+    from initviz._core import fused, layout
+
+    kernel = getattr(fused, name)
+    types = {"table": "*i64", "partials": "*fp64", "others": "*fp32", "of_units": "*fp32", "found": "*fp64"}
+    switches = [(False, False), (True, True)] if name == "measure" else [()]
+    for element, switch in itertools.product(fused._TYPES.values(), switches):
+        given = {"ELEMENT": element, **dict(zip(("ALIGNED", "ALIVE"), switch))}
+        constants = {n: given[n] if n in given else getattr(layout, n) for n in kernel.arg_names if n.isupper()}
+        kinds = {n: "constexpr" if n in constants else types.get(n, "i32") for n in kernel.arg_names}
+        code = compile(ASTSource(kernel, kinds, constants), target=GPUTarget("cuda", capability, 32)).asm
+        assert len(code["cubin"]) > 0
+        if switch == (True, True):
+            assert "ld.global.v" in code["ptx"], "several values are loaded at once"
 
 
 def test_where_triton_cannot_compile_torchs_operations_take_over(later, monkeypatch):
