@@ -128,7 +128,8 @@ def measure(
                 v, v == v, at, pivot, below, above, low, high, total, squares, zeros, finites, saturated, last
             )
             if ALIVE:
-                tl.store(place + (at.to(tl.int32) // inner) % units, 1.0, mask=tl.where(v != 0.0, kind, 0) == 2)
+                alive = tl.where(v != 0.0, kind, 0) == 2
+                tl.store(place + (at.to(tl.int32) // inner) % units, 1.0, mask=alive)
         for i in range(whole, rounds):
             at = (i * programs + program) * BLOCK + cells
             inside = at < count
@@ -137,7 +138,8 @@ def measure(
                 v, inside, at, pivot, below, above, low, high, total, squares, zeros, finites, saturated, last
             )
             if ALIVE:
-                tl.store(place + (at.to(tl.int32) // inner) % units, 1.0, mask=tl.where(inside & (v != 0.0), kind, 0) == 2)
+                alive = tl.where(inside & (v != 0.0), kind, 0) == 2
+                tl.store(place + (at.to(tl.int32) // inner) % units, 1.0, mask=alive)
         numbers = partials + own * 8
         tl.store(numbers + 0, tl.min(tl.min(low, axis=1), axis=0).to(tl.float64))
         tl.store(numbers + 1, tl.max(tl.max(high, axis=1), axis=0).to(tl.float64))
