@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 
 import numpy as np
+import pretend
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -296,3 +297,5 @@ KINDS = {
     f"writes into a weight: {how}": Kind(lambda how=how: Writer(how), X, ["layer -"])
     for how in ("data", "new data", "detach", *WRITES)
 }  # fmt: skip
+if pretend.here():  # without sparse tensors
+    del KINDS["sparse gradients"]

@@ -37,7 +37,7 @@ LAYERS = {
     "2-d transposed depthwise": (lambda: nn.ConvTranspose2d(32, 32, 4, stride=2, groups=32), (8, 32, 20, 20), (4, 16)),
     "3-d": (lambda: nn.Conv3d(4, 8, 3), (6, 4, 14, 14, 14), (108, 216)),
     "3-d strided, grouped": (lambda: nn.Conv3d(8, 16, 2, stride=2, groups=2), (6, 8, 12, 12, 12), (32, 8)),
-    "3-d transposed": (lambda: nn.ConvTranspose3d(8, 8, 4, stride=2, padding=1), (4, 8, 10, 10, 10), (64, 512)),
+    "3-d transposed": (lambda: nn.ConvTranspose3d(8, 8, 4, stride=2, padding=1), (4, 8, 16, 16, 16), (64, 512)),
 }
 SEEDS = 3
 

@@ -6,10 +6,12 @@ import math
 import os
 
 import numpy as np
+import pretend
 import pytest
 import torch
 from test_probe import Functional, Shared
 from torch import nn
+from torch.utils._device import set_device
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
 import initviz as iv
@@ -57,10 +59,11 @@ TENSORS = {
     "strided": (lambda: normal(200, 300).T[:, ::2], (None, None)),
     "one number, seen everywhere": (lambda: torch.tensor(1.5).expand(30, 40), (None, None)),
     "one value": (lambda: torch.tensor(2.5), (None, None)),
-    "sparse": (lambda: normal(300, 40).relu().to_sparse_csr(), (None, None)),
     "int8": (lambda: torch.arange(-100, 100).to(torch.int8), (None, None)),
     "none": (lambda: torch.empty(0, 3), (None, None)),
 }
+if not pretend.here():
+    TENSORS["sparse"] = lambda: normal(300, 40).relu().to_sparse_csr(), (None, None)
 
 
 @pytest.fixture
@@ -110,9 +113,10 @@ class InTorch:
     """What the fused kernels do, in torch's words: the way to them and back is then seen without Triton."""
 
     @staticmethod
+    @set_device("cpu")
     def launch(dtype, aligned, alive, programs, rounds, sample_rounds, few, table, partials, others, of_units, found):
         bins = found.shape[1] - readings.NUMBERS
-        bounds = table[:, 6:8].numpy().view(np.float64)
+        bounds = table[:, 6:8].numpy(force=True).view(np.float64)
         for line, (below, above), row in zip(table.tolist(), bounds, found):
             address, count, own, begin, sampled, step, _, _, kind, place, units, inner, apart, places = line
             assert (not aligned or address % 16 == 0) and own <= programs and 0 <= begin <= len(partials) // 8 - own
@@ -146,8 +150,8 @@ class InTorch:
             usable = seen[seen.isfinite() & (seen != 0)]
             if step > 1 and len(usable) < few:
                 usable = fine[fine != 0][: readings.LANES * own]
-            width = (row[1] - row[0]).item() or 1.0
-            cells = ((usable - row[0]) / width * bins).long().clamp(max=bins - 1)
+            low, high = row[:2].tolist()
+            cells = ((usable - low) / (high - low or 1.0) * bins).long().clamp(max=bins - 1)
             row[8:] = torch.bincount(cells, minlength=bins)
 
 
@@ -441,7 +445,7 @@ def test_what_is_written_into_is_measured_before(how, way, later, monkeypatch):
 
 
 class Launches(TorchDispatchMode):
-    """Counts what a GPU would be asked to run: every operation but views and new memory."""
+    """Counts what a GPU would be asked to run: every operation but views, new memory and what the host does alone."""
 
     free = (
         "detach",
@@ -456,6 +460,8 @@ class Launches(TorchDispatchMode):
         "lift_fresh",
         "empty",
         "unbind",
+        "is_pinned",
+        "_pin_memory",
     )
 
     def __init__(self):
@@ -492,7 +498,7 @@ def test_a_tensor_takes_a_small_part_of_a_launch(later, monkeypatch):
     launches, tensors = launches_and_tensors(40, monkeypatch)
     assert some > 50 and tensors - some == 32 * 7  # six of each layer, and the gradient of its bias
     assert few <= 60  # whatever the depth
-    assert launches - few <= 0.08 * (tensors - some)
+    assert launches - few <= 0.1 * (tensors - some)
 
 
 def test_so_many_tensors_are_held(fused):

@@ -14,6 +14,7 @@ from multiprocessing import get_context
 
 import numpy as np
 import pandas as pd
+import pretend
 import pytest
 import torch
 
@@ -120,6 +121,7 @@ def test_threads_and_the_random_state_stay():
     assert torch.get_num_threads() == threads and torch.equal(torch.get_rng_state(), state)
 
 
+@pretend.lacks("other processes that know it")
 def test_processes_give_the_same_numbers(here):
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor:
         pd.testing.assert_frame_equal(sweep(GRID, executor), here, check_exact=True)
@@ -133,6 +135,7 @@ def test_threads_give_the_same_numbers_and_leave_the_random_states(here):
     assert states[1:] == (random.getstate(), np.random.get_state()[1].tolist())
 
 
+@pretend.lacks("other processes that know it")
 def test_a_dask_cluster_gives_the_same_numbers_though_a_worker_is_killed(here):
     distributed = pytest.importorskip("distributed")
     grid = GRID | {"seed": range(6), "steps": 20}

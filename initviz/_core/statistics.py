@@ -103,7 +103,10 @@ def tensor_stats(
         bins: cells of the histogram.
         sample: values of a larger tensor that the histogram is counted on, evenly strided. Moments use them all.
     """
-    tensor = tensor.cpu()
+    if not tensor.is_cpu:
+        tensor = flat_values(
+            tensor
+        ).cpu()  # in a row first: a copy may lie in another order, and another sample be taken
     exponent = 0
     scaled: np.ndarray | Tensor
     if tensor.dtype == torch.float32 and tensor.layout == torch.strided and tensor.is_contiguous():

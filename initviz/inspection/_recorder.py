@@ -509,9 +509,7 @@ class Recorder(TorchFunctionMode):
                 raise ValueError(
                     f"model: {self.layers[module]} lets go of its weight's memory after a pass; call it without its wrapper"
                 )
-        if self.lent:  # numpy takes from a tensor what a wrapper may need: the right to change its memory's size
-            weights = {module: torch.from_dlpack(weight) for module, weight in weights.items()}
-        whole_weights = [gathered(weight) for weight in weights.values()]
+        whole_weights = [gathered(self.apart(weight)) for weight in weights.values()]
         taken: Sequence[Reading[Any]] = (
             [self.readings.stats(weight) for weight in whole_weights]
             if "weight" in self.quantities
@@ -562,7 +560,12 @@ class Recorder(TorchFunctionMode):
         if not isinstance(bias, Tensor) or not bias.numel():
             return None
         bias = gathered(bias.detach())
-        return self.readings.of(torch.from_dlpack(bias) if self.lent else bias, np.copy)
+        return self.readings.of(self.apart(bias), np.copy)
+
+    def apart(self, tensor: Tensor) -> Tensor:
+        """A tensor that a wrapper lent, as another one with the same memory on the CPU: numpy would take from the wrapper's the right to
+        change that memory's size."""
+        return torch.from_dlpack(tensor) if self.lent and tensor.is_cpu else tensor
 
     def dead_masks(self) -> dict[str, np.ndarray]:
         """Call's name -> shape (units,), whether the unit is zero on the whole batch. Kept of a model that is spread over processes."""

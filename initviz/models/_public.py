@@ -68,7 +68,7 @@ class ModelUnavailable(RuntimeError):
 def public_model(
     name: str, path: str | Path | None = None, *, offline: bool = False, cache: str | Path | None = None
 ) -> nn.Module:
-    """The public model called `name` with its pretrained weights, in eval mode, on the CPU.
+    """The public model called `name` with its pretrained weights, in eval mode, on torch's default device.
 
     Weights come from `path`, or from the hub's cache on this machine, or over the network, in this order.
 
@@ -89,14 +89,15 @@ def public_model(
     else:
         path = _fetch(model, switch("offline", offline), cache)
     package = _package(model)
-    with random_states():  # the packages' own initialization draws from the global random state
-        if model.package == "torchvision":
-            return _torchvision_model(model, path).eval()
-        return _transformers_model(model, package, path).eval()
+    # the packages draw from the global random state, and without accelerate transformers loads onto the CPU alone
+    with random_states(), torch.device("cpu"):
+        of_its_package = _torchvision_model if model.package == "torchvision" else _transformers_model
+        net = of_its_package(model, package, path)
+    return net.eval().to(torch.get_default_device())
 
 
-def _torchvision_model(model: PublicModel, path: Path) -> nn.Module:
-    net = getattr(importlib.import_module("torchvision.models"), model.builder)(weights=None)
+def _torchvision_model(model: PublicModel, package: ModuleType, path: Path) -> nn.Module:
+    net = getattr(package.models, model.builder)(weights=None)
     return load_safetensors_(net, path / "model.safetensors" if path.is_dir() else path)
 
 

@@ -16,6 +16,7 @@ import tempfile
 from pathlib import Path
 from types import ModuleType
 
+import pytest
 import torch
 
 NAME = "pretend"
@@ -30,6 +31,16 @@ def load() -> str:
     torch._register_device_module(NAME, _module())
     torch.utils.generate_methods_for_privateuse1_backend()
     return NAME
+
+
+def here() -> bool:
+    """Whether it is the default device."""
+    return torch.get_default_device().type == NAME
+
+
+def lacks(what: str) -> pytest.MarkDecorator:
+    """Marks a test of what a GPU has and this device has not."""
+    return pytest.mark.skipif(here(), reason=f"the pretended device has no {what}")
 
 
 def compiler() -> str | None:

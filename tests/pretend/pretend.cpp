@@ -60,6 +60,13 @@ at::Generator& default_generator() {
   return generator;
 }
 
+void resize_storage(const c10::Storage& storage, size_t bytes) {
+  auto data = memory.allocate(bytes);
+  if (const size_t kept = std::min(bytes, storage.nbytes())) std::memcpy(data.get(), storage.data(), kept);
+  storage.unsafeGetStorageImpl()->set_data_ptr_noswap(std::move(data));
+  storage.unsafeGetStorageImpl()->set_nbytes(bytes);
+}
+
 struct Hooks : at::PrivateUse1HooksInterface {
   bool isBuilt() const override { return true; }
   bool isAvailable() const override { return true; }
@@ -67,6 +74,8 @@ struct Hooks : at::PrivateUse1HooksInterface {
   const at::Generator& getDefaultGenerator(c10::DeviceIndex) const override { return default_generator(); }
   at::Generator getNewGenerator(c10::DeviceIndex) const override { return at::make_generator<Generator>(); }
   at::Device getDeviceFromPtr(void*) const override { return at::Device(kPretend, 0); }
+  at::Allocator* getPinnedMemoryAllocator() const override { return c10::GetCPUAllocator(); }
+  void resizePrivateUse1Bytes(const c10::Storage& storage, size_t bytes) const override { resize_storage(storage, bytes); }
 };
 
 // The same memory, called the CPU's.
@@ -107,12 +116,7 @@ at::Tensor copy_from_and_resize(const at::Tensor& from, const at::Tensor& to) {
 const at::Tensor& resize_(const at::Tensor& self, at::IntArrayRef size, std::optional<at::MemoryFormat>) {
   auto* impl = self.unsafeGetTensorImpl();
   int64_t bytes = c10::multiply_integers(size) * self.itemsize() + self.storage_offset() * self.itemsize();
-  if (static_cast<int64_t>(self.storage().nbytes()) < bytes) {
-    auto data = memory.allocate(bytes);
-    std::memcpy(data.get(), self.storage().data(), self.storage().nbytes());
-    self.storage().unsafeGetStorageImpl()->set_data_ptr_noswap(std::move(data));
-    self.storage().unsafeGetStorageImpl()->set_nbytes(bytes);
-  }
+  if (static_cast<int64_t>(self.storage().nbytes()) < bytes) resize_storage(self.storage(), bytes);
   impl->set_sizes_contiguous(size);
   return self;
 }
@@ -165,8 +169,22 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> convolution_backward(const at::Te
   return {back(gx), back(gw), back(gb)};
 }
 
-// And instead of its LSTM's and GRU's cells.
 using Maybe = const std::optional<at::Tensor>&;
+
+// Its schema does not say that it writes into the running statistics, so the fallback would lose them.
+std::tuple<at::Tensor, at::Tensor, at::Tensor> batch_norm(const at::Tensor& x, Maybe weight, Maybe bias, Maybe mean, Maybe var, bool training, double momentum, double eps) {
+  auto here = [](Maybe t) { return t && t->defined() ? std::optional(on_cpu(*t)) : std::nullopt; };
+  for (Maybe t : {weight, bias, mean, var}) if (t) together({x, *t});
+  auto [out, center, scale] = at::native_batch_norm(on_cpu(x), here(weight), here(bias), here(mean), here(var), training, momentum, eps);
+  return {out.to(x.device()), center.to(x.device()), scale.to(x.device())};
+}
+
+// The CPU's takes no whole numbers, that of CUDA does.
+at::Tensor histc(const at::Tensor& x, int64_t bins, const at::Scalar& low, const at::Scalar& high) {
+  return at::histc(on_cpu(x).to(at::kDouble), bins, low, high).to(x.scalar_type()).to(x.device());
+}
+
+// And instead of its LSTM's and GRU's cells.
 
 std::tuple<at::Tensor, at::Tensor, at::Tensor> lstm_cell(const at::Tensor& input, const at::Tensor& hidden, const at::Tensor& c, Maybe b1, Maybe b2) {
   auto sum = input + hidden;
@@ -206,6 +224,8 @@ TORCH_LIBRARY_IMPL(aten, PrivateUse1, m) {
   m.impl("_thnn_fused_lstm_cell_backward_impl", &lstm_cell_backward);
   m.impl("_thnn_fused_gru_cell", &gru_cell);
   m.impl("_thnn_fused_gru_cell_backward", &gru_cell_backward);
+  m.impl("native_batch_norm", &batch_norm);
+  m.impl("histc", &histc);
   m.impl("convolution_overrideable", &convolution);
   m.impl("convolution_backward_overrideable", &convolution_backward);
   m.impl("empty.memory_format", &empty);
@@ -223,6 +243,10 @@ TORCH_LIBRARY_IMPL(aten, PrivateUse1, m) {
     return at::native::_reshape_alias(self, size, stride);
   });
   m.impl("unfold", [](const at::Tensor& self, int64_t d, int64_t size, int64_t step) { return at::native::unfold(self, d, size, step); });
+  m.impl("set_.source_Tensor", [](at::Tensor& self, const at::Tensor& source) -> at::Tensor& {
+    together({source});
+    return at::native::set_storage_cpu_(self, source.storage(), source.storage_offset(), source.sizes(), source.strides());
+  });
   m.impl("set_.source_Storage", [](at::Tensor& self, at::Storage source) -> at::Tensor& { return at::native::set_(self, source); });
   m.impl("set_.source_Storage_storage_offset", [](at::Tensor& self, at::Storage source, int64_t offset, at::IntArrayRef size, at::IntArrayRef stride) -> at::Tensor& {
     return at::native::set_storage_cpu_(self, source, offset, size, stride);
