@@ -193,14 +193,15 @@ def _softer(where: _Where, report: Report) -> Iterator[Cure]:
 def _recurrent(where: _Where, layer: LayerStats) -> Iterator[Cure]:
     module = where.module(layer.name)
     steps, size = len(layer.over_time.output) if layer.over_time else 1, where.found(layer.name).hidden_size
-    orthogonal = f'[torch.nn.init.orthogonal_(p) for n, p in {module}.named_parameters() if n.startswith("weight_hh")]'
     if layer.kind == "RNN":
-        small = (
-            f'[torch.nn.init.normal_(p, std=0.02) for n, p in {module}.named_parameters() if n.startswith("weight_ih")]'
+        drawn = f'iv.init_({module}, "orthogonal")'  # its biases become 0: they drive tanh out of its middle
+        yield Cure(
+            f'[torch.nn.init.orthogonal_(p) for n, p in {module}.named_parameters() if n.startswith("weight_hh")]'
         )
-        yield Cure(orthogonal)
-        yield Cure(f'iv.init_({module}, "orthogonal")')
-        yield Cure(f"{orthogonal}; {small}")
+        yield Cure(drawn)
+        yield Cure(
+            f'{drawn}; [p.data.normal_(std=0.02) for n, p in {module}.named_parameters() if n.startswith("weight_ih")]'
+        )
         return
     open_gates = (
         f"[torch.nn.init.constant_(p.data[{size}:{2 * size}], {math.log(steps):.2g}) for n, p in {module}.named_parameters()"

@@ -52,13 +52,18 @@ def few_places(tensor: Tensor, axis: int) -> Tensor:
     return places.clone()
 
 
+def rounding(dtype: torch.dtype) -> float:
+    """Values of this type that are no further apart than so much of the largest may be one number, summed in two orders."""
+    return (4 if dtype.itemsize == 2 else 16) * torch.finfo(dtype).eps
+
+
 def distinct_units(places: np.ndarray, dtype: torch.dtype) -> tuple[int, int | None]:
     """(number of units, number of them that differ): `places` is what `few_places` gives, of a tensor of type `dtype`.
 
     Two units differ if they are further apart than rounding errors, at one place at least. None where values are not finite.
     """
     units = places.shape[1]
-    tolerance = (4 if dtype.itemsize == 2 else 16) * torch.finfo(dtype).eps
+    tolerance = rounding(dtype)
     places = places.astype(np.float64, copy=False)
     row = places[0].copy()
     row.sort()
