@@ -188,6 +188,17 @@ def test_whole_modules_that_are_copies():
     assert judged(Net(towers, a=shared, b=shared, head=nn.Linear(64, 10)), X, TEN)[0].kind == "stable"
 
 
+def test_copies_are_found_whatever_the_rounding_of_their_gradients():
+    def towers_rounded_otherwise(m, x):
+        return m.head(torch.relu(m.a(x)) + torch.relu(m.b(x * (1 + 2**-22))))
+
+    for seed in range(60):
+        torch.manual_seed(seed)
+        tower = nn.Linear(64, 64)
+        model = Net(towers_rounded_otherwise, a=tower, b=copy.deepcopy(tower), head=nn.Linear(64, 10))
+        assert iv.probe(model, X, TEN).copies == (("a", "b"),), seed
+
+
 # The first loss -----------------------------------------------------------------------------------------------------------
 
 

@@ -134,7 +134,7 @@ def copies(weights: Mapping[str, Tensor | None], stats: Sequence[LayerStats]) ->
     `weights`: name -> the layer's own weight.
     """
     measured = {s.name: s for s in stats}
-    alike: dict[Any, list[tuple[str, Tensor, TensorStats, TensorStats]]] = defaultdict(list)
+    alike: dict[Any, list[tuple[str, Tensor, TensorStats]]] = defaultdict(list)
     owned: set[int] = set()
     for name, weight in weights.items():
         s, own = measured.get(name), id(weight)
@@ -143,18 +143,24 @@ def copies(weights: Mapping[str, Tensor | None], stats: Sequence[LayerStats]) ->
         owned.add(own)
         if s.weight.std > 0 and s.weight_gradient.rms > 0:
             key = s.kind, s.weight_shape, s.weight.min, s.weight.max
-            alike[key].append((name, weight.detach(), s.weight, s.weight_gradient))
-    groups: dict[Any, list[tuple[str, Tensor]]] = defaultdict(list)
-    for key, members in alike.items():
-        for name, weight, *both in members if len(members) > 1 else ():  # one without its like is the usual case
-            groups[key, *map(_numbers, both)].append((name, weight))
-    same = [[name for name, w in group if torch.equal(w, group[0][1])] for group in groups.values() if len(group) > 1]
-    return tuple(tuple(names) for names in same if len(names) > 1)
+            alike[key].append((name, weight.detach(), s.weight_gradient))
+    groups: list[list[str]] = []
+    for members in alike.values():
+        rest = members
+        while len(rest) > 1:  # one without its like is the usual case
+            first, *others = rest
+            names = [first[0], *(member[0] for member in others if _same(member, first))]
+            groups.append(names)
+            rest = [member for member in others if member[0] not in names]
+    return tuple(tuple(names) for names in groups if len(names) > 1)
 
 
-def _numbers(stats: TensorStats) -> tuple[str, ...]:
-    """Rounded, since sums in another order differ in their last digits."""
-    return tuple(f"{number:.5g}" for number in (stats.min, stats.max, stats.std))
+def _same(one: tuple[str, Tensor, TensorStats], other: tuple[str, Tensor, TensorStats]) -> bool:
+    """Whether two layers have the same weights, and the same gradient but for the rounding of sums in another order."""
+    (_, weight, gradient), (_, weights, gradients) = one, other
+    room = 1e-5 * gradients.rms
+    near = all(abs(getattr(gradient, n) - getattr(gradients, n)) <= room for n in ("min", "max", "std"))
+    return near and torch.equal(weight, weights)
 
 
 def _step(values: Tensor, gradient: Tensor) -> Tensor:
