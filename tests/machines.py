@@ -68,7 +68,9 @@ def apply() -> None:
     import initviz  # noqa: F401, I001  before torch, as ever
     import torch
 
-    if "TEST_THREADS" in os.environ and "MKL_NUM_THREADS" not in os.environ:  # `initviz classroom` asks for one: it forks
+    if (
+        "TEST_THREADS" in os.environ and "MKL_NUM_THREADS" not in os.environ
+    ):  # `initviz classroom` asks for one: it forks
         torch.set_num_threads(int(os.environ["TEST_THREADS"]))
     if "TEST_ULP" in os.environ:
         move_draws(int(os.environ["TEST_ULP"]))

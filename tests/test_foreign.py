@@ -2,6 +2,7 @@
 
 import warnings
 
+import pretend
 import pytest
 import torch
 from models import Net, X, draw, sequential
@@ -65,6 +66,34 @@ def test_a_buffer_that_changes_its_size_has_its_size_storage_and_values_again(ho
 
 def in_any_place(*snapshots):
     return ({name: found[0] for name, found in one["identities"].items()} for one in snapshots)
+
+
+# Outputs that are no arrays ---------------------------------------------------------------------------------------------------
+
+OUTPUTS = {
+    "sparse": (lambda h: h.to_sparse(), lambda output: output.to_dense()),
+    "nested": (lambda h: torch.nested.as_nested_tensor([h[:3], h[3:]]), lambda output: torch.cat(output.unbind())),
+    "jagged": (
+        lambda h: torch.nested.as_nested_tensor([h[:3], h[3:]], layout=torch.jagged),
+        lambda output: torch.cat(output.unbind()),
+    ),
+}
+
+
+@pretend.lacks("sparse and nested tensors")
+@pytest.mark.parametrize("name", OUTPUTS)
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+def test_an_output_that_is_no_array(name):
+    wrap, unwrap = OUTPUTS[name]
+    torch.manual_seed(0)
+    layer, batch = nn.Linear(8, 6), torch.randn(16, 8)
+    plain = iv.probe(layer, batch, loss=lambda h, _: h.square().sum())
+    report = iv.probe(
+        Net(lambda m, x: wrap(m.layer(x)), layer=layer), batch, loss=lambda h, _: unwrap(h).square().sum()
+    )
+    for quantity in ("preactivation", "preactivation_gradient"):
+        assert report.values(quantity, "rms") == pytest.approx(plain.values(quantity, "rms"))
+    assert report.loss == pytest.approx(plain.loss) and iv.verdict(report).kind == iv.verdict(plain).kind
 
 
 @pytest.mark.filterwarnings("ignore")

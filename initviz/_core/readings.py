@@ -20,7 +20,7 @@ from torch import Tensor
 
 from initviz._core.devices import has_float64
 from initviz._core.layout import ALIVE, BLOCK, LANES, NOTHING, NUMBERS, PLACES, PROGRAMS
-from initviz._core.statistics import FEW, TensorStats, even_step, flat_values, nothing, rms, tensor_stats
+from initviz._core.statistics import FEW, TensorStats, even_step, flat_values, is_array, nothing, rms, tensor_stats
 from initviz._core.torch_internals import UnseenByModes, current_stream, norms, on_stream, version, wait_for
 
 T = TypeVar("T")
@@ -150,7 +150,7 @@ class Readings:
         make: Callable[[np.ndarray], Any] = np.copy,
     ) -> None:
         values, dtype, device = tensor, tensor.dtype, tensor.device
-        if dtype not in _FUSED or tensor.layout != torch.strided or not tensor.is_contiguous():
+        if dtype not in _FUSED or not is_array(tensor) or not tensor.is_contiguous():
             values = flat_values(tensor).contiguous()  # the gradient of a sum is one number, expanded
             dtype = values.dtype
         key = dtype, device, current_stream(device)
@@ -247,7 +247,7 @@ class Readings:
         """The root mean square of all values of each floating tensor; on a CPU, if `finite`, of the finite ones."""
         if finite and not any(map(self.waits, tensors)):
             return [Reading(rms(tensor)) for tensor in tensors]
-        values = [t if t.layout == torch.strided and t.dtype in _FUSED else flat_values(t) for t in tensors]
+        values = [t if is_array(t) and t.dtype in _FUSED else flat_values(t) for t in tensors]
         devices = {v.device for v in values}
         with torch.no_grad():
             found = norms(values, min(map(_wide, devices), key=lambda dtype: dtype.itemsize))
@@ -291,8 +291,7 @@ class Readings:
         return self.later or not tensor.is_cpu
 
     def takes_units(self, tensor: Tensor) -> bool:
-        strided = tensor.layout == torch.strided
-        return self.waits(tensor) and strided and tensor.is_contiguous() and 0 < tensor.numel() < 2**31
+        return self.waits(tensor) and is_array(tensor) and tensor.is_contiguous() and 0 < tensor.numel() < 2**31
 
 
 @lru_cache(1024)

@@ -109,7 +109,7 @@ def tensor_stats(
         ).cpu()  # in a row first: a copy may lie in another order, and another sample be taken
     exponent = 0
     scaled: np.ndarray | Tensor
-    if tensor.dtype == torch.float32 and tensor.layout == torch.strided and tensor.is_contiguous():
+    if tensor.dtype == torch.float32 and is_array(tensor) and tensor.is_contiguous():
         scaled = tensor.detach().numpy().reshape(-1)  # the usual case, at half the cost
     else:
         scaled = values = flat_values(tensor)
@@ -247,11 +247,18 @@ def _blocks(values: np.ndarray | Tensor) -> Iterator[np.ndarray]:
         yield block.float().numpy() if isinstance(block, Tensor) else block
 
 
+def is_array(tensor: Tensor) -> bool:
+    """Whether it is an array of values: neither sparse nor nested."""
+    return tensor.layout == torch.strided and not tensor.is_nested
+
+
 def flat_values(tensor: Tensor) -> Tensor:
     """The values of a tensor in a row, whole numbers as float32, in whatever order they lie in memory if there are no gaps: floating
     ones are not copied then."""
     values = tensor.detach()
-    if values.layout != torch.strided:
+    if values.is_nested:
+        values = torch.cat([part.reshape(-1) for part in values.unbind()])
+    elif values.layout != torch.strided:
         values = values.to_dense()
     if values.dtype in _EIGHT_BITS or not values.is_floating_point():
         values = values.float()

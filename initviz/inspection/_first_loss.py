@@ -15,6 +15,7 @@ from torch import Tensor
 from initviz._core.devices import in_float64
 from initviz._core.outputs import real_tensors
 from initviz._core.readings import Reading, Readings
+from initviz._core.statistics import is_array
 from initviz.inspection._findings import FirstLoss
 from initviz.inspection._units import rounding
 
@@ -54,7 +55,7 @@ def look_at(output: Any, needed: bool, readings: Readings) -> Looked:
     """`needed`: whether `first_loss` computes a loss from the logits."""
     first, logits = next(real_tensors(output), None), logits_of(output)
     alike = Reading(False)
-    if first is not None and first.dim() > 0 and first.numel() > 0:
+    if first is not None and is_array(first) and first.dim() > 0 and first.numel() > 0:
         alike = readings.of(_some_rows(first), partial(_rows_alike, tolerance=rounding(first.dtype)))
     if logits is None:
         return Looked(None, Reading(math.nan), alike)
