@@ -170,12 +170,13 @@ def test_a_delta_orthogonal_kernel_is_an_orthonormal_matrix_at_its_centre(shape)
 @pytest.mark.parametrize("padding_mode", ["zeros", "circular"])
 @pytest.mark.parametrize(("c_in", "c_out", "k"), [(8, 8, 3), (5, 12, 3), (12, 5, 5), (6, 6, 4)])
 def test_delta_orthogonal_keeps_every_norm_forward_or_back_also_at_a_border(c_in, c_out, k, padding_mode):
-    net = nn.Conv2d(c_in, c_out, k, padding="same", padding_mode=padding_mode, bias=False)
+    # in float64: GPUs take convolutions of float32 with ten bits after the point
+    net = nn.Conv2d(c_in, c_out, k, padding="same", padding_mode=padding_mode, bias=False, dtype=torch.float64)
     iv.init_(net, "delta_orthogonal", seed=1)
     generator = torch.Generator(torch.get_default_device()).manual_seed(0)
-    x = torch.randn(4, c_in, 6, 6, generator=generator, requires_grad=True)
+    x = torch.randn(4, c_in, 6, 6, generator=generator, dtype=torch.float64, requires_grad=True)
     h = net(x)
-    g = torch.randn(h.shape, generator=generator)
+    g = torch.randn(h.shape, generator=generator, dtype=torch.float64)
     h.backward(g)
     before, after = (x.detach(), h.detach()) if c_out >= c_in else (g, x.grad)
     torch.testing.assert_close(

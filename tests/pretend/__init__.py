@@ -2,7 +2,8 @@
 
 torch takes it for an accelerator. Tensors on it and on the CPU do not mix, numpy does not read them, a CPU's generator does not draw
 on it, and the default device may be set to it: what goes wrong on a GPU for want of a move goes wrong here. What it computes, the CPU
-computes, and a seed draws other numbers. Sparse tensors it has none. The C++ compiler builds it, in half a minute the first time.
+computes, but a seed draws other numbers, and convolutions round their inputs as newer GPUs do. Sparse tensors it has none. The C++ compiler
+builds it, in half a minute the first time.
 """
 
 from __future__ import annotations

@@ -155,16 +155,23 @@ void together(std::initializer_list<at::Tensor> tensors) {
     TORCH_CHECK(!t.defined() || t.is_privateuseone(), "Expected all tensors to be on the same device, but found at least two devices, pretend:0 and ", t.device(), "!");
 }
 
+// float32 with ten bits after the binary point, which convolutions on newer GPUs take (TF32, torch.backends.cudnn.allow_tf32).
+at::Tensor coarse(const at::Tensor& t) {
+  const auto here = on_cpu(t);
+  if (here.scalar_type() != at::kFloat) return here;
+  return here.contiguous().view(at::kInt).add(0x1000).bitwise_and(~0x1fff).view(at::kFloat);
+}
+
 // What torch calls instead of its own convolution on a device that it does not know.
 at::Tensor convolution(const at::Tensor& x, const at::Tensor& weight, const std::optional<at::Tensor>& bias, at::IntArrayRef stride, at::IntArrayRef padding, at::IntArrayRef dilation, bool transposed, at::IntArrayRef output_padding, int64_t groups) {
   const at::Tensor b = bias.value_or(at::Tensor());
   together({x, weight, b});
-  return at::convolution(on_cpu(x), on_cpu(weight), b.defined() ? std::optional(on_cpu(b)) : std::nullopt, stride, padding, dilation, transposed, output_padding, groups).to(x.device());
+  return at::convolution(coarse(x), coarse(weight), b.defined() ? std::optional(on_cpu(b)) : std::nullopt, stride, padding, dilation, transposed, output_padding, groups).to(x.device());
 }
 
 std::tuple<at::Tensor, at::Tensor, at::Tensor> convolution_backward(const at::Tensor& g, const at::Tensor& x, const at::Tensor& weight, at::IntArrayRef stride, at::IntArrayRef padding, at::IntArrayRef dilation, bool transposed, at::IntArrayRef output_padding, int64_t groups, std::array<bool, 3> mask) {
   together({g, x, weight});
-  auto [gx, gw, gb] = at::convolution_backward(on_cpu(g), on_cpu(x), on_cpu(weight), mask[2] ? at::OptionalIntArrayRef(std::vector<int64_t>{g.size(1)}) : at::OptionalIntArrayRef(), stride, padding, dilation, transposed, output_padding, groups, mask);
+  auto [gx, gw, gb] = at::convolution_backward(coarse(g), coarse(x), coarse(weight), mask[2] ? at::OptionalIntArrayRef(std::vector<int64_t>{g.size(1)}) : at::OptionalIntArrayRef(), stride, padding, dilation, transposed, output_padding, groups, mask);
   auto back = [&](const at::Tensor& t) { return t.defined() ? t.to(x.device()) : t; };
   return {back(gx), back(gw), back(gb)};
 }
