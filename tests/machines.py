@@ -15,6 +15,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,14 +83,20 @@ def move_draws(seed: int) -> None:
     How is decided by `seed` and by the draw itself, so that a draw that is made again is moved as before.
     """
     import torch
+    from torch.utils._device import _device_constructors
+    from torch.utils._python_dispatch import _disable_current_modes
+
+    read = torch.Tensor.item  # as it is now: tests of what reads a value replace it
+    inside = threading.local()
 
     def moved(draw):
-        if type(draw) not in (torch.Tensor, torch.nn.Parameter) or draw.device.type not in ("cpu", "cuda"):
+        if type(draw) not in (torch.Tensor, torch.nn.Parameter) or draw.device.type == "meta":
             return draw  # a stand-in without values
         if draw.dtype not in (torch.float32, torch.float64) or draw.numel() == 0:
             return draw
-        with torch.no_grad():
-            generator = torch.Generator().manual_seed(hash((seed, draw.double().sum().item())) % 2**32)
+        with torch.no_grad(), _disable_current_modes():
+            ends = read(draw[(0,) * draw.dim()]), read(draw[(-1,) * draw.dim()])
+            generator = torch.Generator().manual_seed(hash((seed, draw.numel(), *ends)) % 2**32)
             step = torch.randint(-1, 2, draw.shape, device="cpu", generator=generator).to(draw.device)
             draw.copy_(torch.nextafter(draw, torch.where(step == 0, draw, step * torch.inf)))
         return draw
@@ -97,10 +104,17 @@ def move_draws(seed: int) -> None:
     def wrapped(draw_function):
         @functools.wraps(draw_function)
         def draw(*arguments, **keywords):
-            return moved(draw_function(*arguments, **keywords))
+            if getattr(inside, "draw", False):  # torch calls it once more where a default device is set
+                return draw_function(*arguments, **keywords)
+            inside.draw = True
+            try:
+                return moved(draw_function(*arguments, **keywords))
+            finally:
+                inside.draw = False
 
         return draw
 
+    _device_constructors()  # what a default device is given to, remembered as it is now
     for name in ("normal_", "uniform_"):
         setattr(torch.Tensor, name, wrapped(getattr(torch.Tensor, name)))
     for name in ("normal", "rand", "rand_like", "randn", "randn_like"):
