@@ -103,10 +103,8 @@ def tensor_stats(
         bins: cells of the histogram.
         sample: values of a larger tensor that the histogram is counted on, evenly strided. Moments use them all.
     """
-    if not tensor.is_cpu:
-        tensor = flat_values(
-            tensor
-        ).cpu()  # in a row first: a copy may lie in another order, and another sample be taken
+    if not tensor.is_cpu:  # in a row first: a copy may lie in another order, and another sample be taken
+        tensor = flat_values(tensor).cpu()
     exponent = 0
     scaled: np.ndarray | Tensor
     if tensor.dtype == torch.float32 and is_array(tensor) and tensor.is_contiguous():
