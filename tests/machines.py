@@ -69,9 +69,8 @@ def apply() -> None:
     import initviz  # noqa: F401, I001  before torch, as ever
     import torch
 
-    if (
-        "TEST_THREADS" in os.environ and "MKL_NUM_THREADS" not in os.environ
-    ):  # `initviz classroom` asks for one: it forks
+    # `initviz classroom` asks for one thread: it forks
+    if "TEST_THREADS" in os.environ and "MKL_NUM_THREADS" not in os.environ:
         torch.set_num_threads(int(os.environ["TEST_THREADS"]))
     if "TEST_ULP" in os.environ:
         move_draws(int(os.environ["TEST_ULP"]))
@@ -155,7 +154,8 @@ def environment(machine: str) -> Iterator[dict[str, str]]:
             "import machines\n\nmachines.apply()\n"
         )  # what any Python runs first
         path = os.pathsep.join(p for p in (folder, str(HERE), str(ROOT), os.environ.get("PYTHONPATH")) if p)
-        yield {**os.environ, **settings(machine), "PYTHONPATH": path}
+        outside = {name: value for name, value in os.environ.items() if name != "MKL_NUM_THREADS"}
+        yield {**outside, **settings(machine), "PYTHONPATH": path}
 
 
 def run(machine: str, arguments: list[str]) -> int:

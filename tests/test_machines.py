@@ -49,6 +49,7 @@ def test_the_kernel_of_a_notebook_and_what_it_starts_are_that_machine(tmp_path, 
     output = new_output("stream", name="stdout", text=text)
     path = tmp_path / "a.ipynb"
     nbformat.write(new_notebook(cells=[new_code_cell(source, execution_count=1, outputs=[output])]), path)
+    monkeypatch.setenv("MKL_NUM_THREADS", "1")  # of this process, not of that machine
     assert machines.run("test", [str(path)]) == 0
     monkeypatch.setitem(machines.MACHINES, "test", {})
     assert machines.run("test", [str(path)]) == 1
