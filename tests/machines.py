@@ -156,6 +156,7 @@ def environment(machine: str) -> Iterator[dict[str, str]]:
             "import machines\n\nmachines.apply()\n"
         )  # what any Python runs first
         path = os.pathsep.join(p for p in (folder, str(HERE), str(ROOT), os.environ.get("PYTHONPATH")) if p)
+        # a number of threads that this process asked for, not that machine
         outside = {name: value for name, value in os.environ.items() if name != "MKL_NUM_THREADS"}
         yield {**outside, **settings(machine), "PYTHONPATH": path}
 

@@ -498,7 +498,8 @@ def test_a_tensor_takes_a_small_part_of_a_launch(later, monkeypatch):
     launches, tensors = launches_and_tensors(40, monkeypatch)
     assert some > 50 and tensors - some == 32 * 7  # six of each layer, and the gradient of its bias
     assert few <= 60  # whatever the depth
-    assert launches - few <= 0.1 * (tensors - some)
+    # a device is sent a table for each group of tensors: one launch more
+    assert launches - few <= (0.08 if torch.get_default_device().type == "cpu" else 0.1) * (tensors - some)
 
 
 def test_so_many_tensors_are_held(fused):
